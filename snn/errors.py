@@ -1,0 +1,33 @@
+"""Errors that are the user's to mend: one line that names the file or key, and the remedy."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Iterable
+
+
+class UserError(Exception):
+    """Something outside the code is wrong. The message says what, where, and what to do about it.
+
+    The command line prints it as one line and exits with status 2, without a traceback.
+    """
+
+
+class ConfigError(UserError):
+    """A configuration key or value that cannot be used; the message names the key."""
+
+
+class DataError(UserError):
+    """A file or folder with data that cannot be used; the message names the file."""
+
+
+class Diverged(Exception):
+    """Training produced NaN or infinite numbers. A result of that cell, not a fault of the program."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'mtt'?"` for the nearest known name, and the list of all of them."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (known: {', '.join(known)})"
