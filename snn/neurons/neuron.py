@@ -1,0 +1,78 @@
+"""The suite's neuron: SpikingJelly's charge, fire and reset, composed from a `NeuronSpec`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from spikingjelly.activation_based.neuron import SimpleBaseNode
+from torch import Tensor, nn
+
+from snn.neurons.spec import NeuronSpec
+from snn.neurons.surrogates import Surrogate
+
+
+class Neuron(SimpleBaseNode):
+    """A layer of neurons; equations and units in `NeuronSpec`, derivative of the spike in `Surrogate`.
+
+    Input and output `[T, N, *]` (`step_mode` "m", the default) or `[N, *]` ("s"): input current, number of spikes.
+    State `v` `[N, *]`, the membrane after the reset. It is carried from call to call, gradient included, until
+    `reset()` (or `functional.reset_net` on the network), and starts anew, as SpikingJelly's does, when the shape of
+    a step changes. One owner resets it: the training loop, before each batch.
+    """
+
+    def __init__(self, spec: NeuronSpec) -> None:
+        super().__init__(
+            v_threshold=spec.threshold,
+            v_reset=spec.v_reset if spec.reset == "hard" else None,
+            surrogate_function=Surrogate(spec),
+            detach_reset=spec.detach_reset,
+            step_mode="m",
+        )
+        self.spec = spec
+        self.set_reset_value("v", spec.v_start)
+        self.v = spec.v_start
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The live surrogate; Dspike's temperature is changed here."""
+        return self.surrogate_function
+
+    def neuronal_charge(self, x: Tensor) -> None:
+        if isinstance(self.v, float):
+            self.v = torch.full_like(x, self.v, requires_grad=False)
+        self.v = (self.v if self.spec.decay == 1.0 else self.spec.decay * self.v) + x
+
+    def neuronal_fire(self) -> Tensor:
+        return self.surrogate(self.v, strict=self.spec.strict, multi_spike=self.spec.multi_spike)
+
+    def neuronal_reset(self, spike: Tensor) -> None:
+        super().neuronal_reset(spike)
+        if self.spec.v_min is not None:
+            self.v = self.v.clamp_min(self.spec.v_min)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        self._forget_other_shape(x.shape)
+        return super().single_step_forward(x)
+
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+        self._forget_other_shape(x_seq.shape[1:])
+        return super().multi_step_forward(x_seq)
+
+    def _forget_other_shape(self, shape: torch.Size) -> None:
+        if isinstance(self.v, Tensor) and self.v.shape != shape:
+            self.reset()
+
+    def extra_repr(self) -> str:
+        changed = self.spec.model_dump(exclude={"surrogate"}, exclude_defaults=True)
+        return ", ".join([f"{key}={value}" for key, value in changed.items()] + [f"step_mode={self.step_mode}"])
+
+
+def make_neuron(spec: NeuronSpec) -> Neuron:
+    """A layer of neurons as specified, multi-step: `[T, N, *]` in and out."""
+    return Neuron(spec)
+
+
+def implementation(module: nn.Module) -> dict[str, Any]:
+    """For the record: which implementation each neuron of the module uses where the module now lives."""
+    return {name: "spikingjelly-torch" for name, layer in module.named_modules() if isinstance(layer, Neuron)}
