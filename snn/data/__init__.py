@@ -1,0 +1,1 @@
+"""Event data: from raw recordings to one verified store per data set. Needs no torch."""

@@ -1,0 +1,90 @@
+"""What a recording is: events of a sensor in time order, and a label.
+
+Times are microseconds. `x` counts columns from the left and `y` rows from the top, both from 0. Polarity `p` is 1
+where the intensity rose (ON) and 0 where it fell (OFF).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from snn.errors import DataError
+
+EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
+"""One event: 13 bytes, little-endian on every machine."""
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """The field of view in pixels and the number of polarities (2: ON and OFF)."""
+
+    height: int
+    width: int
+    polarities: int = 2
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(P, H, W)`, the shape of one frame."""
+        return self.polarities, self.height, self.width
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a recording before its events are read."""
+
+    label: int
+    name: str
+    split: str | None = None
+    """`"train"` or `"test"` where the data set's authors say so, else `None`."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording: `events` is an `EVENT` array in time order, `label` a position in the list of classes."""
+
+    events: np.ndarray
+    label: int
+    name: str
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set as its reader finds it."""
+
+    title: str
+    sensor: Sensor
+    classes: list[str]
+    citation: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, dict[str, int]] = field(default_factory=dict)
+    """How many recordings a partial copy lacks: `{split: {class: number}}`, empty when complete."""
+
+
+def check_events(events: np.ndarray, sensor: Sensor, source: str) -> None:
+    """Raise `DataError`, naming `source`, unless the events are some, inside the sensor and in time order."""
+    if len(events) == 0:
+        raise DataError(f"{source}: holds no events; delete this file, or replace it by an intact copy")
+    outside = (
+        (events["x"] >= sensor.width) | (events["y"] >= sensor.height) | (events["p"] >= sensor.polarities)
+    )  # unsigned, so there is no "below 0"
+    if outside.any():
+        k = int(outside.argmax())
+        x, y, p = (int(events[k][name]) for name in "xyp")
+        raise DataError(
+            f"{source}: event {k} at x={x}, y={y}, p={p} lies outside the {sensor.width}x{sensor.height} sensor with "
+            f"{sensor.polarities} polarities; the file is damaged or of another format: replace it by an intact copy"
+        )
+    t = events["t"]
+    backwards = t[1:] < t[:-1]
+    if backwards.any():
+        k = int(backwards.argmax()) + 1
+        raise DataError(
+            f"{source}: time goes backwards at event {k} (from {t[k - 1]} to {t[k]} microseconds); the file is "
+            f"damaged or of another format: replace it by an intact copy"
+        )
+    if t[0] < 0:
+        raise DataError(f"{source}: the first event is at {t[0]} microseconds, before 0; replace it by an intact copy")
