@@ -22,7 +22,12 @@ class DataError(UserError):
 
 
 class Diverged(Exception):
-    """Training produced NaN or infinite numbers. A result of that cell, not a fault of the program."""
+    """Training produced NaN or infinite numbers. A result of that cell, not a fault of the program.
+
+    history: the rows of the epochs before it.
+    """
+
+    history: list[dict[str, float]] = []
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

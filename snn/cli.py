@@ -1,0 +1,208 @@
+"""The command line. `snn <command> --help` explains each; Snakemake's rules call the same commands.
+
+Exit status: 0 done (a diverged training is a result), 2 something of the user's to mend (one line says what), other
+values are faults of the program, with a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import sys
+from pathlib import Path
+
+from snn import config as configuration
+from snn.cell import Cell, results
+from snn.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: no space left on the disk ({error.filename or 'while writing'}); free some and run again: "
+              "what was finished is kept", file=sys.stderr)  # fmt: skip
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="snn", description=__doc__.splitlines()[0])
+    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run, help: str) -> argparse.ArgumentParser:
+        c = commands.add_parser(name, help=help, description=help)
+        c.set_defaults(run=run)
+        c.add_argument("--configfile", nargs="+", type=Path, default=[],
+                       help="overlays on config/config.yaml, or one resolved configuration (.json)")  # fmt: skip
+        return c
+
+    command("plan", plan, "show the matrix of cells and jobs; nothing is run")
+    command("status", status, "show which jobs are done, running, missing or failed, as a grid")
+    c = command("convert", convert, "convert one data set's raw recordings to a store")
+    c.add_argument("dataset")
+    for name, run, text in (
+        ("train", train, "train one cell, or go on with its training"),
+        ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
+        ("deploy", deploy, "run a trained cell on the event-driven engine"),
+    ):
+        c = command(name, marking_failure(name, run), text)
+        c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
+    command("collect", collect, "put the metrics of all cells into one table")
+    command("report", report, "render tables, figures and index.html from the collected metrics")
+    command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
+    command("mlflow-sync", mlflow_sync, "make MLflow show what the files say; rebuilds a deleted store")
+    command("schema", schema, "print the JSON schema of the configuration")
+    return p
+
+
+def load(options: argparse.Namespace):
+    """The plan of the given configuration; overlays are laid over config/config.yaml."""
+    from snn.plan import Plan
+
+    return Plan(configuration.load(*configuration_files(options)))
+
+
+def configuration_files(options: argparse.Namespace) -> list[Path]:
+    paths = options.configfile
+    resolved = len(paths) == 1 and paths[0].suffix == ".json"
+    return paths if resolved else [Path("config/config.yaml"), *paths]
+
+
+def plan(options: argparse.Namespace) -> None:
+    from snn.phases.status import plan_text
+
+    print(plan_text(load(options)))
+
+
+def status(options: argparse.Namespace) -> None:
+    from snn.phases.status import status_text
+
+    plan = load(options)
+    print(status_text(plan, results(plan.config.benchmark)))
+
+
+def convert(options: argparse.Namespace) -> None:
+    from snn.phases.convert import convert
+
+    c = configuration.load(*configuration_files(options))
+    convert(c.datasets[options.dataset], results(c.benchmark) / "data" / options.dataset)
+
+
+def job(options: argparse.Namespace, phase: str):
+    """(job, plan) of the cell in the options."""
+    from snn.phases._job import Job
+
+    plan, cell = load(options), Cell.parse(options.cell)
+    root = results(plan.config.benchmark)
+    spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+    return Job(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
+
+
+def train(options: argparse.Namespace) -> None:
+    from snn.phases.train import train
+
+    j, plan = job(options, "train")
+    root = results(plan.config.benchmark)
+    teacher = plan.teacher(j.cell)
+    # Named here and not imported by the phase: how runs are shown is no part of what a result depends on.
+    from snn.phases.track import LiveRun
+
+    tags = {"phase": "train", "protocol": plan.config.protocol}
+    live = LiveRun(root / "mlflow", j.cell.asdict(), {"train": j.spec["train"]}, tags, plan.config.benchmark)
+    train(
+        j,
+        plan.config.resources.in_memory_mb,
+        teacher=None if teacher is None else root / "cells" / teacher.key,
+        live=live.epoch,
+    )
+    live.finish("diverged" if j.diverged() else "ok")
+
+
+def sweep(options: argparse.Namespace) -> None:
+    from snn.phases.sweep import sweep
+
+    j, plan = job(options, "sweep")
+    sweep(j, plan.config.resources.in_memory_mb)
+
+
+def deploy(options: argparse.Namespace) -> None:
+    from snn.phases.deploy import deploy
+
+    j, plan = job(options, "deploy")
+    deploy(j, plan.config.resources.in_memory_mb)
+
+
+def marking_failure(phase: str, run):
+    """`run`, leaving a note for `snn status` when it fails."""
+
+    def marked(options: argparse.Namespace) -> None:
+        c = configuration.load(*configuration_files(options))
+        note = results(c.benchmark) / "logs" / options.cell.strip("/") / f"{phase}.failed"
+        note.unlink(missing_ok=True)
+        try:
+            run(options)
+        except Exception as error:
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                note.parent.mkdir(parents=True, exist_ok=True)
+                note.write_text(f"{error}\n")
+            raise
+
+    return marked
+
+
+def cells_of(plan) -> list[dict]:
+    root = results(plan.config.benchmark)
+    return [{**cell.asdict(), "folder": str(root / "cells" / cell.key)} for cell in plan.trained]
+
+
+def collect(options: argparse.Namespace) -> None:
+    from snn.phases.collect import collect
+
+    plan = load(options)
+    c = plan.config
+    collect(c.benchmark, c.protocol, cells_of(plan), Path("reports") / c.benchmark)
+
+
+def report(options: argparse.Namespace) -> None:
+    from snn.phases.report import render
+
+    c = load(options).config
+    render(Path("reports") / c.benchmark, c.model_dump(mode="json"), Path("reports/templates"))
+    print(f"report: {Path('reports') / c.benchmark / 'index.html'}")
+
+
+def mlflow_init(options: argparse.Namespace) -> None:
+    from snn.phases.track import init
+
+    init(results(load(options).config.benchmark) / "mlflow")
+
+
+def mlflow_sync(options: argparse.Namespace) -> None:
+    from snn.phases.track import sync
+
+    plan = load(options)
+    c = plan.config
+    page = Path("reports") / c.benchmark / "index.html"
+    print(sync(c.benchmark, cells_of(plan), results(c.benchmark) / "mlflow", page if page.exists() else None))
+
+
+def schema(options: argparse.Namespace) -> None:
+    import json
+
+    from snn.schema import full_schema
+
+    print(json.dumps(full_schema(), indent=1))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MPLBACKEND", "agg")
+    sys.exit(main())

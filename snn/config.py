@@ -1,0 +1,193 @@
+"""The typed configuration: what `config/*.yaml` may say, with defaults; unknown keys are errors.
+
+Cheap to import (no torch). Names of methods, networks and readers, and the keys inside their blocks, are checked by
+`snn.plan`, which knows the registries.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from snn.errors import ConfigError, did_you_mean
+from snn.neurons.spec import NeuronSpec
+
+
+class Model(BaseModel):
+    """Base of every block: unknown keys are refused, values are not changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Steps = Field(ge=1, le=10_000)
+
+
+class Block(Model):
+    """A rectangle of cells: the product of the lists. A list left out is taken from `matrix`."""
+
+    datasets: list[str] | None = None
+    networks: list[str] | None = None
+    methods: list[str] | None = None
+    t_train: list[int] | None = None
+    seeds: list[int] | None = None
+
+
+class Matrix(Model):
+    """The cells of the benchmark: every data set x network x method x t_train x seed."""
+
+    datasets: list[str] = Field(min_length=1)
+    networks: list[str] = Field(min_length=1)
+    methods: list[str] = Field(min_length=1)
+    t_train: list[int] = Field(default=[10], min_length=1, description="time steps T of the training")
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    also: list[Block] = Field(default=[], description="further rectangles, e.g. SDT* (sdt trained at each T)")
+    exclude: list[dict[Literal["dataset", "network", "method", "t_train", "seed"], str | int]] = Field(
+        default=[], description="cells to leave out: those that agree with all the keys of one entry"
+    )
+
+
+class Dataset(Model):
+    """One data set: a reader of `snn/data/readers/` with its parameters, and how it is split."""
+
+    reader: str
+    params: dict[str, Any] = {}
+    split: dict[str, Any] = Field(default={}, description="see snn/data/store.py: SplitParams")
+
+
+class Train(Model):
+    """The recipe of a training, the same for every method under the `matched` protocol."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(2e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of all iterations with a linearly rising rate")
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    logits: Literal["mean", "sum"] = Field("mean", description="how the readout is taken over time")
+    logit_scale: float = Field(1.0, gt=0, description="factor on the logits inside the loss")
+    shift: int = Field(0, ge=0, description="augmentation: random shifts of at most so many pixels")
+    flip: bool = Field(False, description="augmentation: random horizontal flips")
+    selection: Literal["last"] = Field("last", description="the result is the last epoch; others are recorded beside it")
+
+
+class Sweep(Model):
+    """Evaluation of each trained network at other numbers of time steps."""
+
+    t_eval: list[int] = Field(default=[1, 2, 3, 4, 5, 6, 8, 10, 15, 20], min_length=1)
+    recalibration_batches: int = Field(10, ge=1, description="training batches for the normalisation statistics")
+
+
+class Deploy(Model):
+    """Event-driven deployment."""
+
+    modes: list[Literal["event-float", "event-int8", "event-float-depth", "event-int8-depth"]] = [
+        "event-float", "event-int8", "event-float-depth", "event-int8-depth",
+    ]  # fmt: skip
+    t_clock: list[int] = Field(default=[], description="clock-driven beside it, at t_train and at these finer clocks")
+    recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
+    times_ms: list[float] = Field(default=[10, 20, 40, 60, 80, 100, 150, 200, 250, 300], description="elapsed times")
+    fractions: list[float] = Field(default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed")
+    energy_pj_per_synop: float = Field(
+        0.9, gt=0, description="MODELLED energy of one accumulate (45 nm, 32-bit float add: Horowitz, ISSCC 2014)"
+    )
+
+
+class Resources(Model):
+    """What a job asks for. Settings, never assumptions."""
+
+    threads: int = Field(1, ge=1, description="threads of a training, sweep or deployment job")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    precision: Literal["float32", "bf16"] = "float32"
+    train_mem_mb: int = Field(2000, ge=100)
+    train_runtime_min: int = Field(240, ge=1)
+    in_memory_mb: int = Field(4000, ge=0, description="frames larger than this are binned batch by batch")
+
+
+class Recipe(Model):
+    """A method's own published recipe: replaces keys of `train` and `neuron` (protocol `published` only)."""
+
+    train: dict[str, Any] = {}
+    neuron: dict[str, Any] = {}
+
+
+class Config(Model):
+    """One benchmark."""
+
+    benchmark: str = Field(pattern=r"^[a-z0-9][a-z0-9_\-]*$")
+    protocol: Literal["matched", "published"] = "matched"
+    question: str = "Which training rule keeps its accuracy when the clock changes, and when there is none?"
+    matrix: Matrix
+    datasets: dict[str, Dataset]
+    networks: dict[str, dict[str, Any]] = Field(default={}, description="parameters of networks, by name")
+    methods: dict[str, dict[str, Any]] = Field(default={}, description="hyper-parameters of methods, by name")
+    neuron: NeuronSpec = NeuronSpec()
+    train: Train = Train()
+    recipes: dict[str, Recipe] = {}
+    sweep: Sweep = Sweep()
+    deploy: Deploy = Deploy()
+    resources: Resources = Resources()
+
+
+def validate(cls: type[BaseModel], value: Any, where: str = "") -> Any:
+    """`cls(**value)`; a ConfigError that names the key, the fault and the nearest known key otherwise.
+
+    where: the path of the block inside the configuration, e.g. `"methods.mtt"`.
+    """
+    try:
+        return cls.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(cls, e, where) for e in error.errors())) from None
+
+
+def _explain(cls: type[BaseModel], error: dict, where: str) -> str:
+    path = [p for p in error["loc"]]
+    key = ".".join([where] * bool(where) + [str(p) for p in path])
+    if error["type"] == "extra_forbidden":
+        return f"unknown configuration key {key!r}{did_you_mean(str(path[-1]), _fields_at(cls, path[:-1]))}"
+    if error["type"] == "missing":
+        return f"configuration key {key!r} is missing: add it (config/README.md explains every key)"
+    return f"configuration key {key!r} = {error['input']!r}: {error['msg']}"
+
+
+def _fields_at(cls: Any, path: list) -> list[str]:
+    """The known keys of the block at `path` below the model `cls`."""
+    schema = cls.model_json_schema()
+    definitions, node = schema.get("$defs", {}), schema
+    for part in [*path, None]:
+        options = [node, *node.get("anyOf", []), *node.get("allOf", [])]
+        node = next((o for o in options if "$ref" in o or "properties" in o or "items" in o), node)
+        if "$ref" in node:
+            node = definitions[node["$ref"].rsplit("/", 1)[1]]
+        if part is not None:
+            node = node.get("properties", {}).get(str(part)) or node.get("additionalProperties") or node.get("items", {})
+    return list(node.get("properties", {}))
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    """Deep merge as Snakemake's `--configfile` does it: mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        merged[key] = merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged
+
+
+def load(*paths: str | Path) -> Config:
+    """Read YAML (or JSON) files, later ones laid over earlier ones."""
+    values: dict = {}
+    for path in paths:
+        try:
+            overlay = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such configuration file") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(overlay, dict):
+            raise ConfigError(f"{path}: must hold keys and values, not {type(overlay).__name__}")
+        values = merge(values, overlay)
+    return validate(Config, values)

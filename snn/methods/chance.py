@@ -1,0 +1,31 @@
+"""Chance: predicts the most frequent class of the training split. The floor under every table."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from snn.methods._contract import Method
+
+
+class Majority(nn.Module):
+    """[T, N, ...] -> [T, N, K]: one for the most frequent class, zero elsewhere."""
+
+    def __init__(self, votes: Tensor):
+        super().__init__()
+        self.register_buffer("votes", votes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.votes.expand(x.shape[0], x.shape[1], -1)
+
+
+class Chance(Method):
+    timeless = True
+    trains = False
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        counts = torch.bincount(self.run.labels, minlength=self.run.classes)
+        return Majority(torch.nn.functional.one_hot(counts.argmax(), self.run.classes).float())
+
+
+METHOD = Chance

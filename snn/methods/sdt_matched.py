@@ -1,0 +1,25 @@
+"""SDT with MTT's compute: the control that answers "is it only more compute?".
+
+Standard direct training given as many forward and backward time steps as MTT spends: the epochs are multiplied by
+MTT's theoretical factor s (T_min + T_max) / (2 T_max), rounded to whole epochs, the schedule stretched alike [ours].
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from snn.config import Model
+from snn.methods.sdt import SDT
+
+
+class SDTMatched(SDT):
+    class Params(Model):
+        draws: int = Field(3, ge=1, description="MTT's s: temporal configurations a mini-batch")
+        t_min: int = Field(1, ge=1, description="MTT's T_min; its T_max is t_train")
+
+    @classmethod
+    def epochs(cls, params: Params, epochs: int, t_train: int) -> int:
+        return max(1, round(epochs * params.draws * (params.t_min + t_train) / (2 * t_train)))
+
+
+METHOD = SDTMatched

@@ -1,0 +1,37 @@
+"""Networks as lists of stages; one family a file. `build(name, ...)` makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from snn import config, registry
+from snn.errors import ConfigError, did_you_mean
+
+# Which family builds which network. Families are imported on use.
+FAMILIES = {"3c1fc": "convnet", "resnet8": "resnet", "resnet14": "resnet", "resnet20-tiny": "resnet"}
+
+
+def family(name: str) -> ModuleType:
+    """The module that builds the network `name`."""
+    if name not in FAMILIES:
+        raise ConfigError(f"unknown network {name!r}{did_you_mean(name, FAMILIES)}")
+    return registry.find("snn.models", FAMILIES[name], "network family")
+
+
+def parameters(name: str, values: dict[str, Any]) -> Any:
+    """The typed parameters of the network `name`."""
+    return config.validate(family(name).Params, values, f"networks.{name}")
+
+
+def build(
+    name: str, values: dict[str, Any], input_shape: tuple[int, int, int], classes: int, activation: Callable[[], nn.Module]
+) -> nn.Module:
+    """The network `name` for inputs [T, N, *input_shape] and so many classes.
+
+    activation: makes one layer of neurons, a module [T, N, *] -> [T, N, *]: spiking neurons, or ReLU for an `ann`.
+    """
+    return family(name).build(name, parameters(name, values), input_shape, classes, activation)

@@ -1,0 +1,1 @@
+"""The steps of the DAG, one file each: each reads files and writes files."""

@@ -1,0 +1,146 @@
+"""What the jobs of one cell share: its inputs, its network, its record, and its metric rows."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snn import files, methods, models
+from snn.cell import Cell
+from snn.config import Train
+from snn.data.store import Store, open_store
+from snn.errors import DataError
+from snn.neurons import NeuronSpec, make_neuron
+from snn.seeds import derive
+
+PACKAGES = ("torch", "spikingjelly", "tonic", "numpy", "numba", "snakemake", "mlflow", "seaborn")
+
+
+@dataclass
+class Job:
+    """One phase of one cell: its specification (`snn.plan.Plan.spec`), the token of that and of the code, and files."""
+
+    spec: dict[str, Any]
+    token: str
+    store_path: Path
+    folder: Path
+    phase: str
+    started: float = field(default_factory=time.time)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cell = Cell(**self.spec["cell"])
+        self.train = Train(**self.spec["train"])
+        self.neuron = NeuronSpec(**self.spec["neuron"])
+        self.method = methods.find(self.cell.method)
+        self.params = methods.parameters(self.cell.method, self.spec["method"])
+        self.device = self.spec["device"]
+        # Bits differ between thread counts: the count is part of the specification and goes into the record.
+        torch.set_num_threads(self.spec["threads"])
+        if self.device != "cpu" and not torch.cuda.is_available():
+            raise DataError(f"resources.device: {self.device!r} asked for, but torch sees no GPU; set it to 'cpu'")
+
+    @property
+    def out(self) -> Path:
+        return self.folder / self.phase
+
+    def store(self) -> Store:
+        return open_store(self.store_path)
+
+    def build(self, store: Store) -> nn.Module:
+        """The cell's network with initial weights drawn from its seed (the same for every method)."""
+        torch.manual_seed(derive(self.cell.seed, "initialisation"))
+        sensor = store.sensor
+        shape = (sensor.polarities, sensor.height, sensor.width)
+        make = nn.ReLU if self.method.activation == "relu" else lambda: make_neuron(self.neuron)
+        return models.build(self.cell.network, self.spec["network"], shape, store.n_classes, make).to(self.device)
+
+    def trained(self, store: Store) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """(the trained network as evaluated, the running statistics as training left them)."""
+        path = self.folder / "train" / "weights.pt"
+        try:
+            saved = torch.load(path, weights_only=True, map_location=self.device)
+        except Exception as error:
+            raise DataError(f"{path}: not readable as weights ({type(error).__name__}); delete it and run again") from None
+        network = self.build(store)
+        network.load_state_dict(saved["network"])
+        return network.eval(), saved["running"]
+
+    def diverged(self) -> str:
+        """Why the training of this cell gave no network, or an empty string."""
+        record = files.read_json(self.folder / "train" / "record.json")
+        return "" if record["status"] == "ok" else record["reason"]
+
+    def add(self, metric: str, value: float, t_eval: int | None = None, mode: str = "clock") -> None:
+        self.rows.append(
+            {"phase": self.phase, "t_eval": "" if t_eval is None else t_eval, "mode": mode, "metric": metric, "value": value}
+        )
+
+    def write(self, predictions: dict[str, np.ndarray], status: str = "ok", reason: str = "", **more: Any) -> None:
+        """metrics.csv, predictions.npz and, last, record.json: a folder with a record is complete."""
+        write_csv(self.out / "metrics.csv", self.rows, ["phase", "t_eval", "mode", "metric", "value"])
+        with files.replacing(self.out / "predictions.npz") as temporary, open(temporary, "wb") as f:
+            np.savez_compressed(f, **predictions)
+        files.write_json(self.out / "record.json", {**self.record(status, reason), **more})
+
+    def record(self, status: str, reason: str) -> dict[str, Any]:
+        return {
+            "status": status,
+            "reason": reason,
+            "cell": self.spec["cell"],
+            "config": self.spec,
+            "code": self.token.rpartition("-")[2],
+            "token": self.token,
+            "commit": commit(),
+            "versions": {p: importlib.metadata.version(p) for p in PACKAGES} | {"python": platform.python_version()},
+            "hardware": hardware(self.device),
+            "threads": torch.get_num_threads(),
+            "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
+            "seconds": time.time() - self.started,
+        }
+
+
+def commit() -> str:
+    """The project's commit, with `+changes` where tracked files differ from it."""
+
+    def git(*arguments: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def hardware(device: str) -> dict[str, Any]:
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        models_ = {line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")}
+        name = ", ".join(sorted(models_)) or name
+    info = {"cpu": name, "cores": os.cpu_count(), "device": device}
+    if device != "cpu":
+        info["gpu"] = torch.cuda.get_device_name(device)
+    return info
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Numbers are written with repr precision, so that reading them back gives the same bits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())

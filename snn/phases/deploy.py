@@ -1,0 +1,153 @@
+"""Phase deploy: the trained network without a clock, on the event-driven engine, beside itself with one.
+
+For each mode: accuracy, its difference from the clock at t_train on the same recordings, spikes, synaptic operations,
+modelled energy, and the accuracy while a recording is still arriving. The network file that was run is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snn.config import Deploy
+from snn.data.frames import Frames
+from snn.data.store import Store
+from snn.errors import ConfigError
+from snn.evaluate import decide
+from snn.events import EventNetwork, RunResult
+from snn.export import export
+from snn.phases._job import Job, write_csv
+from snn.training import is_spiking
+
+
+def deploy(job: Job, in_memory_mb: float) -> None:
+    store, settings = job.store(), Deploy(**job.spec["deploy"])
+    chosen = recordings(store, settings.recordings)
+    indices = store.indices("test")[chosen]
+    labels = store.labels[indices].astype(np.int64)
+    predictions: dict[str, np.ndarray] = {"index": indices.astype(np.int64), "label": labels}
+    curves: list[dict[str, Any]] = []
+    if reason := job.diverged():
+        write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
+        return job.write(predictions, "diverged", reason)
+
+    network, _ = job.trained(store)
+    clock_counts = None
+    for t in sorted({job.cell.t_train, *settings.t_clock}):
+        frames = Frames(store, "test", t, in_memory_mb, job.device)
+        predicted, counts = clock_driven(network, frames, chosen)
+        predictions[f"clock/{t}/accuracy"] = predicted
+        job.add("accuracy", float((predicted == labels).mean()), t)
+        if t == job.cell.t_train:
+            clock_accuracy, clock_counts = float((predicted == labels).mean()), counts
+    try:
+        deployable = to_events(job, store, network)
+    except ConfigError as refusal:
+        write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
+        return job.write(predictions, "refused", str(refusal))
+    deployable.save(job.out / "network.npz")
+
+    events, offsets = gathered(store, indices)
+    for mode in settings.modes:
+        engine = deployable.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+        result = engine.run_batch(
+            events,
+            offsets,
+            threads=job.spec["threads"],
+            times_us=[round(1000 * ms) for ms in settings.times_ms],
+            fractions=settings.fractions,
+        )
+        predictions[f"{mode}//accuracy"] = result.prediction
+        add_metrics(job, mode, deployable, result, labels, settings)
+        job.add("difference", float((result.prediction == labels).mean()) - clock_accuracy, mode=mode)
+        if is_spiking(network):
+            job.add("spike_difference", spike_difference(clock_counts, result.counts), mode=mode)
+        curves += curve_rows(mode, result, labels)
+    write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
+    job.write(predictions)
+
+
+def recordings(store: Store, limit: int | None) -> np.ndarray:
+    """Positions within the test split: all, or `limit` of them spread evenly over the classes, always the same."""
+    labels = store.labels[store.indices("test")]
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    rank = np.empty(len(labels), np.int64)  # how many of the same class stand before it
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange((labels == label).sum())
+    return np.sort(np.lexsort((labels, rank))[:limit])
+
+
+def to_events(job: Job, store: Store, network: nn.Module) -> EventNetwork:
+    sensor = store.sensor
+    shape = (sensor.polarities, sensor.height, sensor.width)
+    meta = {"cell": job.cell.key, "token": job.token, "dataset_version": store.version}
+    return export(network, job.neuron, shape, store.classes, meta)
+
+
+@torch.no_grad()
+def clock_driven(network: nn.Module, frames: Frames, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(predictions [n], readout summed over time [n, K]) of the chosen recordings."""
+    predicted, counts = [], []
+    for part in torch.from_numpy(chosen).split(256):
+        outputs = network(frames.batch(part)[0])
+        predicted.append(decide(outputs, is_spiking(network)).cpu().numpy())
+        counts.append(outputs.sum(0).cpu().numpy())
+    return np.concatenate(predicted), np.concatenate(counts)
+
+
+def gathered(store: Store, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(events of the recordings one after the other, offsets [n + 1])."""
+    parts = [store.events(int(i)) for i in indices]
+    return np.concatenate(parts), np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+
+
+def add_metrics(
+    job: Job, mode: str, network: EventNetwork, result: RunResult, labels: np.ndarray, settings: Deploy
+) -> None:
+    synops = result.synops.sum(1).mean()
+    values = {
+        "accuracy": (result.prediction == labels).mean(),
+        "no_output": (result.prediction == -1).sum(),
+        "events_in": result.n_events.mean(),
+        "spikes": result.spikes.sum(1).mean(),
+        "synops": synops,
+        "energy_uj": synops * settings.energy_pj_per_synop * 1e-6,  # modelled, never measured
+        "saturated": result.saturated.sum(),
+    }
+    values |= {
+        f"spikes_{population.name}": result.spikes[:, i].mean()
+        for i, population in enumerate(network.populations)
+        if population.spiking
+    }
+    values |= {
+        f"synops_{synapse.source}_to_{synapse.target}": result.synops[:, i].mean()
+        for i, synapse in enumerate(network.synapses)
+    }
+    right = result.over_time == labels[:, None]
+    if right.any():
+        first = np.asarray(settings.times_ms)[right.argmax(1)][right.any(1)]
+        values["first_correct_us"] = float(np.median(first)) * 1000
+    for metric, value in values.items():
+        job.add(metric, float(value), mode=mode)
+
+
+def spike_difference(reference: np.ndarray, counts: np.ndarray) -> float:
+    """SD = Σ|s0 − s| / Σ s0 over the last layer's spike counts; s0: with the clock. 0/0 is 0 (the MTT paper's SD)."""
+    total = np.abs(reference).sum()
+    difference = np.abs(reference - counts).sum()
+    return float(difference / total) if total > 0 else float(difference > 0)
+
+
+def curve_rows(mode: str, result: RunResult, labels: np.ndarray) -> list[dict[str, Any]]:
+    rows = []
+    for curve, xs, decisions in (
+        ("accuracy_over_time", result.times_us, result.over_time),
+        ("accuracy_over_events", result.fractions, result.over_events),
+    ):
+        for x, predicted in zip(xs, decisions.T, strict=True):
+            rows.append({"mode": mode, "curve": curve, "x": float(x), "value": float((predicted == labels).mean())})
+    return rows

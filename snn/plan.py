@@ -1,0 +1,167 @@
+"""From a configuration to the cells and what each of their jobs depends on. Runs nothing.
+
+Everything that can be known to be wrong before anything runs is found here: unknown names, unknown keys inside the
+blocks of methods, networks and readers, and methods that make no sense in a cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache, cached_property
+from itertools import product
+from typing import Any
+
+from snn import config as configuration
+from snn import methods, models, sources
+from snn.cell import Cell
+from snn.config import Config, Recipe, Train
+from snn.data import readers
+from snn.data.params import SplitParams
+from snn.errors import ConfigError, did_you_mean
+from snn.neurons.spec import NeuronSpec
+
+# The phases of a cell, and the module that computes each: its import closure decides what reruns.
+PHASES = {"train": "snn.phases.train", "sweep": "snn.phases.sweep", "deploy": "snn.phases.deploy"}
+
+
+class Plan:
+    """The cells of one configuration. Raises ConfigError where it cannot be carried out."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self._check_names()
+        self.cells = self._expand()
+        self._check_cells()
+
+    @classmethod
+    def load(cls, value: dict) -> Plan:
+        return cls(configuration.validate(Config, value))
+
+    # --- cells
+
+    def _expand(self) -> list[Cell]:
+        m = self.config.matrix
+        cells: dict[Cell, None] = {}
+        for block in [m, *m.also]:
+            axes = [getattr(block, a) or getattr(m, a) for a in ("datasets", "networks", "methods", "t_train", "seeds")]
+            for dataset, network, method, t, seed in product(*axes):
+                cell = Cell(dataset, network, method, 1 if methods.find(method).timeless else t, seed)
+                if not any(all(getattr(cell, k) == v for k, v in e.items()) for e in m.exclude):
+                    cells[cell] = None
+        if not cells:
+            raise ConfigError("matrix.exclude leaves no cell: nothing to do")
+        return sorted(cells)
+
+    @cached_property
+    def trained(self) -> list[Cell]:
+        """All cells that are trained: those asked for and the teachers that they need."""
+        return sorted({*self.cells, *filter(None, map(self.teacher, self.cells))})
+
+    def teacher(self, cell: Cell) -> Cell | None:
+        """The cell whose trained network this one learns from, if its method has a teacher."""
+        name = methods.find(cell.method).teacher
+        if name is None:
+            return None
+        return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
+
+    def phases(self, cell: Cell) -> list[str]:
+        return ["train"] if methods.find(cell.method).timeless else list(PHASES)
+
+    # --- what a job depends on
+
+    def train_recipe(self, method: str) -> Train:
+        return configuration.validate(Train, self.config.train.model_dump() | self._recipe(method).train, "recipes")
+
+    def neuron(self, method: str) -> NeuronSpec:
+        value = configuration.merge(self.config.neuron.model_dump(), self._recipe(method).neuron)
+        return configuration.validate(NeuronSpec, value, "recipes")
+
+    def _recipe(self, method: str) -> Recipe:
+        return self.config.recipes.get(method, Recipe())
+
+    def spec(self, cell: Cell, phase: str) -> dict[str, Any]:
+        """All of the configuration that the job (cell, phase) depends on, and nothing else."""
+        c = self.config
+        spec: dict[str, Any] = {
+            "cell": cell.asdict(),
+            "network": c.networks.get(cell.network, {}),
+            "method": c.methods.get(cell.method, {}),
+            "neuron": self.neuron(cell.method).model_dump(),
+            "train": self.train_recipe(cell.method).model_dump(),
+            "threads": c.resources.threads,
+            "device": c.resources.device,
+            "precision": c.resources.precision,
+        }
+        if phase == "sweep":
+            spec["sweep"] = c.sweep.model_dump()
+        if phase == "deploy":
+            spec["deploy"] = c.deploy.model_dump()
+        return spec
+
+    def modules(self, cell: Cell, phase: str) -> list[str]:
+        """The roots of the job's import closure."""
+        roots = [PHASES[phase], methods.module_name(cell.method), models.family(cell.network).__name__]
+        if phase == "train" and (teacher := self.teacher(cell)):
+            roots.append(methods.module_name(teacher.method))
+        return roots
+
+    def token(self, cell: Cell, phase: str) -> str:
+        """Digest of configuration and code: when it changes, and only then, the job runs again."""
+        return digest(self.spec(cell, phase)) + "-" + _code(*self.modules(cell, phase))
+
+    def raw_inputs(self, name: str) -> list[str]:
+        """The raw files or folders that a data set is read from, where it has any (a download has none beforehand)."""
+        d = self.config.datasets[name]
+        reader = readers.find(d.reader)
+        return [str(p) for p in reader.inputs(reader.Params(**d.params))]
+
+    def dataset_token(self, name: str) -> str:
+        d = self.config.datasets[name]
+        return digest(d.model_dump()) + "-" + sources.digest("snn.phases.convert", readers.module_name(d.reader))
+
+    # --- checks
+
+    def _check_names(self) -> None:
+        c, m = self.config, self.config.matrix
+        blocks = [m, *m.also]
+        for name in {d for b in blocks for d in b.datasets or []}:
+            if name not in c.datasets:
+                raise ConfigError(
+                    f"matrix.datasets: unknown data set {name!r}{did_you_mean(name, c.datasets)}; "
+                    "a data set is defined under `datasets:`"
+                )
+        for name, d in c.datasets.items():
+            configuration.validate(readers.find(d.reader).Params, d.params, f"datasets.{name}.params")
+            configuration.validate(SplitParams, d.split, f"datasets.{name}.split")
+        for name in {*c.networks, *(n for b in blocks for n in b.networks or [])}:
+            models.parameters(name, c.networks.get(name, {}))
+        for name in {*c.methods, *(n for b in blocks for n in b.methods or [])}:
+            methods.parameters(name, c.methods.get(name, {}))
+        for t in [*m.t_train, *(t for b in m.also for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
+            if t < 1:
+                raise ConfigError(f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)")
+        for seed in [*m.seeds, *(s for b in m.also for s in b.seeds or [])]:
+            if seed < 0:
+                raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")
+        if c.recipes and c.protocol != "published":
+            raise ConfigError("recipes: only for `protocol: published`; under `matched` every method gets the same recipe")
+        for name, recipe in c.recipes.items():
+            methods.find(name)
+            for key in recipe.train:
+                if key not in Train.model_fields:
+                    raise ConfigError(f"recipes.{name}.train.{key}: unknown key{did_you_mean(key, Train.model_fields)}")
+
+    def _check_cells(self) -> None:
+        for cell in self.trained:
+            method = methods.find(cell.method)
+            params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
+            method.check(params, cell.t_train, self.train_recipe(cell.method))
+
+
+_code = cache(sources.digest)  # a plan is made once a process, and files do not change under it
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of a plain value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

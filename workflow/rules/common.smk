@@ -1,0 +1,80 @@
+# The plan of the benchmark, and the helpers of the rules. All helpers are here.
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+from snn import files, sources
+from snn.cell import Cell, results
+from snn.errors import UserError
+from snn.plan import Plan
+
+try:
+    PLAN = Plan.load(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+C = PLAN.config
+ROOT = results(C.benchmark)
+REPORT = Path("reports") / C.benchmark
+CELL = "{dataset}/{network}/{method}/T{t}/seed{seed}"
+FOLDER = str(ROOT / "cells" / CELL)
+STORE = str(ROOT / "data" / "{dataset}")
+LOG = str(ROOT / "logs" / CELL)
+
+# The configuration as the jobs read it. No input of any rule: what a job depends on stands in its `params`.
+RESOLVED = ROOT / "config.json"
+_resolved = json.dumps(C.model_dump(mode="json"), indent=1) + "\n"
+if not RESOLVED.exists() or RESOLVED.read_text() != _resolved:
+    files.write_text(RESOLVED, _resolved)
+
+SNN = f"{sys.executable} -m snn.cli"
+STORE_FILES = ["events.bin", "index.npz", "manifest.json"]
+PHASE_FILES = {
+    "train": ["weights.pt", "history.csv", "metrics.csv", "predictions.npz", "record.json"],
+    "sweep": ["metrics.csv", "predictions.npz", "record.json"],
+    "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
+}
+
+
+wildcard_constraints:
+    dataset=r"[^/]+",
+    network=r"[^/]+",
+    method=r"[^/]+",
+    t=r"\d+",
+    seed=r"\d+",
+
+
+def cell_of(wildcards):
+    return Cell(wildcards.dataset, wildcards.network, wildcards.method, int(wildcards.t), int(wildcards.seed))
+
+
+def token(phase):
+    """params function: the digest of configuration and code that a job depends on."""
+    return lambda wildcards: PLAN.token(cell_of(wildcards), phase)
+
+
+def phase_files(phase, folder=FOLDER):
+    return [f"{folder}/{phase}/{name}" for name in PHASE_FILES[phase]]
+
+
+def store_files(folder=STORE):
+    return [f"{folder}/{name}" for name in STORE_FILES]
+
+
+def teacher_files(wildcards):
+    """The trained network that this cell learns from, if its method has a teacher."""
+    teacher = PLAN.teacher(cell_of(wildcards))
+    return [] if teacher is None else phase_files("train", ROOT / "cells" / teacher.key)[:1]
+
+
+def all_cell_files():
+    """What the tables are made of: the files of every phase of every cell."""
+    return [
+        path
+        for cell in PLAN.trained
+        for phase in PLAN.phases(cell)
+        for path in phase_files(phase, ROOT / "cells" / cell.key)
+    ]

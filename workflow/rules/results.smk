@@ -1,0 +1,92 @@
+# From the files of all cells to the tables, the pages and MLflow.
+
+from snn.phases.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
+
+COLLECTED = ["metrics.csv", "curves.csv", "holes.csv", "history.csv", "predictions.npz", "provenance.json"]
+TEMPLATES = sorted(str(p) for p in Path("reports/templates").rglob("*") if p.is_file())
+
+
+rule collect:
+    input:
+        all_cell_files(),
+    output:
+        [REPORT / name for name in COLLECTED],
+    params:
+        cells=[cell.key for cell in PLAN.trained],
+        protocol=C.protocol,
+        code=sources.digest("snn.phases.collect"),
+    log:
+        str(ROOT / "logs" / "collect.log"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "{SNN} collect --configfile {RESOLVED} > {log} 2>&1"
+
+
+rule render:
+    input:
+        [REPORT / name for name in COLLECTED],
+        templates=TEMPLATES,
+    output:
+        page=report(
+            REPORT / "index.html",
+            caption="../report/index.rst",
+            category="Report",
+            labels={"what": "the whole report", "format": "html"},
+        ),
+        tables=[
+            report(
+                REPORT / "tables" / f"{name}.csv",
+                caption=f"../report/table_{name}.rst",
+                category="Tables",
+                labels={"what": name.replace("_", " "), "format": "csv"},
+            )
+            for name in TABLES
+        ],
+        other_tables=[REPORT / "tables" / f"{name}.{format}" for name in TABLES for format in TABLE_FORMATS if format != "csv"],
+        figures=[
+            report(
+                REPORT / "figures" / f"{name}.svg",
+                caption=f"../report/figure_{name}.rst",
+                category="Figures",
+                labels={"what": name.replace("_", " "), "format": "svg"},
+            )
+            for name in FIGURES
+        ],
+        other_figures=[
+            REPORT / "figures" / f"{name}.{format}" for name in FIGURES for format in FIGURE_FORMATS if format != "svg"
+        ],
+    params:
+        # What the page says of the benchmark; of the configuration it shows nothing else.
+        config=C.model_dump(mode="json", exclude={"resources"}),
+        code=sources.digest("snn.phases.report", "snn.phases.report.page"),
+    log:
+        str(ROOT / "logs" / "report.log"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "{SNN} report --configfile {RESOLVED} > {log} 2>&1"
+
+
+rule mlflow:
+    # Files are the truth, MLflow is a view: delete the store, and this rule alone builds it anew. A server that is
+    # down fails this rule and nothing else.
+    input:
+        all_cell_files(),
+        REPORT / "index.html",
+    output:
+        ROOT / "mlflow" / "synced.txt",
+    params:
+        code=sources.digest("snn.phases.track"),
+    log:
+        str(ROOT / "logs" / "mlflow.log"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "{SNN} mlflow-sync --configfile {RESOLVED} > {log} 2>&1 && cp {log} {output}"
