@@ -8,6 +8,7 @@ import torch
 from spikingjelly.activation_based.neuron import SimpleBaseNode
 from torch import Tensor, nn
 
+from snn.neurons import fused
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Surrogate
 
@@ -57,7 +58,11 @@ class Neuron(SimpleBaseNode):
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         self._forget_other_shape(x_seq.shape[1:])
-        return super().multi_step_forward(x_seq)
+        if self.spec.implementation == "spikingjelly" or not fused.applies(x_seq):
+            return super().multi_step_forward(x_seq)
+        state = self.v if isinstance(self.v, Tensor) else None
+        spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate)
+        return spikes
 
     def _forget_other_shape(self, shape: torch.Size) -> None:
         if isinstance(self.v, Tensor) and self.v.shape != shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 # The parameters of each surrogate and their defaults; triangle's width None means "the threshold".
 DEFAULTS: dict[str, dict[str, float | None]] = {
@@ -33,7 +33,7 @@ class SurrogateSpec(BaseModel):
     `width` is the full width at half the height, for all three shapes that have one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: Literal["rectangle", "triangle", "boxcar", "exponential", "arctan", "dspike"] = Field(
         "rectangle", description="shape of the surrogate derivative"
@@ -76,15 +76,15 @@ class NeuronSpec(BaseModel):
     Before the first step v is 0 (soft reset) or `v_reset` (hard reset, as in SpikingJelly).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     decay: float = Field(1.0, ge=0.0, le=1.0, description="factor of the membrane from step to step; 1 is IF")
     threshold: PositiveFloat = Field(1.0, description="θ, the firing threshold")
     reset: Literal["soft", "hard"] = Field("soft", description="subtract θ a spike, or set to v_reset")
-    v_reset: FiniteFloat = Field(0.0, description="membrane after a spike (hard reset)")
+    v_reset: float = Field(0.0, description="membrane after a spike (hard reset)")
     strict: bool = Field(False, description="fire at u > θ instead of u ≥ θ")
     detach_reset: bool = Field(False, description="no gradient through the spike in the reset")
-    v_min: FiniteFloat | None = Field(None, description="lower bound of the membrane after the reset")
+    v_min: float | None = Field(None, description="lower bound of the membrane after the reset")
     multi_spike: bool = Field(False, description="several spikes in one step, ⌊u/θ⌋")
     surrogate: SurrogateSpec = Field(default_factory=SurrogateSpec, description="derivative of the spike")
     implementation: Literal["auto", "fused", "spikingjelly"] = Field(
@@ -104,9 +104,6 @@ class NeuronSpec(BaseModel):
         if self.v_min is not None and self.v_min >= self.threshold:
             raise ValueError(f"v_min must lie below the threshold {self.threshold}, not at {self.v_min}")
         return self
-
-    def __hash__(self) -> int:  # a spec is a value: it may key a dictionary
-        return hash(self.model_dump_json())
 
     @property
     def v_start(self) -> float:

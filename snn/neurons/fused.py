@@ -1,0 +1,146 @@
+"""The fused multi-step neuron as one differentiable function of torch (kernels in `snn/neurons/kernels.py`)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snn.neurons.spec import NeuronSpec
+from snn.neurons.surrogates import Constants, Surrogate
+
+_WORTH_A_THREAD = 1 << 16  # values (neurons times steps) that repay handing them to another thread
+
+
+def applies(x: Tensor) -> bool:
+    """Whether the kernels can take this input."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and type(x) is Tensor and x.numel() > 0
+
+
+def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+    """Spikes `[T, N, *]` and the state `[N, *]` after the last step, from input x and the state before (or None).
+
+    Differentiable in x and v, and through both results. The spikes keep x's memory layout within a step. For
+    backward only x and v are kept, and nothing where no gradient is asked for.
+    """
+    return _MultiStep.apply(x, v, spec, surrogate.constants)
+
+
+class _MultiStep(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, v: Tensor | None, spec: NeuronSpec, constants: Constants) -> tuple[Tensor, Tensor]:
+        from snn.neurons import kernels  # Numba takes half a second to import
+
+        x = x if _is_dense(x[0]) else x.contiguous()
+        state = _like_a_step(x, spec.v_start if v is None else v)
+        spikes = _like_steps(x)
+        kind = kernels.HARD if spec.reset == "hard" else kernels.MULTI if spec.multi_spike else kernels.SOFT
+        arrays = (*_flat(x), _row(state), *_flat(spikes))
+        _over_neurons(kernels.forward(kind), x, arrays, _numbers(spec))
+        ctx.save_for_backward(x, v)
+        ctx.spec, ctx.constants = spec, constants
+        ctx.set_materialize_grads(False)
+        return spikes, state
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(
+        ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        from snn.neurons import kernels
+
+        (x, v), spec = ctx.saved_tensors, ctx.spec
+        v = _like_a_step(x, spec.v_start if v is None else v)
+        g = x.new_zeros(1).expand(x.shape) if d_spikes is None else d_spikes
+        if not _same_layout(g[0], x[0]):
+            g = _like_steps(x).copy_(g)
+        dv = _like_a_step(x, 0.0 if d_state is None else d_state)
+        dx = _like_steps(x)
+        kind = kernels.HARD if spec.reset == "hard" else kernels.MULTI if spec.multi_spike else kernels.SOFT
+        if spec.surrogate.periodic:
+            kind = kernels.PERIODIC
+        shape, *abc = ctx.constants
+        arrays = (*_flat(x), _row(v), *_flat(g), *_flat(dx), _row(dv))
+        numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
+        _over_neurons(kernels.backward(kind, shape), x, arrays, numbers)
+        return dx, (dv if ctx.needs_input_grad[1] else None), None, None
+
+
+@cache
+def _numbers(spec: NeuronSpec) -> tuple[np.float32, ...]:
+    """decay, θ, the least u that fires, v_reset, v_min; u > θ is u ≥ the next float after θ."""
+    theta = np.float32(spec.threshold)
+    fire = np.nextafter(theta, np.float32(math.inf)) if spec.strict else theta
+    v_min = -math.inf if spec.v_min is None else spec.v_min
+    return np.float32(spec.decay), theta, fire, np.float32(spec.v_reset), np.float32(v_min)
+
+
+# --- memory layouts -------------------------------------------------------------------------------------------------
+
+
+def _is_dense(step: Tensor) -> bool:
+    """Whether the elements fill their memory without holes or overlaps, in whatever order of the dimensions."""
+    expected = 1
+    for stride, size in sorted(pair for pair in zip(step.stride(), step.shape, strict=True) if pair[1] > 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _same_layout(a: Tensor, b: Tensor) -> bool:
+    return all(i == j or size == 1 for i, j, size in zip(a.stride(), b.stride(), a.shape, strict=True))
+
+
+def _like_a_step(x: Tensor, value: Tensor | float) -> Tensor:
+    """A new tensor of one step's shape and layout that holds `value`."""
+    new = torch.empty_strided(x.shape[1:], x.stride()[1:], dtype=x.dtype)
+    return new.copy_(value) if isinstance(value, Tensor) else new.fill_(value)
+
+
+def _like_steps(x: Tensor) -> Tensor:
+    """A new tensor of x's shape, each step in x's layout, the steps one after another."""
+    return torch.empty_strided(x.shape, (math.prod(x.shape[1:]), *x.stride()[1:]), dtype=x.dtype)
+
+
+def _flat(x: Tensor) -> tuple[np.ndarray, int]:
+    """The memory of x, whose steps are dense, as one row, and the distance between steps in it."""
+    size = math.prod(x.shape[1:])
+    stride = x.stride(0)
+    return x.detach().as_strided(((x.shape[0] - 1) * stride + size,), (1,)).numpy(), stride
+
+
+def _row(step: Tensor) -> np.ndarray:
+    return step.detach().as_strided((step.numel(),), (1,)).numpy()
+
+
+# --- threads --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads do not outlive a fork: the child, by its id, gets its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="neurons")
+
+
+def _over_neurons(kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> None:
+    """Run the kernel over all neurons, shared among as many threads as torch may use. Neurons do not interact."""
+    steps, neurons = x.shape[0], math.prod(x.shape[1:])
+    threads = min(torch.get_num_threads(), max(1, steps * neurons // _WORTH_A_THREAD))
+    if threads == 1:
+        kernel(*arrays, steps, 0, neurons, *numbers)
+        return
+    edges = [neurons * i // threads for i in range(threads + 1)]
+    jobs = [
+        _pool(os.getpid(), threads).submit(kernel, *arrays, steps, low, high, *numbers) for low, high in pairwise(edges)
+    ]
+    for job in jobs:
+        job.result()

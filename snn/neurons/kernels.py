@@ -1,0 +1,182 @@
+"""All time steps of a layer of neurons in one pass over memory, on a CPU, in float32.
+
+A step-by-step neuron reads and writes a whole layer's membrane, spikes and masks for each small operation of each
+step. Here a block of neurons small enough for the first-level cache is taken through all steps, so that memory sees
+the input once and the spikes once. Backward keeps nothing but the input: it charges the block again, into a
+scratch that also stays in the cache, and runs back through it.
+
+All arrays are flat float32. Step t of an array lies at `t * stride`, and neuron i at offset i of it: any dense layout
+of a step will do, since neurons do not see each other (and a stride of 0 is an input that is the same at each step).
+
+Numba compiles one function for each kind of fire and reset and each shape of surrogate (closures over integers: the
+branches on them are gone before LLVM sees the loops, which it then vectorises). No fast-math: scalar and vector
+code give the same bits, so the number of threads and the place of a neuron in its block do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit
+from numba.extending import intrinsic
+
+from snn.neurons.surrogates import EXPONENTIAL, LORENTZ, TRIANGLE, WINDOW
+
+SOFT, HARD, MULTI, PERIODIC = range(4)
+
+# A block's state is 8 KiB, a quarter of a small first-level cache; the scratch of backward is T times that at most.
+BLOCK = 2048
+SCRATCH = 65536  # floats
+
+_f = np.float32
+_ZERO, _HALF, _ONE, _TWO, _FOUR = _f(0), _f(0.5), _f(1), _f(2), _f(4)
+_LOG2E = _f(1.4426950408889634)
+_LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440054690583e-4)  # the high part has 9 bits: n times it is exact
+_UNDERFLOW = _f(-87.0)  # exp(-87) = 1.6e-38 is about the smallest normal number
+# Taylor's 1/k! up to k = 7: at |r| ≤ ln2/2 the remainder is 5e-9, a tenth of a rounding.
+_P7, _P6, _P5, _P4, _P3 = _f(1 / 5040), _f(1 / 720), _f(1 / 120), _f(1 / 24), _f(1 / 6)
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's `njit`, kept on disk where a place for it can be written to."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no writable cache folder: compile anew in each process
+        return njit(**options)(function)
+
+
+@intrinsic
+def _bits_to_float(typing_context: Any, bits: Any) -> Any:
+    """The float32 with the bits of an int32."""
+    from llvmlite import ir
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return numba.types.float32(numba.types.int32), codegen
+
+
+@njit(inline="always")
+def _exp(y):  # type: ignore[no-untyped-def]
+    """exp(y) for y ≤ 0 to about one unit in the last place, 0 below -87; vectorises where libm's does not."""
+    n = np.floor(y * _LOG2E + _HALF)
+    r = (y - n * _LN2_HIGH) - n * _LN2_LOW
+    p = ((((_P7 * r + _P6) * r + _P5) * r + _P4) * r + _P3) * r + _HALF
+    p = (p * r) * r + r + _ONE
+    small = y < _UNDERFLOW
+    n = _ZERO if small else n
+    return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+@cache
+def forward(kind: int) -> Callable[..., None]:
+    """The forward kernel for SOFT, HARD or MULTI.
+
+    `(x, x_stride, v, s, s_stride, steps, low, high, decay, theta, fire, v_reset, v_min)`: neurons low ≤ i < high;
+    `v` is the state, in and out; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
+    """
+
+    def run(x, xs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min):  # type: ignore[no-untyped-def]
+        for start in range(low, high, BLOCK):
+            n = min(BLOCK, high - start)
+            vb = v[start : start + n]
+            for t in range(steps):
+                xb = x[t * xs + start : t * xs + start + n]
+                sb = s[t * ss + start : t * ss + start + n]
+                for i in range(n):
+                    u = decay * vb[i] + xb[i]
+                    if kind == MULTI:
+                        spikes = max(np.floor(u / theta), _ZERO)
+                        after = u - theta * spikes
+                    elif kind == HARD:
+                        spikes = _ONE if u >= fire else _ZERO
+                        after = v_reset if u >= fire else u
+                    else:
+                        spikes = _ONE if u >= fire else _ZERO
+                        after = u - theta * spikes
+                    sb[i] = spikes
+                    vb[i] = v_min if after < v_min else after
+
+    return _compile(run)
+
+
+@cache
+def backward(kind: int, shape: int) -> Callable[..., None]:
+    """The backward kernel for SOFT, HARD, MULTI or PERIODIC and a surrogate's shape.
+
+    With G[t] = dL/ds[t], K[t] = dL/dv[t] from the steps after t (0 where the clip held v[t]):
+
+        dL/dx[t] = dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
+        soft: r = -θ, k = 1     hard: r = v_reset - u, k = 1 - s     r = 0 if the reset is detached
+
+    `(x, x_stride, v0, G, g_stride, dx, d_stride, K, steps, low, high, decay, theta, fire, v_reset, v_min, attached,
+    a, b, c)`: `v0` is the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0.
+    """
+
+    def run(x, xs, v0, gs, gss, dx, ds, k, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c):  # type: ignore[no-untyped-def]
+        block = max(64, min(BLOCK, SCRATCH // steps))
+        membrane = np.empty((steps, block), np.float32)
+        state = np.empty(block, np.float32)
+        for start in range(low, high, block):
+            n = min(block, high - start)
+            vb = state[:n]
+            vb[:] = v0[start : start + n]
+            for t in range(steps):
+                xb = x[t * xs + start : t * xs + start + n]
+                ub = membrane[t, :n]
+                for i in range(n):
+                    u = decay * vb[i] + xb[i]
+                    ub[i] = u
+                    if kind in (MULTI, PERIODIC):
+                        after = u - theta * max(np.floor(u / theta), _ZERO)
+                    elif kind == HARD:
+                        after = v_reset if u >= fire else u
+                    else:
+                        after = u - theta * (_ONE if u >= fire else _ZERO)
+                    vb[i] = v_min if after < v_min else after
+            kb = k[start : start + n]
+            for t in range(steps - 1, -1, -1):
+                ub = membrane[t, :n]
+                gb = gs[t * gss + start : t * gss + start + n]
+                db = dx[t * ds + start : t * ds + start + n]
+                for i in range(n):
+                    u = ub[i]
+                    # The surrogate at the distance z to the threshold.
+                    centre = theta
+                    if kind == PERIODIC:
+                        centre = theta * max(np.floor(u / theta + _HALF), _ONE)
+                    z = abs(u - centre)
+                    if shape == WINDOW:
+                        g = a if z < b else _ZERO
+                    elif shape == TRIANGLE:
+                        g = a * max(_ONE - b * z, _ZERO)
+                    elif shape == EXPONENTIAL:
+                        g = a * _exp(-b * z)
+                    elif shape == LORENTZ:
+                        g = a / (_ONE + (b * z) * (b * z))
+                    else:
+                        e = _exp(-_TWO * b * z)
+                        g = (_FOUR * a) * e / ((_ONE + e) * (_ONE + e)) if z <= c else _ZERO
+                    # The reset and the clip.
+                    if kind == HARD:
+                        after = v_reset if u >= fire else u
+                        keep = _ZERO if u >= fire else _ONE
+                        r = attached * (v_reset - u)
+                    else:
+                        if kind == SOFT:
+                            after = u - theta * (_ONE if u >= fire else _ZERO)
+                        else:
+                            after = u - theta * max(np.floor(u / theta), _ZERO)
+                        keep = _ONE
+                        r = -attached * theta
+                    later = kb[i] if after >= v_min else _ZERO
+                    d = (gb[i] + later * r) * g + later * keep
+                    db[i] = d
+                    kb[i] = decay * d
+
+    return _compile(run)
