@@ -1,0 +1,161 @@
+"""N-MNIST: 70,000 digits recorded by an event camera in three saccades, complete or any part of it.
+
+Read are folders `Train/<digit>/*.bin` and `Test/<digit>/*.bin`, directly in `folder` or in `folder/NMNIST` (where tonic
+downloads to). A partial copy is read as it is: the official split is kept, digits without a folder in both splits are
+left out of the classes, and what is missing is named in the manifest.
+
+A `.bin` file is a sequence of 5-byte events, big-endian: x (8 bits), y (8), p (1), time in microseconds (23). y = 240
+marks an overflow of the time stamp.
+
+- G. Orchard, A. Jayawant, G. K. Cohen, N. Thakor. Converting static image datasets to spiking neuromorphic datasets
+  using saccades. Frontiers in Neuroscience 9:437, 2015. The data are under CC BY-SA 4.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from snn.data.format import Description, Entry, Recording, Sensor, check_events
+from snn.errors import DataError
+
+SENSOR = Sensor(34, 34)
+SPLITS = {"train": "Train", "test": "Test"}
+DIGITS = [str(digit) for digit in range(10)]
+# Recordings of each digit in the complete data set (those of MNIST).
+OFFICIAL = {
+    "train": dict(zip(DIGITS, (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949), strict=True)),
+    "test": dict(zip(DIGITS, (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009), strict=True)),
+}
+
+
+class Params(BaseModel):
+    """Where the recordings are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: Path
+    """Holds `Train` and `Test`, or `NMNIST` with both."""
+    download: bool = False
+    """Let tonic download the data set into `folder` where it is not there."""
+    provenance: str = Field("", max_length=1000)
+    """Where this copy came from, if it is not the official one; goes into the manifest."""
+
+
+def describe(params: Params) -> Description:
+    found = _files(params)
+    classes = _classes(found)
+    missing = {
+        split: {d: lack for d in DIGITS if (lack := OFFICIAL[split][d] - len(found[split].get(d, ()))) > 0}
+        for split in SPLITS
+    }
+    missing = {split: lacks for split, lacks in missing.items() if lacks}
+    title = "N-MNIST" if len(classes) == len(DIGITS) else f"N-MNIST digits {_span(classes)}"
+    return Description(
+        title=f"{title} (partial copy)" if missing else title,
+        sensor=SENSOR,
+        classes=classes,
+        citation="Orchard, Jayawant, Cohen & Thakor 2015, CC BY-SA 4.0",
+        provenance={"copy": params.provenance} if params.provenance else {},
+        missing=missing,
+    )
+
+
+def listing(params: Params) -> list[Entry]:
+    return [entry for _, entry in _pairs(params)]
+
+
+def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
+    pairs = _pairs(params)
+    for file, entry in pairs if positions is None else (pairs[i] for i in positions):
+        yield Recording(read(file), entry.label, entry.name, entry.split)
+
+
+def inputs(params: Params) -> list[Path]:
+    root = _root(params)
+    return [root / name for name in SPLITS.values()]
+
+
+def read(file: Path):
+    """The events of one file; `DataError` where it is no intact N-MNIST recording."""
+    from snn.data._tonic import read_nmnist  # takes seconds to import: only when events are read
+
+    size = file.stat().st_size
+    if size == 0:
+        raise DataError(f"{file}: is empty; delete it, or replace it by an intact copy")
+    if size % 5:
+        raise DataError(
+            f"{file}: {size} bytes are no whole number of 5-byte events; it is truncated or no N-MNIST recording: "
+            "replace it by an intact copy, or delete it"
+        )
+    events = read_nmnist(file)
+    check_events(events, SENSOR, str(file))
+    return events
+
+
+def _root(params: Params) -> Path:
+    """The folder that holds `Train` and `Test`, without looking whether it is there."""
+    folder = params.folder.expanduser()
+    inner = folder / "NMNIST"
+    return inner if inner.is_dir() or (params.download and not (folder / "Train").is_dir()) else folder
+
+
+def _files(params: Params) -> dict[str, dict[str, list[Path]]]:
+    """All `.bin` files, sorted: `{split: {digit: files}}`."""
+    root = _root(params)
+    if params.download and not all((root / name).is_dir() for name in SPLITS.values()):
+        from snn.data._tonic import download_nmnist
+
+        download_nmnist(params.folder.expanduser())
+    found: dict[str, dict[str, list[Path]]] = {}
+    for split, name in SPLITS.items():
+        if not (root / name).is_dir():
+            raise DataError(
+                f"{root / name}: no such folder; unpack N-MNIST's {name} folder there, set `folder` to where it is, "
+                "or set `download: true`"
+            )
+        found[split] = {}
+        for folder in sorted(p for p in (root / name).iterdir() if not p.name.startswith(".")):
+            if folder.name in DIGITS and folder.is_dir():
+                found[split][folder.name] = sorted(p for p in folder.glob("*.bin") if not p.name.startswith("."))
+            elif stray := next(folder.rglob("*.bin"), None) if folder.is_dir() else folder.suffix == ".bin" and folder:
+                raise DataError(
+                    f"{stray}: has no label, as it lies in no folder named after its digit (0 to 9); "
+                    f"put it into {root / name}/<digit>/, or take it away"
+                )
+    return found
+
+
+def _classes(found: dict[str, dict[str, list[Path]]]) -> list[str]:
+    """The digits with recordings in both splits; `DataError` for one that has them only in one."""
+    classes = [d for d in DIGITS if any(d in found[split] for split in SPLITS)]
+    if not classes:
+        raise DataError("N-MNIST: no digit folders (0 to 9) in Train and Test; unpack the recordings there")
+    for digit in classes:
+        for split, name in SPLITS.items():
+            if not found[split].get(digit):
+                raise DataError(
+                    f"class without samples: {name}/{digit} holds no .bin file; put recordings there, or take the "
+                    f"folder {digit} out of Train and Test to leave this class out"
+                )
+    return classes
+
+
+def _pairs(params: Params) -> list[tuple[Path, Entry]]:
+    found = _files(params)
+    classes = _classes(found)
+    return [
+        (file, Entry(label, f"{SPLITS[split]}/{digit}/{file.name}", split))
+        for split in SPLITS
+        for label, digit in enumerate(classes)
+        for file in found[split][digit]
+    ]
+
+
+def _span(digits: list[str]) -> str:
+    """`0-7` for neighbours, `0, 3, 7` otherwise."""
+    first, last = int(digits[0]), int(digits[-1])
+    whole = len(digits) > 2 and last - first + 1 == len(digits)
+    return f"{first}-{last}" if whole else ", ".join(digits)
