@@ -1,0 +1,81 @@
+"""Events as they come in: brought into columns, checked, refused with a reason."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snn.errors import UserError
+
+COUNTERS = (23, 24, 31, 32)  # bits of the time counters that sensors and their file formats have
+
+
+class Columns(NamedTuple):
+    """One recording: int64 arrays of one length; t in µs."""
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+
+def columns(t: Any, x: Any, y: Any, p: Any, sort: bool) -> Columns:
+    """Contiguous int64 columns; sorted by time (ties keep their order) only on request."""
+    out = []
+    for name, values in zip("txyp", (t, x, y, p), strict=True):
+        values = np.asarray(values)
+        if values.dtype.kind not in "iub" and values.size:
+            raise UserError(f"events: {name} must hold whole numbers, not {values.dtype} (t in microseconds)")
+        if values.ndim != 1 or len(values) != len(np.asarray(t)):
+            raise UserError(f"events: t, x, y, p must be one-dimensional and equally long; {name} is {values.shape}")
+        out.append(np.ascontiguousarray(values, np.int64))
+    if sort and len(out[0]) > 1:
+        drops = np.flatnonzero(out[0][1:] < out[0][:-1])
+        for i in drops:
+            if _wraps(int(out[0][i]), int(out[0][i + 1])):
+                raise UserError(_backwards(int(out[0][i]), int(out[0][i + 1]), int(i) + 1))
+        if len(drops):
+            order = np.argsort(out[0], kind="stable")
+            out = [values[order] for values in out]
+    return Columns(*out)
+
+
+def batch(events: Any, offsets: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The structured events and int64 offsets of a batch, checked."""
+    events, offsets = np.asarray(events), np.asarray(offsets)
+    if events.ndim != 1 or not set("txyp") <= set(events.dtype.names or ()):
+        raise UserError(f"events must be a one-dimensional structured array with fields t, x, y, p, not {events.dtype}")
+    if offsets.ndim != 1 or not len(offsets) or offsets.dtype.kind not in "iu":
+        raise UserError("offsets must be whole numbers [n + 1], the first event of each recording and the end")
+    offsets = offsets.astype(np.int64)
+    if offsets[0] < 0 or offsets[-1] > len(events) or (np.diff(offsets) < 0).any():
+        raise UserError(f"offsets must ascend within 0 to {len(events)}, the number of events")
+    return events, offsets
+
+
+def check(kernel: Any, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray, before: int, shape: tuple) -> None:
+    """Raise `UserError` for the first event that cannot be. before: the last time stamp so far, or -1."""
+    what, i = kernel.check(t, x, y, p, before, shape)
+    if what == kernel.IN_ORDER:
+        return
+    if what == kernel.BACKWARDS:
+        raise UserError(_backwards(int(t[i - 1]) if i else before, int(t[i]), i))
+    if what == kernel.NEGATIVE:
+        raise UserError(f"event {i}: negative time {t[i]} µs; a counter that wrapped? Unwrap it before running")
+    if what == kernel.OUTSIDE:
+        raise UserError(f"event {i}: (x, y) = ({x[i]}, {y[i]}) lies outside the sensor of {shape[2]} x {shape[1]}")
+    raise UserError(f"event {i}: polarity {p[i]}, but the network's input has {shape[0]} channels")
+
+
+def _backwards(before: int, now: int, i: int) -> str:
+    if _wraps(before, now):
+        return f"event {i}: the time counter wraps, from {before} to {now} µs; unwrap the time stamps before running"
+    return f"event {i}: time goes backwards, from {before} to {now} µs; sort=True sorts the events of one call"
+
+
+def _wraps(before: int, now: int) -> bool:
+    """A fall from the last sixteenth of a counter's range to its first, or below 0 (a signed counter)."""
+    if now < 0 <= before:
+        return True
+    return any(2**b * 15 // 16 <= before < 2**b and 0 <= now < 2**b // 16 for b in COUNTERS)

@@ -1,0 +1,408 @@
+"""The inner loops, compiled by Numba.
+
+All compiled code stands in this one file on purpose: Numba's cache looks only at the file that holds a function, so
+a change of a helper elsewhere would leave old machine code in use.
+
+Vector instructions are asked for directly (LLVM vectors): for the loop below the compiler's own vectoriser falls back
+to single numbers whenever a row is shorter than its unrolled step, which is the case for every narrow layer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, overload
+
+from snn.events._plan import (
+    CHANNELS,
+    DENSE,
+    FAN,
+    HARD,
+    HEIGHT,
+    LANES,
+    MOST,
+    OFFSET,
+    ROW_STEP,
+    RUN,
+    SIZE,
+    SOURCE,
+    SPIKING,
+    STRIDE,
+    TAPS_C,
+    TAPS_X,
+    TAPS_Y,
+    TARGET,
+    WEIGHTS,
+    WIDTH,
+)
+
+ROOT, C, Y, X = range(4)  # columns of a queue
+QUEUE = 1 << 15  # entries above which the next chunk of input events is made smaller
+LEADER, MOST_SPIKES = range(2)  # entries of Work.lead
+IN_ORDER, BACKWARDS, NEGATIVE, OUTSIDE, POLARITY = range(5)  # what `check` finds
+
+
+def compiled(function: Callable) -> Any:
+    """Compile without the GIL, and keep the machine code on disk where there is a place to write."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no writable cache folder
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+def _block(lanes: int) -> Any:
+    """v[i:i+lanes] = max(v + w, floor) in one vector; returns the lanes in which v + w > below, as bits.
+
+    float32 membranes and weights; or int16 membranes and int8 weights, the sum saturating at int16's limits.
+    """
+
+    @intrinsic
+    def block(typingctx, v, i, w, j, below, floor):  # type: ignore[no-untyped-def]
+        signature = types.uint64(v, types.int64, w, types.int64, v.dtype, v.dtype)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            integer = isinstance(signature.args[0].dtype, types.Integer)
+            cell = ir.IntType(16) if integer else ir.FloatType()
+            vector = ir.VectorType(cell, lanes)
+
+            def pointer(array: int, index: int, kind: ir.Type) -> Any:
+                data = context.make_array(signature.args[array])(context, builder, args[array]).data
+                return builder.bitcast(builder.gep(data, [args[index]]), kind.as_pointer())
+
+            def splat(value: Any) -> Any:
+                one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+                zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+                return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+            place = pointer(0, 1, vector)
+            old = builder.load(place, align=2 if integer else 4)
+            if integer:
+                bytes_ = ir.VectorType(ir.IntType(8), lanes)
+                weight = builder.sext(builder.load(pointer(2, 3, bytes_), align=1), vector)
+                kind = ir.FunctionType(vector, [vector, vector])
+                name = f"llvm.sadd.sat.v{lanes}i16"
+                add = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+                new = builder.call(add, [old, weight])
+                fired = builder.icmp_signed(">", new, splat(args[4]))
+                clip = builder.icmp_signed("<", new, splat(args[5]))
+            else:
+                weight = builder.load(pointer(2, 3, vector), align=4)
+                new = builder.fadd(old, weight)
+                fired = builder.fcmp_ordered(">", new, splat(args[4]))
+                clip = builder.fcmp_ordered("<", new, splat(args[5]))
+            builder.store(builder.select(clip, splat(args[5]), new), place, align=2 if integer else 4)
+            bits = builder.bitcast(fired, ir.IntType(lanes))
+            return bits if lanes == 64 else builder.zext(bits, ir.IntType(64))
+
+        return signature, codegen
+
+    return block
+
+
+@intrinsic
+def _lowest_bit(typingctx, bits):  # type: ignore[no-untyped-def]
+    """Index of the lowest set bit of a number that is not 0."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), codegen
+
+
+def _leak(v: Any, dt: int, tau: float) -> Any:
+    """v · exp(−dt / tau); in integers v · round(2^16 · exp(−dt / tau)) / 2^16, towards 0."""
+    raise NotImplementedError
+
+
+@overload(_leak)
+def _leak_of(v, dt, tau):  # type: ignore[no-untyped-def]
+    if isinstance(v, types.Integer):
+
+        def leak(v, dt, tau):  # type: ignore[no-untyped-def]
+            factor = np.int64(math.floor(math.exp(-dt / tau) * 65536.0 + 0.5))
+            whole = np.int64(v) * factor
+            return np.int16(whole >> 16 if whole >= 0 else -((-whole) >> 16))
+
+    else:
+
+        def leak(v, dt, tau):  # type: ignore[no-untyped-def]
+            return np.float32(v * np.float32(math.exp(-dt / tau)))
+
+    return leak
+
+
+@compiled
+def _decay(v, last, i, n, now, tau):  # type: ignore[no-untyped-def]
+    """Bring n neighbouring membranes up to the time `now`."""
+    for j in range(i, i + n):
+        dt = now - last[j]
+        last[j] = now
+        if dt > 0 and v[j] != 0:
+            v[j] = _leak(v[j], dt, tau)
+
+
+def _consumer(lanes: int) -> Any:
+    block = _block(lanes)
+
+    @compiled
+    def consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+        """Deliver events start..stop of the source's queue through synapse s.
+
+        Returns the first one not delivered: short of `stop` where the target's queue might not hold its spikes.
+        """
+        row = plan.synapses[s]
+        source, target = row[SOURCE], row[TARGET]
+        cell = plan.populations[target]
+        offset, channels, width, stride_c = cell[OFFSET], cell[CHANNELS], cell[WIDTH], cell[STRIDE]
+        hard = cell[HARD]
+        dense, run, step, fan = row[DENSE], row[RUN], row[ROW_STEP], row[FAN]
+        taps_c, taps_y, taps_x = row[TAPS_C], row[TAPS_Y], row[TAPS_X]
+        below, floor, theta, tau = plan.below[target], plan.floor[target], plan.theta[target], plan.tau[target]
+        v, last, weights, taps = work.v, work.last, plan.weights, plan.taps
+        events, out = queue[source], queue[target]
+        tail = work.length[target]
+        last_start = len(out) - row[MOST]
+        synops = 0
+        i = start
+        while i < stop and tail <= last_start:
+            root, c, y, x = events[i, ROOT], events[i, C], events[i, Y], events[i, X]
+            i += 1
+            first_y, n_y, w_y = taps[taps_y + y, 0], taps[taps_y + y, 1], taps[taps_y + y, 2]
+            first_x, n_x, w_x = taps[taps_x + x, 0], taps[taps_x + x, 1], taps[taps_x + x, 2]
+            synops += n_y * n_x
+            iv = offset + (first_y * width + first_x) * stride_c + taps[taps_c + c, 0]
+            iw = row[WEIGHTS] + w_y + w_x + taps[taps_c + c, 2]
+            if dense:
+                pieces, length = 1, n_x * run
+            else:
+                pieces, length = n_x, run
+            for _ in range(n_y):
+                for piece in range(pieces):
+                    jv, jw = iv + piece * stride_c, iw + piece * run
+                    if tau > 0:
+                        _decay(v, last, jv, length, times[root], tau)
+                    for b in range(0, length, lanes):
+                        fired = block(v, jv + b, weights, jw + b, below, floor)
+                        while fired:
+                            j = jv + b + _lowest_bit(fired)
+                            fired &= fired - np.uint64(1)
+                            v[j] = 0 if hard else v[j] - theta
+                            place = np.uint64(j - offset)
+                            at = place // np.uint64(stride_c)
+                            out[tail, ROOT] = root
+                            out[tail, C] = place - at * np.uint64(stride_c)
+                            out[tail, Y] = at // np.uint64(width)
+                            out[tail, X] = at % np.uint64(width)
+                            tail += 1
+                iv += width * stride_c
+                iw += step
+        work.length[target] = tail
+        work.synops[s] += synops * fan
+        return i
+
+    return consume
+
+
+_consume_1, _consume_8, _consume_16 = _consumer(1), _consumer(8), _consumer(16)
+_consume_32, _consume_64 = _consumer(32), _consumer(64)
+
+
+@compiled
+def _consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+    lanes = plan.synapses[s, LANES]
+    if lanes == 64:
+        return _consume_64(plan, work, queue, s, start, stop, times)
+    if lanes == 32:
+        return _consume_32(plan, work, queue, s, start, stop, times)
+    if lanes == 16:
+        return _consume_16(plan, work, queue, s, start, stop, times)
+    if lanes == 8:
+        return _consume_8(plan, work, queue, s, start, stop, times)
+    return _consume_1(plan, work, queue, s, start, stop, times)
+
+
+@compiled
+def _grown(queue, length, least):  # type: ignore[no-untyped-def]
+    """A copy with at least twice the room. (Loops, as slices cost the compiler ten seconds.)"""
+    larger = np.empty((queue.shape[0], 2 * queue.shape[1] + least, queue.shape[2]), np.int32)
+    for p in range(queue.shape[0]):
+        for i in range(length[p]):
+            for column in range(queue.shape[2]):
+                larger[p, i, column] = queue[p, i, column]
+    return larger
+
+
+@compiled
+def _deliver(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+    """`_consume` to the end; returns the queue, larger where it had to be."""
+    while True:
+        start = _consume(plan, work, queue, s, start, stop, times)
+        if start == stop:
+            return queue
+        queue = _grown(queue, work.length, plan.synapses[s, MOST])
+
+
+@compiled
+def _breadth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
+    """Each population consumes its whole queue, merged from its synapses by the input event that caused each spike."""
+    head = work.head
+    for target in range(1, len(plan.populations)):
+        synapses = plan.incoming[target]
+        if synapses[1] < 0:
+            s = synapses[0]
+            queue = _deliver(plan, work, queue, s, np.int64(0), work.length[plan.synapses[s, SOURCE]], times)
+            continue
+        for k in range(len(head)):
+            head[k] = 0
+        while True:
+            root = -1
+            for k in range(len(synapses) - 1):
+                if synapses[k] >= 0:
+                    source = plan.synapses[synapses[k], SOURCE]
+                    if head[k] < work.length[source] and (root < 0 or queue[source, head[k], ROOT] < root):
+                        root = queue[source, head[k], ROOT]
+            if root < 0:
+                break
+            for k in range(len(synapses) - 1):
+                if synapses[k] >= 0:
+                    source = plan.synapses[synapses[k], SOURCE]
+                    start = stop = head[k]
+                    while stop < work.length[source] and queue[source, stop, ROOT] == root:
+                        stop += 1
+                    head[k] = stop
+                    if stop > start:
+                        queue = _deliver(plan, work, queue, synapses[k], start, stop, times)
+    return queue
+
+
+@compiled
+def _depth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
+    """Each spike is followed to the end before the next one. A frame: (population, event, end, outgoing synapse)."""
+    frames = work.frames
+    for event in range(work.length[0]):
+        depth = 0
+        frames[0, 0], frames[0, 1], frames[0, 2], frames[0, 3] = 0, event, event + 1, 0
+        while depth >= 0:
+            population, i, end, k = frames[depth, 0], frames[depth, 1], frames[depth, 2], frames[depth, 3]
+            s = plan.outgoing[population, k] if i < end else -1
+            if i == end:
+                depth -= 1
+            elif s < 0:
+                frames[depth, 1], frames[depth, 3] = i + 1, 0
+            else:
+                frames[depth, 3] = k + 1
+                target = plan.synapses[s, TARGET]
+                start = work.length[target]
+                queue = _deliver(plan, work, queue, s, i, i + 1, times)
+                if work.length[target] > start:
+                    depth += 1
+                    frames[depth, 0], frames[depth, 1] = target, start
+                    frames[depth, 2], frames[depth, 3] = work.length[target], 0
+    return queue
+
+
+@compiled
+def check(t, x, y, p, before, shape):  # type: ignore[no-untyped-def]
+    """The first event that cannot be: (what is wrong, which one). `before`: the time stamp before the first one."""
+    for i in range(len(t)):
+        if t[i] < before:
+            return (NEGATIVE if t[i] < 0 and before < 0 else BACKWARDS), i
+        before = t[i]
+        if t[i] < 0:
+            return NEGATIVE, i
+        if x[i] < 0 or y[i] < 0 or x[i] >= shape[2] or y[i] >= shape[1]:
+            return OUTSIDE, i
+        if p[i] < 0 or p[i] >= shape[0]:
+            return POLARITY, i
+    return IN_ORDER, 0
+
+
+@compiled
+def read_output(plan, work, now, values):  # type: ignore[no-untyped-def]
+    """Membranes of the output population in (C, H, W) order, decayed to `now`, in the weights' unit. The largest."""
+    cell = plan.populations[plan.output]
+    channels, area, tau = cell[CHANNELS], cell[SIZE] // cell[CHANNELS], plan.tau[plan.output]
+    best = 0
+    for c in range(channels):
+        for at in range(area):
+            i = cell[OFFSET] + at * cell[STRIDE] + c
+            value = np.float64(work.v[i]) / plan.scale[plan.output]
+            if tau > 0:
+                value *= math.exp(-(now - work.last[i]) / tau)
+            k = c * area + at
+            values[k] = value
+            if value > values[best]:
+                best = k
+    return best
+
+
+@compiled
+def predict(plan, work, now, values):  # type: ignore[no-untyped-def]
+    """The class that is ahead now, -1 without any output."""
+    if plan.populations[plan.output, SPIKING]:
+        return work.lead[LEADER]
+    synapses = plan.incoming[plan.output]
+    for k in range(len(synapses) - 1):
+        if synapses[k] >= 0 and work.synops[synapses[k]] > 0:
+            return read_output(plan, work, now, values)
+    return -1
+
+
+@compiled
+def _tally(plan, work, queue, times, origin):  # type: ignore[no-untyped-def]
+    """Count the chunk's spikes. The leader changes only when a class gets ahead: a tie stays with who was first."""
+    cell = plan.populations[plan.output]
+    area = cell[SIZE] // cell[CHANNELS]
+    for i in range(work.length[plan.output]):
+        spike = queue[plan.output, i]
+        k = spike[C] * area + spike[Y] * cell[WIDTH] + spike[X]
+        work.counts[k] += 1
+        if work.counts[k] > work.lead[MOST_SPIKES]:
+            work.lead[MOST_SPIKES], work.lead[LEADER] = work.counts[k], k
+        if work.first[k] < 0:
+            work.first[k] = times[spike[ROOT]] - origin
+    for p in range(1, len(plan.populations)):
+        work.spikes[p - 1] += work.length[p]
+
+
+@compiled
+def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # type: ignore[no-untyped-def]
+    """Run all events; write the prediction after `stops[k]` of them to decisions[k]. Returns the queue.
+
+    Events are taken in chunks, so that queues stay small and one layer's weights stay near; a chunk's results do not
+    depend on its size.
+    """
+    done, k = 0, 0
+    values = np.empty(plan.populations[plan.output, SIZE])
+    while True:
+        while k < len(stops) and stops[k] <= done:
+            decisions[k] = predict(plan, work, t[done - 1] if done else 0, values)
+            k += 1
+        if done == len(t):
+            return queue
+        end = min(len(t), done + chunk)
+        if k < len(stops):
+            end = min(end, stops[k])
+        for population in range(len(work.length)):
+            work.length[population] = 0
+        work.length[0] = end - done
+        for i in range(done, end):
+            queue[0, i - done, ROOT] = i - done
+            queue[0, i - done, C] = p[i]
+            queue[0, i - done, Y] = y[i]
+            queue[0, i - done, X] = x[i]
+        times = t[done:end]
+        if plan.depth:
+            queue = _depth_first(plan, work, queue, times)
+        else:
+            queue = _breadth_first(plan, work, queue, times)
+        _tally(plan, work, queue, times, origin)
+        for population in range(1, len(work.length)):
+            if work.length[population] > QUEUE and chunk > 1:
+                chunk = chunk // 2
+                break
+        done = end
