@@ -35,6 +35,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,15 @@ def init(store: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (store / "mlflow.db").exists() and made.exists() and read_json(made) == state:
             return
-        for path in [made, *store.glob("mlflow.db*")]:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(store / "artifacts", ignore_errors=True)
+        for path in store.iterdir():  # and with it the mark that says that it is in step with the files
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != ".lock":
+                path.unlink()
         with _answering(store):
-            _experiment(_client(store), name, store)
+            client = _client(store)
+            _experiment(client, name, store)
+            client.delete_experiment("0")  # "Default": empty, and the first that a person would see
         write_json(made, state)
 
 
@@ -112,7 +117,10 @@ def _experiment(client: Any, name: str, store: Path | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         location = (store / "artifacts").as_uri() if store else None
-        tags = {"mlflow.note.content": EXPERIMENT_NOTE.format(name=name)}
+        tags = {
+            "mlflow.note.content": EXPERIMENT_NOTE.format(name=name),
+            "mlflow.experimentKind": "custom_model_development",  # the UI for trainings, not for chats
+        }
         try:
             return client.create_experiment(name, artifact_location=location, tags=tags)
         except Exception:  # somebody else was faster, or this says why not
@@ -132,7 +140,7 @@ def _answering(store: Path) -> Iterator[None]:
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        then = "no result is lost: they are in files, and the next run brings them to MLflow"
+        then = "no result is lost: they are in files, and `snn mlflow-sync` brings them to MLflow at any time"
         if uri := _server():
             raise UserError(
                 f"MLFLOW_TRACKING_URI={_clean(uri)}: {_reason(error)}; start that server, correct the variable, "
@@ -169,7 +177,8 @@ def cell_key(cell: dict) -> str:
 
 def _identity(cell: dict, store: Path) -> tuple[str, dict[str, str], dict[str, str]]:
     """Name, parameters and tags that every run of a cell has, live or not."""
-    group = "{dataset} {network} {method} T{t_train}".format(**cell)
+    # what differs most comes first: the tables and legends of the UI cut long names
+    group = "{method} T{t_train} {network} {dataset}".format(**cell)
     params = {key: str(cell[key]) for key in ("dataset", "network", "method", "t_train", "seed")}
     tags = {
         CELL: cell_key(cell),
@@ -178,7 +187,7 @@ def _identity(cell: dict, store: Path) -> tuple[str, dict[str, str], dict[str, s
         "mlflow.source.name": "snn-bench",
         "mlflow.source.type": "LOCAL",
     }
-    return f"{group} seed{cell['seed']}", params, tags
+    return "{method} T{t_train} seed{seed} {network} {dataset}".format(**cell), params, tags
 
 
 def _origin(store: Path) -> str:
@@ -221,7 +230,8 @@ class LiveRun:
 
     The points go down a pipe to a process of their own (`python -m snn.phases.track`), which imports MLflow, talks to
     the store, and on the first error prints one warning and ends. That process sees the pipe close when the training
-    is killed, and marks the run so. It starts with the first epoch that ends after `WATCHABLE` seconds.
+    is killed, and marks the run so. It starts with the first epoch that ends after `WATCHABLE` seconds. A training
+    that goes on from a checkpoint (`resume_epoch`, or its first epoch is not the first) goes on with its run.
     """
 
     def __init__(
@@ -300,9 +310,11 @@ def _follow(lines: Iterator[str]) -> None:
     experiment = _experiment(client, head["experiment"], None if _server() else store)
     name, params, tags = _identity(cell, store)
     tags |= head["tags"] | {LIVE: f"{socket.gethostname()}:{os.getppid()}", "snn.status": "running"}
+    first = next(lines)
+    resumed = head["resume_epoch"] > 0 or json.loads(first).get("epoch", 0) > 1
     run, seen = None, -1
     for old in _runs(client, experiment, store, f"{CELL}` = '{tags[CELL]}'"):
-        if head["resume_epoch"] and run is None and LIVE in old.data.tags:
+        if resumed and run is None and LIVE in old.data.tags and DIGEST not in old.data.tags:
             run = old.info.run_id
             steps = [m.step for m in client.get_metric_history(run, "epoch/loss")]
             seen = max(steps, default=-1)  # epochs that are computed again come out the same: no second point
@@ -316,7 +328,7 @@ def _follow(lines: Iterator[str]) -> None:
         params = {}
     _log(client, run, params=params, tags=tags)
     status, now = "KILLED", None
-    for line in lines:
+    for line in chain([first], lines):
         message = json.loads(line)
         if "status" in message:
             status, now = {"ok": "FINISHED"}.get(message["status"], "FAILED"), message["time"]
@@ -463,12 +475,13 @@ def _read(cell: dict, files: dict[str, Path], store: Path) -> _Content:
         end = start + int(1000 * float(record.get("seconds") or 0))
         for path in (path for name, path in files.items() if name.endswith("/metrics.csv")):
             for row in _rows(path):
-                mode = "" if row["mode"] in ("", "clock") else f"{row['mode']}/"
-                key = f"{row['phase']}/{mode}{row['metric']}"
+                mode = "" if row["mode"] in ("", "clock") else f"_{row['mode']}"
+                key = f"{row['phase']}/{row['metric']}{mode}"  # the UI makes a section of what is before the slash
                 points.append(({key: row["value"]}, end, int(row["t_eval"] or 0)))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not as this program writes it ({error!r}); delete its folder and run again") from None
-    params |= {key: value for key, value in _flat(record.get("config", {})).items() if key not in params}
+    config = {key: value for key, value in record.get("config", {}).items() if key != "cell"}
+    params = _flat(config) | params
     tags |= {
         "mlflow.source.git.commit": record.get("commit", ""),
         "mlflow.note.content": _note(cell, record, points),
