@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ VECTORS = [
 @pytest.mark.parametrize(("a", "b", "expected"), VECTORS)
 def test_groups_are_the_published_ones(a, b, expected):
     for edges in (groups(a, b), groups(b, a)):
-        assert [list(range(i, j)) for i, j in zip(edges, edges[1:], strict=False)] == expected
+        assert [list(range(i, j)) for i, j in pairwise(edges)] == expected
 
 
 def test_groups_partition_the_longer_side():
@@ -30,7 +32,7 @@ def test_groups_partition_the_longer_side():
             assert len(edges) == short + 1
             assert edges[0] == 0
             assert edges[-1] == long
-            assert all(i < j for i, j in zip(edges, edges[1:], strict=False)), (long, short)
+            assert all(i < j for i, j in pairwise(edges)), (long, short)
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), VECTORS)

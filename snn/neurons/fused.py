@@ -17,7 +17,7 @@ from torch import Tensor
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Constants, Surrogate
 
-_WORTH_A_THREAD = 1 << 16  # values (neurons times steps) that repay handing them to another thread
+_WORTH_A_THREAD = 1 << 16  # values that repay handing them to another thread
 
 
 def applies(x: Tensor) -> bool:
@@ -131,16 +131,18 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="neurons")
 
 
-def _over_neurons(kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> None:
-    """Run the kernel over all neurons, shared among as many threads as torch may use. Neurons do not interact."""
-    steps, neurons = x.shape[0], math.prod(x.shape[1:])
-    threads = min(torch.get_num_threads(), max(1, steps * neurons // _WORTH_A_THREAD))
-    if threads == 1:
-        kernel(*arrays, steps, 0, neurons, *numbers)
+def share(job: Callable[[int, int], None], items: int, values: int) -> None:
+    """job(low, high) over 0 … items, among as many threads as torch may use and the number of values repays."""
+    threads = min(torch.get_num_threads(), items, max(1, values // _WORTH_A_THREAD))
+    if threads <= 1:
+        job(0, items)
         return
-    edges = [neurons * i // threads for i in range(threads + 1)]
-    jobs = [
-        _pool(os.getpid(), threads).submit(kernel, *arrays, steps, low, high, *numbers) for low, high in pairwise(edges)
-    ]
-    for job in jobs:
-        job.result()
+    edges = [items * i // threads for i in range(threads + 1)]
+    for done in [_pool(os.getpid(), threads).submit(job, low, high) for low, high in pairwise(edges)]:
+        done.result()
+
+
+def _over_neurons(kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> None:
+    """Run the kernel over all neurons of a step; they do not interact."""
+    neurons = math.prod(x.shape[1:])
+    share(lambda low, high: kernel(*arrays, x.shape[0], low, high, *numbers), neurons, x.numel())

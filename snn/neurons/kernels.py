@@ -41,7 +41,7 @@ _UNDERFLOW = _f(-87.0)  # exp(-87) = 1.6e-38 is about the smallest normal number
 _P7, _P6, _P5, _P4, _P3 = _f(1 / 5040), _f(1 / 720), _f(1 / 120), _f(1 / 24), _f(1 / 6)
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Numba's `njit`, kept on disk where a place for it can be written to."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
@@ -102,7 +102,7 @@ def forward(kind: int) -> Callable[..., None]:
                     sb[i] = spikes
                     vb[i] = v_min if after < v_min else after
 
-    return _compile(run)
+    return compiled(run)
 
 
 @cache
@@ -179,4 +179,4 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
                     db[i] = d
                     kb[i] = decay * d
 
-    return _compile(run)
+    return compiled(run)
