@@ -24,6 +24,15 @@ from numba import njit
 
 
 @njit(cache=True)
+def _lit(image):
+    """First and last row, and first and last column, that are not wholly black."""
+    rows, columns = np.nonzero(image)
+    if len(rows) == 0:
+        return (0, 0), (0, 0)
+    return (rows.min(), rows.max()), (columns.min(), columns.max())
+
+
+@njit(cache=True)
 def sense(image, left, top, thresholds, phase, floor, step_us, tau_us, refractory_us, out_t, out_x, out_y, out_p):
     """Show a moving image to the sensor; return the number of events.
 
@@ -40,8 +49,14 @@ def sense(image, left, top, thresholds, phase, floor, step_us, tau_us, refractor
     gain = 1.0 - np.exp(-step_us / tau_us) if tau_us > 0 else 1.0
     room = len(out_t)
     n = 0
+    # Pixels that only black comes to see no change, and are skipped.
+    lit_rows, lit_columns = _lit(image)
+    far_left, far_right = left.min() + lit_columns[0] - 1, left.max() + lit_columns[1] + 1
+    far_top, far_bottom = top.min() + lit_rows[0] - 1, top.max() + lit_rows[1] + 1
     for y in range(height):
         for x in range(width):
+            if x <= far_left or x >= far_right or y <= far_top or y >= far_bottom:
+                continue
             off, on = thresholds[0, y, x], thresholds[1, y, x]
             held_until = -1.0
             now = 0.0

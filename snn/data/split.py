@@ -54,7 +54,7 @@ def split(entries: Sequence[Entry], params: SplitParams, classes: Sequence[str])
         if empty and (name != "validation"):
             raise DataError(
                 f"class without samples: {', '.join(empty)} has no recordings in the {name} split; "
-                "add some, remove the class, or ask for less under split.validation and split.test"
+                "add some, remove the class, or change split.validation and split.test"
             )
         limit = getattr(params.limit, name)
         if limit is not None and limit < len(members):

@@ -41,14 +41,9 @@ def convert(reader: str, params: dict, split: dict, out: str | Path, progress: b
     Raises `ConfigError` for unknown readers and settings, `DataError` for raw data that cannot be used.
     """
     module = readers.reader(reader)
-    return write(
-        module,
-        config.validate(module.Params, params, "params"),
-        config.validate(SplitParams, split, "split"),
-        Path(out),
-        progress,
-        {"reader": reader, "params": params},
-    )
+    typed = config.validate(module.Params, params, "params")
+    origin = {"reader": reader, "params": typed.model_dump(mode="json")}
+    return write(module, typed, config.validate(SplitParams, split, "split"), Path(out), progress, origin)
 
 
 def write(
@@ -106,6 +101,7 @@ def write(
             },
             "provenance": {**(origin or {}), **description.provenance},
         }
+        # From here until the new manifest lies there, the folder holds no store.
         (out / MANIFEST).unlink(missing_ok=True)
     files.write_json(out / MANIFEST, manifest)
     return manifest
