@@ -49,7 +49,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Paired(Interval):
-    """The mean difference of two methods on the same seeds and samples; `p` is None where it could not mean anything."""
+    """A mean difference on the same seeds and samples; `p` is None where it could not mean anything."""
 
     p: float | None = None
 

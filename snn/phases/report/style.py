@@ -1,0 +1,81 @@
+"""How methods, networks and modes are called and drawn: one colour and one marker a method, in every figure.
+
+Colours are Okabe and Ito's, safe for colour-blind readers; methods of one family share a colour and differ in marker
+and line. Ink, grid and paper are stand-ins that the page replaces by its own light or dark colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+INK, FAINT, GRID, PAPER = "#1b1f24", "#6b7280", "#d8dbe0", "#fefefe"
+
+
+class Look(NamedTuple):
+    label: str
+    colour: str
+    marker: str
+    dashes: tuple | str = ""
+
+
+METHODS = {
+    "sdt": Look("SDT", "#0072B2", "o"),
+    "sdt-matched": Look("SDT, matched compute", "#56B4E9", "s", (4, 1.5)),
+    "sdt*": Look("SDT* (trained at each T)", "#0072B2", "D", (1, 1.5)),
+    "mtt": Look("MTT", "#D55E00", "^"),
+    "nmt": Look("NMT", "#E69F00", "v", (4, 1.5)),
+    "tet": Look("TET", "#009E73", "P"),
+    "shortcut": Look("Shortcut", "#CC79A7", "X"),
+    "shortcut-evolutionary": Look("Shortcut, evolutionary", "#CC79A7", "d", (4, 1.5)),
+    "dspike": Look("Dspike", "#B8A400", "h"),
+    "dspike-fixed": Look("Dspike, fixed", "#B8A400", "H", (4, 1.5)),
+    "ltl-offline": Look("LTL, offline", "#7B5EA7", "<"),
+    "ltl-online": Look("LTL, online", "#7B5EA7", ">", (4, 1.5)),
+    "conversion": Look("ANN-to-SNN conversion", "#8C6D46", "8"),
+    "ann": Look("ANN", FAINT, "p"),
+    "chance": Look("Chance", FAINT, "x", (1, 1.5)),
+}
+_SPARE = ("#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#117733")
+_ORDER = list(METHODS)
+_NETWORKS = {"3c1fc": "3C1FC"}
+_MODES = {
+    "clock": "Clock",
+    "event-float": "Events, float",
+    "event-int8": "Events, int8",
+    "event-float-depth": "Events, float, depth-first",
+    "event-int8-depth": "Events, int8, depth-first",
+}
+
+
+def look(method: str, others: Iterable[str] = ()) -> Look:
+    """How `method` is drawn. A method not known here gets a spare colour by its place among the unknown `others`."""
+    if method in METHODS:
+        return METHODS[method]
+    unknown = sorted({*others, method} - set(METHODS))
+    i = unknown.index(method)
+    return Look(method, _SPARE[i % len(_SPARE)], "o^svDP"[i // len(_SPARE) % 6])
+
+
+def order(method: str) -> tuple[int, str]:
+    """Sort key: the controls first, then the methods as listed above, then all others by name."""
+    if method in ("chance", "ann"):
+        return -2 + (method == "ann"), method
+    return (_ORDER.index(method), method) if method in METHODS else (len(_ORDER), method)
+
+
+def method_label(method: str) -> str:
+    return look(method).label
+
+
+def network_label(network: str) -> str:
+    return _NETWORKS.get(network, network)
+
+
+def mode_label(mode: str) -> str:
+    return _MODES.get(mode, mode)
+
+
+def mode_order(mode: str) -> tuple[int, str]:
+    known = list(_MODES)
+    return (known.index(mode) if mode in known else len(known)), mode

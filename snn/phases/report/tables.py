@@ -1,0 +1,299 @@
+"""The tables. Each is a function of the results, and gives the same numbers twice:
+
+`data` is tidy, with full precision, for the CSV file; `view` holds the words and rounded numbers that people read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from snn.phases.report import text
+from snn.phases.report.results import Panel, Results, Setting, What
+from snn.phases.report.style import method_label, mode_label, network_label
+from snn.statistics import Interval, holm, mean_interval
+
+BASELINE = "sdt"
+TIDY = ["dataset", "network", "method", "t_train", "phase", "mode", "t_eval", "quantity"]
+TIDY += ["mean", "low", "high", "n_seeds", "n_samples", "note"]
+
+
+class Table(NamedTuple):
+    name: str
+    data: pd.DataFrame
+    view: pd.DataFrame
+
+
+class _Builder:
+    """Collects both forms of a table row by row."""
+
+    def __init__(self, name: str):
+        self.name, self._data, self._view = name, [], []
+
+    def tidy(self, s: Setting, what: What, interval: Interval | None, **more) -> Interval | None:
+        """Note a number for the CSV file, and hand it back to be written into the view."""
+        if interval is not None:
+            row = {**s._asdict(), "phase": what.phase, "mode": what.mode, "t_eval": "" if what.t is None else what.t}
+            self._data.append(row | {"quantity": what.metric} | vars(interval) | more)
+        return interval
+
+    def line(self, s: Setting, **cells: str) -> None:
+        head = {"Data": s.dataset, "Network": network_label(s.network), "Method": method_label(s.method)}
+        self._view.append(head | cells)
+
+    def table(self) -> Table:
+        view = pd.DataFrame(self._view).fillna(text.NONE)
+        if "Data" in view and view["Data"].nunique() == 1:
+            view = view.drop(columns="Data")  # the page's head names it
+        more = [column for row in self._data for column in row if column not in TIDY]
+        return Table(self.name, pd.DataFrame(self._data, columns=[*TIDY, *dict.fromkeys(more)]), view)
+
+
+def accuracy(results: Results) -> Table:
+    """The main result, and beside it what choosing an epoch would have given."""
+    build = _Builder("accuracy")
+    for s in results.settings:
+        planned = results.planned(s)
+
+        def cell(metric: str, s: Setting = s) -> Interval | None:
+            what = What("train", "clock", s.t_train, metric)
+            return build.tidy(s, what, results.interval(s, what))
+
+        main = cell("accuracy")
+        build.line(
+            s,
+            **{
+                "T": str(s.t_train),
+                "Accuracy, last epoch (%)": text.percent(main),
+                "Epoch chosen on validation (%)": text.percent(cell("accuracy_selected")),
+                "Best on test, optimistic (%)": text.percent(cell("accuracy_best_on_test")),
+                "n": text.seeds(main, planned),
+            },
+        )
+    return build.table()
+
+
+def event_driven(results: Results) -> Table:
+    """Clock-driven at the T of training against event-driven, in every mode."""
+    build = _Builder("event_driven")
+    for s in results.settings:
+        clock = What("deploy", "clock", s.t_train)
+        for mode in results.event_modes(s):
+
+            def cell(metric: str, s: Setting = s, mode: str = mode) -> Interval | None:
+                what = What("deploy", mode, None, metric)
+                return build.tidy(s, what, results.interval(s, what))
+
+            event = What("deploy", mode, None)
+            difference = results.contrast([(1.0, s, event), (-1.0, s, clock)])
+            if difference is None:
+                difference = results.interval(s, event._replace(metric="difference"))
+            build.tidy(s, event._replace(metric="difference"), difference, p=getattr(difference, "p", None))
+            reached = cell("accuracy")
+            build.line(
+                s,
+                **{
+                    "Inference": mode_label(mode),
+                    "Clock (%)": text.percent(build.tidy(s, clock, results.interval(s, clock))),
+                    "Events (%)": text.percent(reached),
+                    "Difference (points)": text.percent(difference, signed=True),
+                    "Spike-count difference (%)": text.percent(cell("spike_difference")),
+                    "Spikes": text.quantity(cell("spikes")),
+                    "SynOps": text.quantity(cell("synops")),
+                    "No output (%)": text.percent(cell("no_output")),
+                    "Energy, modelled (µJ)": text.quantity(cell("energy_uj")),
+                    "n": text.seeds(reached, results.planned(s)),
+                },
+            )
+    return build.table()
+
+
+VARIANTS = {
+    "accuracy": "as the method evaluates",
+    "accuracy_running": "as training left it",
+    "accuracy_recalibrated": "recalibrated at the T of training",
+}
+
+
+def accuracy_over_t(results: Results) -> Table:
+    """Trained once, evaluated at every T; with other normalisation statistics where the network has any."""
+    build = _Builder("accuracy_over_t")
+    for panel in results.panels:
+        for s in results.main(panel):
+            for metric in variants(results, s):
+                cells, last = {}, None
+                for _, t in results.evaluated(s, "sweep", metric):
+                    what = What("sweep", "clock", t, metric)
+                    last = build.tidy(s, what, results.interval(s, what))
+                    cells[f"T = {t}"] = text.percent(last)
+                if cells:
+                    head = {"Trained at": f"T = {s.t_train}", "Normalisation": VARIANTS.get(metric, metric)}
+                    build.line(s, **head, n=text.seeds(last, results.planned(s)), **cells)
+        points = star(results, panel)
+        if len(points) > 1:
+            cells = {}
+            for s, interval in points:
+                build.tidy(s, What("train", "clock", s.t_train), interval)
+                cells[f"T = {s.t_train}"] = text.percent(interval)
+            head = {"Trained at": "each T", "Normalisation": VARIANTS["accuracy"]}
+            build.line(s._replace(method="sdt*"), **head, n=text.seeds(points[-1][1], results.planned(s)), **cells)
+    table = build.table()
+    times = sorted((c for c in table.view if c.startswith("T = ")), key=lambda c: int(c[4:]))
+    rest = [c for c in table.view if c not in times]
+    return table._replace(view=table.view[[*rest, *times]])
+
+
+def variants(results: Results, s: Setting) -> list[str]:
+    """The normalisation variants of the sweep that say something of their own: one only, without normalisation."""
+    plain = {t: results.values(s, What("sweep", "clock", t)) for _, t in results.evaluated(s, "sweep")}
+    found = []
+    for metric in VARIANTS:
+        swept = {
+            t: results.values(s, What("sweep", "clock", t, metric)) for _, t in results.evaluated(s, "sweep", metric)
+        }
+        if swept and (metric == "accuracy" or swept != plain):
+            found.append(metric)
+    return found
+
+
+def star(results: Results, panel: Panel) -> list[tuple[Setting, Interval]]:
+    """SDT*: SDT trained and evaluated at each T."""
+    trained = [s for s in results.settings if s[:2] == panel and s.method == BASELINE]
+    points = [(s, results.interval(s, What("train", "clock", s.t_train))) for s in trained]
+    return [(s, interval) for s, interval in points if interval is not None]
+
+
+def paired(results: Results) -> Table:
+    """Each method against SDT, and MTT against SDT with matched compute; Holm's correction over each measure."""
+    build = _Builder("paired")
+    for measure, terms in _measures(results).items():
+        rows = []
+        for panel in results.panels:
+            for a, b in _pairs(results, panel):
+                left, right = terms(a), terms(b)
+                if left and right:
+                    both = results.contrast(left + [(-weight, s, what) for weight, s, what in right])
+                    if both is not None:
+                        rows.append((a, b, left[0][2], both))
+        adjusted = holm([both.p for *_, both in rows])
+        for (a, b, what, both), p in zip(rows, adjusted, strict=True):
+            against = {"against": b.method, "measure": measure, "p": both.p, "p_holm": p, "family": len(rows)}
+            build.tidy(a, what._replace(metric="difference"), both, **against)
+            build.line(
+                a,
+                **{
+                    "Against": method_label(b.method),
+                    "Measure": measure,
+                    "Difference (points)": text.percent(both, signed=True),
+                    "p": text.p_value(both.p),
+                    "p, Holm": text.p_value(p),
+                    "n": text.seeds(both),
+                },
+            )
+    return build.table()
+
+
+def _measures(results: Results) -> dict[str, Callable[[Setting], list]]:
+    """Measure -> function setting -> its terms (weight, setting, what); none where the setting has no such number."""
+
+    def clock(s: Setting) -> list:
+        return [(1.0, s, What("train", "clock", s.t_train))]
+
+    def event(s: Setting) -> list:
+        modes = results.event_modes(s)
+        return [(1.0, s, What("deploy", modes[0], None))] if modes else []
+
+    def loss(s: Setting) -> list:
+        return event(s) and [*event(s), (-1.0, s, What("deploy", "clock", s.t_train))]
+
+    return {"accuracy, clock": clock, "accuracy, events": event, "change from clock to events": loss}
+
+
+def _pairs(results: Results, panel: Panel) -> list[tuple[Setting, Setting]]:
+    base, matched = (results.find(panel, m) for m in (BASELINE, f"{BASELINE}-matched"))
+    pairs = [(s, base) for s in results.main(panel) if base and s.method not in (BASELINE, "chance")]
+    mtt = results.find(panel, "mtt")
+    return pairs + ([(mtt, matched)] if mtt and matched else [])
+
+
+def cost(results: Results) -> Table:
+    """What a training costs: wall time and time steps, and both in units of SDT's."""
+    build = _Builder("cost")
+    for s in results.settings:
+        panel = Panel(s.dataset, s.network)
+        base = results.find(panel, BASELINE)
+        found = {m: results.interval(s, What("train", "clock", s.t_train, m)) for m in ("seconds", "time_steps")}
+        if not any(found.values()):
+            continue
+        cells = {}
+        for metric, label in (("seconds", "wall time"), ("time_steps", "time steps")):
+            what = What("train", "clock", s.t_train, metric)
+            build.tidy(s, what, found[metric])
+            relative = None
+            if base:
+                ours, theirs = (results.values(x, what._replace(t=x.t_train)) for x in (s, base))
+                ratios = [ours[seed] / theirs[seed] for seed in sorted(ours) if theirs.get(seed)]
+                relative = mean_interval(ratios) if ratios else None
+                build.tidy(s, what._replace(metric=f"{metric}_relative"), relative)
+            unit = " (s)" if metric == "seconds" else ""
+            cells[f"{label.capitalize()}{unit}"] = text.quantity(found[metric])
+            cells[f"{label.capitalize()} / SDT"] = text.quantity(relative)
+        main = What("train", "clock", s.t_train)
+        parameters = results.interval(s, main._replace(metric="parameters"))
+        reached = results.interval(s, main)
+        cells["Weights"] = f"{parameters.mean:,.0f}" if parameters else text.NONE
+        cells["Accuracy (%)"] = text.percent(reached)
+        build.line(
+            s, T=str(s.t_train), **cells, n=text.seeds(found["seconds"] or found["time_steps"], results.planned(s))
+        )
+    return build.table()
+
+
+SHARE = 0.95
+
+
+def anytime(results: Results) -> Table:
+    """When an event-driven network that is asked at any moment has reached 95 % of its final accuracy."""
+    build = _Builder("anytime")
+    for s in results.settings:
+        for mode in results.event_modes(s):
+            time = _reached(results, s, mode, "accuracy_over_time")
+            events = _reached(results, s, mode, "accuracy_over_events")
+            first = What("deploy", mode, None, "first_correct_us")
+            correct = build.tidy(s, first, results.interval(s, first))
+            if time is None and events is None:
+                continue
+            build.tidy(s, What("deploy", mode, None, "us_to_95_percent_of_final"), time)
+            build.tidy(s, What("deploy", mode, None, "events_to_95_percent_of_final"), events)
+            build.line(
+                s,
+                **{
+                    "Inference": mode_label(mode),
+                    "Time to 95 % of final (ms)": text.quantity(time, 1e-3),
+                    "Events to 95 % of final (%)": text.quantity(events, 100),
+                    "First correct (ms)": text.quantity(correct, 1e-3),
+                    "n": text.seeds(time or events, results.planned(s)),
+                },
+            )
+    return build.table()
+
+
+def _reached(results: Results, s: Setting, mode: str, curve: str) -> Interval | None:
+    """Where the curve first reaches that share of its last value, between its points by a straight line."""
+    rows = results.curves
+    rows = rows[(rows["mode"] == mode) & (rows["curve"] == curve) & (rows[list(s._fields)] == list(s)).all(axis=1)]
+    found = []
+    for _, one in rows.sort_values("x").groupby("seed"):
+        x, value = one["x"].to_numpy(float), one["value"].to_numpy(float)
+        goal = SHARE * value[-1]
+        i = int(np.argmax(value >= goal))
+        found.append(float(np.interp(goal, value[i - 1 : i + 1], x[i - 1 : i + 1])) if i else float(x[0]))
+    return mean_interval(found) if found else None
+
+
+def holes(results: Results) -> Table:
+    view = results.holes.rename(columns=str.capitalize).rename(columns={"T_train": "T"}).astype(str)
+    return Table("holes", results.holes, view)

@@ -1,0 +1,193 @@
+"""Realistic fake cells, for the tests of the report and for looking at it: `python tests/report/fake.py OUT`.
+
+Three seeds, five methods, two networks and one diverged training; `effect` is how much of SDT's loss on the way from
+the clock to events MTT is spared (negative: MTT loses more than SDT).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
+T_TRAIN = 10
+CLASSES = 10
+CEILING = {"chance": 0.1, "ann": 0.955, "sdt": 0.925, "sdt-matched": 0.935, "mtt": 0.94}
+MODES = ("event-float", "event-int8", "event-float-depth", "event-int8-depth")
+
+
+def make_cells(
+    root: Path,
+    seeds=(0, 1, 2),
+    networks=("3c1fc", "resnet-small"),
+    methods=tuple(CEILING),
+    dataset="saccades",
+    samples=400,
+    epochs=12,
+    effect=0.12,
+    diverged=(("resnet-small", "mtt", 2),),
+    star=(2, 5),
+) -> list[dict]:
+    """Write the cells' folders under `root`; return the list that `collect` takes. `star`: SDT trained at other T."""
+    trainings = [(m, 1 if m in ("chance", "ann") else T_TRAIN) for m in methods]
+    trainings += [("sdt", t) for t in star if "sdt" in methods]
+    cells = []
+    for network in networks:
+        for method, t_train in trainings:
+            for seed in seeds:
+                folder = root / dataset / network / method / f"T{t_train}" / f"seed{seed}"
+                cell = {"dataset": dataset, "network": network, "method": method, "t_train": t_train, "seed": seed}
+                _Cell(folder, cell, samples, epochs, effect).write((network, method, seed) in diverged)
+                cells.append(cell | {"folder": folder})
+    return cells
+
+
+class _Cell:
+    def __init__(self, folder: Path, cell: dict, samples: int, epochs: int, effect: float):
+        self.folder, self.cell, self.epochs, self.effect = folder, cell, epochs, effect
+        self.method, self.t_train = cell["method"], cell["t_train"]
+        self.deep = cell["network"] != "3c1fc"
+        shared = np.random.default_rng(5)  # the test set, alike for all cells
+        self.label, self.hardness = shared.integers(0, CLASSES, samples), shared.random(samples)
+        self.draw = np.random.default_rng([cell["seed"], t_train_key(cell)])
+        self.luck = 0.006 * self.draw.standard_normal()
+
+    def predict(self, accuracy: float) -> np.ndarray:
+        """Classes with about that accuracy: the same recordings are hard for all networks, but not quite."""
+        hard = np.clip(self.hardness + 0.03 * self.draw.standard_normal(self.hardness.size), 0, 1)
+        wrong = hard > np.clip(accuracy + self.luck, 0, 1)
+        return np.where(wrong, (self.label + 1 + self.draw.integers(0, 9, wrong.size)) % CLASSES, self.label)
+
+    def accuracy_at(self, t: int, recalibrated: bool = False) -> float:
+        ceiling = CEILING[self.method] + 0.01 * self.deep
+        distance = abs(np.log2(t / self.t_train))
+        width = 0.16 if self.method == "mtt" else 1.0
+        return ceiling - (0.028 if recalibrated else 0.05) * width * distance**1.5
+
+    def write(self, diverged: bool) -> None:
+        timeless = self.method in ("chance", "ann")
+        steps = {"chance": 0, "ann": 1, "sdt-matched": 16.5, "mtt": 16.5}.get(self.method, self.t_train)
+        self.train(diverged, steps * 4000 * self.epochs)
+        if not timeless and not diverged:
+            self.sweep()
+            if self.t_train == T_TRAIN:
+                self.deploy()
+
+    def train(self, diverged: bool, time_steps: float) -> None:
+        final = self.accuracy_at(self.t_train) if self.method != "chance" else 0.1
+        seconds = 2.0 + time_steps / 9000 * (1.6 if self.deep else 1)
+        history = []
+        for epoch in range(1, self.epochs + 1):
+            value = final - (final - 0.1) * np.exp(-epoch / 2.2) + 0.006 * self.draw.standard_normal()
+            loss = "nan" if diverged and epoch == 5 else float(2.3 * np.exp(-epoch / 4))
+            history.append(
+                {"epoch": epoch, "lr": 0.01, "loss": loss, "train_accuracy": value + 0.01, "val_loss": loss}
+                | {"val_accuracy": value, "test_accuracy": value - 0.004}
+                | {"seconds": seconds / self.epochs, "time_steps": time_steps / self.epochs}
+            )
+            if loss == "nan":
+                break
+        write_csv(self.folder / "train" / "history.csv", history)
+        if diverged:
+            return self.record("train", seconds, "diverged", "loss is nan in epoch 5")
+        key = f"clock/{self.t_train}/"
+        found = {key + "accuracy": self.predict(final), key + "accuracy_selected": self.predict(final - 0.002)}
+        found[key + "accuracy_best_on_test"] = self.predict(final + 0.006)
+        scalars = {"accuracy_val": final + 0.003, "loss": 0.3, "epochs": self.epochs, "seconds": seconds}
+        scalars |= {"time_steps": time_steps, "parameters": 6160 + 9000 * self.deep}
+        rows = [("train", self.t_train, "clock", name, value) for name, value in scalars.items()]
+        self.finish("train", found, rows, seconds)
+
+    def sweep(self) -> None:
+        found, rows = {}, []
+        for t in STEPS:
+            found[f"clock/{t}/accuracy"] = self.predict(self.accuracy_at(t))
+            if self.deep:
+                found[f"clock/{t}/accuracy_recalibrated"] = self.predict(self.accuracy_at(t, recalibrated=True))
+            rows.append(("sweep", t, "clock", "spikes_per_neuron", 0.08 * t))
+        self.finish("sweep", found, rows, 8.0)
+
+    def deploy(self) -> None:
+        clock = self.accuracy_at(self.t_train)
+        loss = 0.17 - (self.effect if self.method == "mtt" else 0.01 if self.method == "sdt-matched" else 0)
+        found = {f"clock/{self.t_train}/accuracy": self.predict(clock)}
+        rows, curves = [], []
+        for mode in MODES:
+            final = clock - loss - 0.004 * ("int8" in mode) - 0.003 * ("depth" in mode)
+            found[f"{mode}//accuracy"] = self.predict(final)
+            found[f"{mode}//accuracy"][::97] = -1
+            difference = np.mean(found[f"{mode}//accuracy"] == self.label) - np.mean(
+                found[f"clock/{self.t_train}/accuracy"] == self.label
+            )
+            spikes = 9000 + 26000 * loss + 300 * self.draw.standard_normal()
+            scalars = {
+                "difference": difference,
+                "spike_difference": 0.05 + loss,
+                "spikes": spikes,
+                "synops": spikes * 61.0,
+            }
+            scalars |= {"spikes_stage1": spikes * 0.7, "spikes_stage2": spikes * 0.3, "events_in": 3900.0}
+            scalars |= {"no_output": 0.01, "energy_uj": spikes * 61 * 2e-6, "first_correct_us": 61000.0}
+            rows += [("deploy", "", mode, name, value) for name, value in scalars.items()]
+            if "depth" not in mode:
+                for x in np.linspace(0, 1, 31):
+                    value = 0.1 + (final - 0.1) * (1 - np.exp(-x * (9 if self.method == "mtt" else 5)))
+                    curves.append({"mode": mode, "curve": "accuracy_over_events", "x": x, "value": value})
+                    curves.append({"mode": mode, "curve": "accuracy_over_time", "x": x * 300_000, "value": value})
+        write_csv(self.folder / "deploy" / "curves.csv", curves)
+        self.finish("deploy", found, rows, 20.0)
+
+    def finish(self, phase: str, found: dict, rows: list, seconds: float) -> None:
+        for name, prediction in found.items():
+            mode, t, metric = name.split("/")
+            rows.append((phase, t, mode, metric, float(np.mean(prediction == self.label))))
+        names = ("phase", "t_eval", "mode", "metric", "value")
+        write_csv(self.folder / phase / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
+        index = np.arange(self.label.size) + 4000
+        np.savez_compressed(self.folder / phase / "predictions.npz", index=index, label=self.label, **found)
+        self.record(phase, seconds)
+
+    def record(self, phase: str, seconds: float, status: str = "ok", reason: str = "") -> None:
+        record = {
+            "status": status,
+            "reason": reason,
+            "cell": self.cell,
+            "config": {},
+            "code": "c0de" * 4,
+            "commit": "abc1234",
+        }
+        record |= {
+            "versions": {"torch": "2.13.0", "numpy": "2.3.5"},
+            "threads": 1,
+            "started": "2026-01-02T03:04:05+00:00",
+        }
+        record |= {"hardware": {"cpu": "a CPU", "cores": 2, "memory_gb": 8}, "seconds": seconds}
+        record["dataset_version"] = "5accade5"
+        self.folder.joinpath(phase).mkdir(parents=True, exist_ok=True)
+        (self.folder / phase / "record.json").write_text(json.dumps(record))
+
+
+def t_train_key(cell: dict) -> int:
+    """A number for everything of a cell but its seed."""
+    return sum(map(ord, f"{cell['network']}{cell['method']}{cell['t_train']}"))
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="") as f:
+        writer = csv.DictWriter(f, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    from snn.phases.collect import collect
+    from snn.phases.report import render
+
+    out = Path(sys.argv[1])
+    collect("fake", "matched", make_cells(out / "cells"), out / "report")
+    render(out / "report", {}, Path(__file__).parents[2] / "reports" / "templates")
