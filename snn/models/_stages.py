@@ -50,7 +50,9 @@ class ScaleNorm(nn.Module):
         power = x.square().mean((0, 2, 3))
         with torch.no_grad():
             self.num_batches_tracked += 1
-            rate = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
+            # The first batches count in full: with sparse events E[x²] is far below its initial 1, and a short
+            # training would never forget that 1.
+            rate = max(self.momentum or 0.0, 1.0 / float(self.num_batches_tracked))
             self.running_power.lerp_(power.detach(), rate)
         return x * (self.weight * torch.rsqrt(power + self.eps)).view(1, -1, 1, 1)
 
@@ -130,6 +132,13 @@ class Readout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear(pooled(x, self.pool).flatten(2))
         return x if self.neuron is None else self.neuron(x)
+
+
+def readout_neuron(kind: str, activation: Activation) -> nn.Module | None:
+    """Neurons of the readout: kind `spiking` or `membrane`. A ReLU network reads out the current itself: clipping its
+    logits at zero would cut off the gradient of every class that is not predicted."""
+    neuron = activation() if kind == "spiking" else None
+    return None if isinstance(neuron, nn.ReLU) else neuron
 
 
 class Network(nn.Module):

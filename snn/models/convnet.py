@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from snn.config import Model
-from snn.models._stages import Activation, ConvStage, Network, Readout, make_norm
+from snn.models._stages import Activation, ConvStage, Network, Readout, make_norm, readout_neuron
 
 # (channels out, stride, pooling after the neurons)
 LAYOUTS = {"3c1fc": [(8, 1, 2), (16, 1, 2), (16, 2, 1)]}
@@ -32,7 +32,7 @@ def build(name: str, params: Params, input_shape: tuple[int, int, int], classes:
         conv = nn.Conv2d(channels, outputs, 3, stride, 1, bias=False)
         stages.append(ConvStage(conv, make_norm(params.norm, outputs, params.gain), activation, pool))
         channels = outputs
-    neuron = activation() if params.readout == "spiking" else None
+    neuron = readout_neuron(params.readout, activation)
     return Network(stages, Readout(_features(stages, input_shape), classes, neuron))
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from snn.config import Model
-from snn.models._stages import Activation, ConvStage, Network, Readout, ResidualStage, make_norm
+from snn.models._stages import Activation, ConvStage, Network, Readout, ResidualStage, make_norm, readout_neuron
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20-tiny": 3}
 
@@ -39,5 +39,5 @@ def build(name: str, params: Params, input_shape: tuple[int, int, int], classes:
             stride = 2 if group > 0 and block == 0 else 1
             stages.append(ResidualStage(channels, outputs, stride, norm, activation))
             size, channels = (size - 1) // stride + 1, outputs
-    neuron = activation() if params.readout == "spiking" else None
+    neuron = readout_neuron(params.readout, activation)
     return Network(stages, Readout(channels, classes, neuron, pool=size))
