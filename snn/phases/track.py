@@ -92,7 +92,8 @@ def init(store: Path) -> None:
         with _answering(store):
             client = _client(store)
             _experiment(client, name, store)
-            client.delete_experiment("0")  # "Default": empty, and the first that a person would see
+            if empty := client.get_experiment_by_name("Default"):  # the first that a person would see
+                client.delete_experiment(empty.experiment_id)
         write_json(made, state)
 
 
@@ -322,7 +323,7 @@ def _follow(lines: Iterator[str]) -> None:
         else:
             _delete(client, old, store)
     if run is None:
-        run = client.create_run(experiment, head["start"], run_name=name).info.run_id
+        run = client.create_run(experiment, head["start"], tags, name).info.run_id
         params |= _flat(head["params"])
     else:
         params = {}
@@ -434,7 +435,8 @@ def _bring(client: Any, experiment: str, store: Path, old: list[Any], digest: st
     right = [run for run in old if run.data.tags.get(DIGEST) == digest]
     if not right:
         content: _Content = read()
-        run = client.create_run(experiment, content.start, run_name=content.name).info.run_id
+        owner = {key: content.tags[key] for key in (CELL, ORIGIN)}
+        run = client.create_run(experiment, content.start, owner, content.name).info.run_id
         points = [metric for point in content.points for metric in _metrics(*point)]
         _log(client, run, points, content.params, content.tags)
         with tempfile.TemporaryDirectory() as stage:
