@@ -113,6 +113,7 @@ class Draft:
     def readout(self, name: str, source: str, pool: int, readout: Readout) -> None:
         if readout.linear.bias is not None:
             raise ConfigError(f"{name}: the linear layer has a bias; event-driven neurons have none: use bias=False")
+        pool *= readout.pool  # ⌊⌊x / a⌋ / b⌋ = ⌊x / ab⌋, and what is cut off is the same
         weight = as_array(readout.linear.weight.detach() / pool**2)
         self.synapses.append(Synapse(source=source, target=name, kind="linear", weight=weight, pool=pool))
         self.add(name, (readout.linear.out_features, 1, 1), readout.spiking)

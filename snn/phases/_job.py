@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snn import files, methods, models
+from snn import files, memory, methods, models
 from snn.cell import Cell
 from snn.config import Train
 from snn.data.store import Store, open_store
@@ -48,6 +48,7 @@ class Job:
         self.method = methods.find(self.cell.method)
         self.params = methods.parameters(self.cell.method, self.spec["method"])
         self.device = self.spec["device"]
+        memory.keep_freed_memory()
         # Bits differ between thread counts: the count is part of the specification and goes into the record.
         torch.set_num_threads(self.spec["threads"])
         if self.device != "cpu" and not torch.cuda.is_available():
