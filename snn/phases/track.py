@@ -103,7 +103,8 @@ def _server() -> str:
 
 def _client(store: Path) -> Any:
     """A client of the server, or of the local store. Quiet, without telemetry, and soon to give up."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+    for key in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+        os.environ[key] = "true"
     for key, value in {"LOGGING_LEVEL": "ERROR", "HTTP_REQUEST_TIMEOUT": "10", "HTTP_REQUEST_MAX_RETRIES": "1"}.items():
         os.environ.setdefault(f"MLFLOW_{key}", value)
     for name in ("urllib3", "alembic"):
