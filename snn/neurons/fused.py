@@ -20,9 +20,9 @@ from snn.neurons.surrogates import Constants, Surrogate
 _WORTH_A_THREAD = 1 << 16  # values that repay handing them to another thread
 
 
-def applies(x: Tensor) -> bool:
-    """Whether the kernels can take this input."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and type(x) is Tensor and x.numel() > 0
+def applies(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for it."""
+    return device.type == "cpu" and dtype == torch.float32
 
 
 def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
@@ -42,7 +42,7 @@ class _MultiStep(torch.autograd.Function):
         x = x if _is_dense(x[0]) else x.contiguous()
         state = _like_a_step(x, spec.v_start if v is None else v)
         spikes = _like_steps(x)
-        kind = kernels.HARD if spec.reset == "hard" else kernels.MULTI if spec.multi_spike else kernels.SOFT
+        kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
         arrays = (*_flat(x), _row(state), *_flat(spikes))
         _over_neurons(kernels.forward(kind), x, arrays, _numbers(spec))
         ctx.save_for_backward(x, v)
@@ -64,9 +64,8 @@ class _MultiStep(torch.autograd.Function):
             g = _like_steps(x).copy_(g)
         dv = _like_a_step(x, 0.0 if d_state is None else d_state)
         dx = _like_steps(x)
-        kind = kernels.HARD if spec.reset == "hard" else kernels.MULTI if spec.multi_spike else kernels.SOFT
-        if spec.surrogate.periodic:
-            kind = kernels.PERIODIC
+        kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
+        kind = kernels.PERIODIC if spec.surrogate.periodic else kind
         shape, *abc = ctx.constants
         arrays = (*_flat(x), _row(v), *_flat(g), *_flat(dx), _row(dv))
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))

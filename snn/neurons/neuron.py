@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
 from spikingjelly.activation_based.neuron import SimpleBaseNode
 from torch import Tensor, nn
 
-from snn.neurons import fused
+from snn.errors import ConfigError
+from snn.neurons import fused, native
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Surrogate
 
@@ -39,9 +40,26 @@ class Neuron(SimpleBaseNode):
         """The live surrogate; Dspike's temperature is changed here."""
         return self.surrogate_function
 
+    def implementation(self, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+        """A name, for the record, of what takes a sequence of this dtype there; see `docs/neurons.md`."""
+        way = self._way(device, dtype)
+        if way == "native":
+            return native.implementation(self.spec, device)
+        return "fused-numba" if way == "fused" else "spikingjelly-step-by-step"
+
+    def _way(self, device: torch.device, dtype: torch.dtype) -> Literal["fused", "native", "steps"]:
+        wish = self.spec.implementation
+        if wish != "spikingjelly" and fused.applies(device, dtype):
+            return "fused"
+        if wish == "fused":
+            raise ConfigError(
+                f"neuron.implementation: fused needs float32 on a CPU, not {dtype} on {device.type}; set it to auto"
+            )
+        return "native" if wish == "auto" and device.type == "cuda" and native.kind(self.spec) else "steps"
+
     def neuronal_charge(self, x: Tensor) -> None:
-        if isinstance(self.v, float):
-            self.v = torch.full_like(x, self.v, requires_grad=False)
+        if not isinstance(self.v, Tensor):
+            self.v = torch.full_like(x, self.v, dtype=_state_dtype(x), requires_grad=False)
         self.v = (self.v if self.spec.decay == 1.0 else self.spec.decay * self.v) + x
 
     def neuronal_fire(self) -> Tensor:
@@ -54,14 +72,18 @@ class Neuron(SimpleBaseNode):
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         self._forget_other_shape(x.shape)
-        return super().single_step_forward(x)
+        return super().single_step_forward(x).to(x.dtype)
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         self._forget_other_shape(x_seq.shape[1:])
-        if self.spec.implementation == "spikingjelly" or not fused.applies(x_seq):
+        way = self._way(x_seq.device, x_seq.dtype)
+        if way == "steps" or x_seq.numel() == 0:
             return super().multi_step_forward(x_seq)
         state = self.v if isinstance(self.v, Tensor) else None
-        spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate)
+        if way == "fused":
+            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate)
+        else:
+            spikes, self.v = native.multi_step(x_seq, state, self.spec)
         return spikes
 
     def _forget_other_shape(self, shape: torch.Size) -> None:
@@ -73,11 +95,17 @@ class Neuron(SimpleBaseNode):
         return ", ".join([f"{key}={value}" for key, value in changed.items()] + [f"step_mode={self.step_mode}"])
 
 
+def _state_dtype(x: Tensor) -> torch.dtype:
+    """Sums over many steps are not for half precision: there the membrane is float32, as in SpikingJelly."""
+    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+
+
 def make_neuron(spec: NeuronSpec) -> Neuron:
     """A layer of neurons as specified, multi-step: `[T, N, *]` in and out."""
     return Neuron(spec)
 
 
-def implementation(module: nn.Module) -> dict[str, Any]:
-    """For the record: which implementation each neuron of the module uses where the module now lives."""
-    return {name: "spikingjelly-torch" for name, layer in module.named_modules() if isinstance(layer, Neuron)}
+def implementation(module: nn.Module) -> dict[str, str]:
+    """For the record: by its name, which implementation each neuron of the module uses where the module now lives."""
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    return {name: m.implementation(device) for name, m in module.named_modules() if isinstance(m, Neuron)}

@@ -1,0 +1,315 @@
+"""The neuron: by hand, against SpikingJelly's own, and the fused kernels against the steps that they replace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spikingjelly.activation_based import functional
+from spikingjelly.activation_based import neuron as theirs
+from spikingjelly.activation_based import surrogate as their_surrogate
+from torch import nn
+
+from snn.errors import ConfigError
+from snn.neurons import NeuronSpec, fused, implementation, make_neuron, native
+from snn.neurons import kernels as neuron_kernels
+
+WAYS = ("fused", "spikingjelly")
+
+
+@st.composite
+def specs(draw) -> dict:
+    """Options of a neuron, all combinations that mean something."""
+    kind = draw(st.sampled_from(["soft", "hard", "multi", "periodic"]))
+    name = draw(st.sampled_from(["rectangle", "triangle", "boxcar", "exponential", "arctan", "dspike"]))
+    return {
+        "decay": draw(st.sampled_from([1.0, 0.5, 0.904837, 0.0])),
+        "threshold": draw(st.sampled_from([1.0, 0.5, 0.6])),
+        "reset": "hard" if kind == "hard" else "soft",
+        "v_reset": draw(st.sampled_from([0.0, -0.2])) if kind == "hard" else 0.0,
+        "strict": draw(st.booleans()) if kind in ("soft", "hard") else False,
+        "detach_reset": draw(st.booleans()),
+        "v_min": draw(st.sampled_from([None, -1.0, -0.1, 0.0])),
+        "multi_spike": kind in ("multi", "periodic"),
+        "surrogate": {"name": name, "periodic": kind == "periodic"},
+    }
+
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "channels-last": lambda x: x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x.shape[:2]),
+    "batch first": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    "same input each step": lambda x: x[:1].expand_as(x),
+    "every other": lambda x: torch.stack([x, x], -1).flatten(-2)[..., ::2],
+}
+
+
+def numbers(seed: int, shape: tuple[int, ...], grid: bool) -> torch.Tensor:
+    """Currents; on a grid, so that membranes meet thresholds and bounds exactly, or anywhere."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 0.9 + 0.2
+    return (x * 4).round() / 4 if grid else x
+
+
+def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int) -> dict[str, torch.Tensor]:
+    """Spikes, state and gradients of a loss that uses both."""
+    neuron = make_neuron(NeuronSpec(**spec, implementation=way))
+    x = x.detach().requires_grad_()
+    if v is not None:
+        v = v.detach().requires_grad_()
+        neuron.v = v
+    spikes = neuron(x)
+    generator = torch.Generator().manual_seed(seed + 1)
+    weight = torch.randn(spikes.shape, generator=generator)
+    ((spikes * weight).sum() + (neuron.v * torch.randn(neuron.v.shape, generator=generator)).sum()).backward()
+    found = {"spikes": spikes.detach(), "v": neuron.v.detach(), "dx": x.grad}
+    return found if v is None else {**found, "dv": v.grad}
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    spec=specs(),
+    seed=st.integers(0, 1000),
+    steps=st.integers(1, 12),
+    layout=st.sampled_from(list(LAYOUTS)),
+    grid=st.booleans(),
+    carried=st.booleans(),
+)
+def test_fused_equals_steps(spec, seed, steps, layout, grid, carried):
+    x = LAYOUTS[layout](numbers(seed, (steps, 2, 3, 4, 5), grid))
+    v = numbers(seed + 7, (2, 3, 4, 5), grid) if carried else None
+    ours, reference = run(spec, "fused", x, v, seed), run(spec, "spikingjelly", x, v, seed)
+    assert torch.equal(ours["spikes"], reference["spikes"])
+    assert torch.equal(ours["v"], reference["v"])
+    for name in ours.keys() - {"spikes", "v"}:
+        scale = float(reference[name].abs().max()) + 1
+        torch.testing.assert_close(ours[name], reference[name], rtol=2e-5, atol=2e-6 * scale, msg=f"{name} {spec}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+class TestByHand:
+    def spikes_and_v(self, way, x, **options):
+        neuron = make_neuron(NeuronSpec(implementation=way, **options))
+        spikes = neuron(torch.tensor(x)[:, None])
+        return spikes[:, 0].tolist(), float(neuron.v)
+
+    def test_if_soft(self, way):
+        # u: 0.5, 1.0 (fires), 0.75, 1.5 (fires)
+        assert self.spikes_and_v(way, [0.5, 0.5, 0.75, 0.75]) == ([0, 1, 0, 1], 0.5)
+
+    def test_strict_does_not_fire_at_the_threshold(self, way):
+        # u: 0.5, 1.0, 1.75 (fires), 1.5 (fires)
+        assert self.spikes_and_v(way, [0.5, 0.5, 0.75, 0.75], strict=True) == ([0, 0, 1, 1], 0.5)
+
+    def test_lif_hard(self, way):
+        # u: 0.75, 0.375 + 0.75 = 1.125 (fires, to -0.5), -0.25 + 0.25 = 0
+        result = self.spikes_and_v(way, [0.75, 0.75, 0.25], decay=0.5, reset="hard", v_reset=-0.5)
+        # before the first step the membrane is at v_reset: u[1] = -0.25 + 0.75 = 0.5, u[2] = 0.25 + 0.75 = 1 (fires)
+        assert result == ([0, 1, 0], 0.0)
+
+    def test_multi_spike_and_clip(self, way):
+        # u: 2.5 (2 spikes), 0.5 - 3 = -2.5 (clipped to -1), -1 + 2 = 1 (1 spike)
+        result = self.spikes_and_v(way, [2.5, -3.0, 2.0], multi_spike=True, v_min=-1.0)
+        assert result == ([2, 0, 1], 0.0)
+
+    def test_gradient_through_the_reset(self, way):
+        """Two steps, soft reset, rectangle (g = 1 near θ): u = 0.75, s = 0; u = 1.25, s = 1; L = s[1]·3 + s[0]."""
+        for detach, expected in [(False, [1 + (1 - 1) * 3, 3.0]), (True, [1 + 3.0, 3.0])]:
+            neuron = make_neuron(NeuronSpec(implementation=way, detach_reset=detach))
+            x = torch.tensor([[0.75], [0.5]], requires_grad=True)
+            (neuron(x) * torch.tensor([[1.0], [3.0]])).sum().backward()
+            assert x.grad[:, 0].tolist() == expected
+
+    def test_no_gradient_below_the_clip(self, way):
+        neuron = make_neuron(NeuronSpec(implementation=way, v_min=-1.0))
+        x = torch.tensor([[-2.0], [1.9]], requires_grad=True)
+        neuron(x).sum().backward()
+        assert x.grad[:, 0].tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize(
+    # LIFNode leaks towards v_reset, ours towards 0
+    ("decay", "v_reset"),
+    [(1.0, None), (1.0, 0.0), (1.0, 0.25), (0.5, None), (0.5, 0.0)],
+)
+def test_equals_spikingjellys_own(way, v_reset, detach, decay):
+    options = {"v_reset": v_reset, "detach_reset": detach, "step_mode": "m"}
+    surrogate = their_surrogate.ATan()
+    if decay == 1:
+        rival = theirs.IFNode(surrogate_function=surrogate, **options)
+    else:
+        rival = theirs.LIFNode(tau=1 / (1 - decay), decay_input=False, surrogate_function=surrogate, **options)
+    ours = make_neuron(
+        NeuronSpec(
+            decay=decay,
+            reset="soft" if v_reset is None else "hard",
+            v_reset=v_reset or 0.0,
+            detach_reset=detach,
+            surrogate={"name": "arctan"},
+            implementation=way,
+        )
+    )
+    x, results = numbers(3, (8, 4, 30), grid=False), []
+    for neuron in (ours, rival):
+        y = x.clone().requires_grad_()
+        for part in (y[:5], y[5:]):  # the state, and the gradient through it, is carried over
+            spikes = neuron(part)
+        (spikes * torch.arange(30.0)).sum().backward()
+        results.append((spikes.detach(), neuron.v.detach(), y.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "surrogate",
+    [{"name": "arctan"}, {"name": "triangle", "width": 0.5, "height": 2.0}, {"name": "exponential", "scale": 1.0}],
+)
+@pytest.mark.parametrize("options", [{}, {"decay": 0.5, "reset": "hard"}, {"reset": "hard", "v_reset": 0.1}])
+def test_spikingjellys_functions_are_the_same_neuron(surrogate, options):
+    """What stands in on a GPU, tried on the CPU, where the same functions run too."""
+    spec = NeuronSpec(surrogate=surrogate, **options)
+    x, weight, results = numbers(5, (6, 50), grid=False), torch.randn(6, 50), []
+    for multi_step in (
+        lambda y: native.multi_step(y, None, spec),
+        lambda y: fused.multi_step(y, None, spec, make_neuron(spec).surrogate),
+    ):
+        y = x.clone().requires_grad_()
+        spikes, v = multi_step(y)
+        ((spikes * weight).sum() + v.sum()).backward()
+        results.append((spikes.detach(), v.detach(), y.grad))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"strict": True}, {"multi_spike": True}, {"v_min": -1.0}, {"surrogate": {"name": "dspike"}}, {"decay": 0.0}],
+)
+def test_spikingjelly_has_no_functions_for_the_rest(options):
+    assert native.kind(NeuronSpec(**{"surrogate": {"name": "arctan"}, **options})) is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+class TestState:
+    def test_two_halves_are_a_whole(self, way):
+        whole, halves = (make_neuron(NeuronSpec(implementation=way, decay=0.5)) for _ in range(2))
+        x = numbers(1, (8, 3, 5), grid=False)
+        assert torch.equal(whole(x), torch.cat([halves(x[:3]), halves(x[3:])]))
+        assert torch.equal(whole.v, halves.v)
+
+    def test_reset_forgets(self, way):
+        network = nn.Sequential(make_neuron(NeuronSpec(implementation=way)))
+        x = numbers(1, (4, 3, 5), grid=False)
+        first = network(x)
+        assert not torch.equal(network(x), first)
+        functional.reset_net(network)
+        assert torch.equal(network(x), first)
+        network[0].reset()
+        assert network[0].v == 0.0
+
+    def test_another_batch_size_starts_anew(self, way):
+        neuron = make_neuron(NeuronSpec(implementation=way))
+        x = numbers(1, (4, 3, 5), grid=False)
+        first = neuron(x)
+        neuron(numbers(2, (4, 2, 5), grid=False))
+        assert torch.equal(neuron(x), first)
+
+    def test_step_modes_agree(self, way):
+        multi, single = (make_neuron(NeuronSpec(implementation=way, decay=0.5, reset="hard")) for _ in range(2))
+        functional.set_step_mode(single, "s")
+        x = numbers(1, (6, 3, 5), grid=False)
+        assert torch.equal(multi(x), torch.stack([single(step) for step in x]))
+        assert torch.equal(multi.v, single.v)
+
+    def test_the_resting_state_of_a_hard_reset(self, way):
+        neuron = make_neuron(NeuronSpec(implementation=way, reset="hard", v_reset=0.75))
+        assert neuron(torch.full((1, 1), 0.25)).item() == 1
+        neuron.reset()
+        assert neuron.v == 0.75
+
+    def test_the_input_is_left_alone(self, way):
+        x = numbers(1, (4, 3), grid=False)
+        before = x.clone()
+        make_neuron(NeuronSpec(implementation=way))(x)
+        assert torch.equal(x, before)
+
+    @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+    def test_inference(self, way, mode):
+        neuron = make_neuron(NeuronSpec(implementation=way))
+        x = numbers(1, (4, 3), grid=False).requires_grad_()
+        expected = neuron(x).detach()
+        neuron.reset()
+        with mode():
+            assert torch.equal(neuron(x), expected)
+            assert not neuron.v.requires_grad
+
+    def test_a_new_temperature_is_used(self, way):
+        neuron = make_neuron(NeuronSpec(implementation=way, threshold=0.5, surrogate={"name": "dspike"}))
+        peaks = []
+        for b in (3.0, 5.0):
+            neuron.surrogate.temperature = b
+            neuron.reset()
+            x = torch.full((1, 1), 0.5, requires_grad=True)
+            neuron(x).sum().backward()
+            peaks.append(x.grad.item())
+        assert peaks == pytest.approx([1.657, 2.534], abs=1e-3)
+
+
+def test_channels_last_stays():
+    x = numbers(1, (6, 4, 3, 3), grid=False).contiguous(memory_format=torch.channels_last).unflatten(0, (3, 2))
+    assert make_neuron(NeuronSpec())(x).flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_number_of_threads_does_not_change_bits():
+    x, before = numbers(1, (5, 3, 100_003), grid=False), torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(run({"surrogate": {"name": "exponential"}, "decay": 0.9}, "fused", x, None, 0))
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(result[name], results[0][name]) for name in result)
+
+
+def test_nothing_but_the_input_is_kept_for_backward():
+    kept = []
+    x = torch.randn(5, 4, 6, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+        make_neuron(NeuronSpec())(x)
+    assert kept == [x.data_ptr()]
+
+
+def test_kernels_without_a_writable_cache(monkeypatch):
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(neuron_kernels, "njit", njit)
+    assert neuron_kernels.compiled(len)("four") == 4
+
+
+def test_other_dtypes_take_the_steps():
+    x = numbers(1, (4, 3), grid=False)
+    reference = make_neuron(NeuronSpec())(x)
+    assert torch.equal(make_neuron(NeuronSpec())(x.double()).float(), reference)
+    half = make_neuron(NeuronSpec())
+    assert half(x.bfloat16()).dtype == torch.bfloat16
+    assert half.v.dtype == torch.float32
+    with pytest.raises(ConfigError, match="needs float32 on a CPU"):
+        make_neuron(NeuronSpec(implementation="fused"))(x.double())
+
+
+def test_the_record_names_the_implementation():
+    network = nn.Sequential(
+        nn.Linear(2, 2),
+        make_neuron(NeuronSpec()),
+        make_neuron(NeuronSpec(implementation="spikingjelly")),
+    )
+    assert implementation(network) == {"1": "fused-numba", "2": "spikingjelly-step-by-step"}
+    assert network.state_dict().keys() == {"0.weight", "0.bias"}
