@@ -114,7 +114,7 @@ class _Cell:
     def deploy(self) -> None:
         clock = self.accuracy_at(self.t_train)
         loss = 0.17 - (self.effect if self.method == "mtt" else 0.01 if self.method == "sdt-matched" else 0)
-        found = {f"clock/{self.t_train}/accuracy": self.predict(clock)}
+        found = {f"clock/{self.t_train}/accuracy": self.predict(clock), "clock/100/accuracy": self.predict(clock - 0.1)}
         rows, curves = [], []
         for mode in MODES:
             final = clock - loss - 0.004 * ("int8" in mode) - 0.003 * ("depth" in mode)

@@ -162,30 +162,31 @@ def accuracy_over_t(results: Results) -> Figure | None:
 
 
 def clock_against_event(results: Results) -> Figure | None:
-    """From the clock to events: one line a method, with every inference mode along the axis."""
-    modes = sorted({m for s in results.settings for m in results.event_modes(s)}, key=mode_order)
-    if not modes:
+    """From the clock to events: one line a method; along the axis the clock of training, finer clocks, and events."""
+    deployed = {s: [("clock", None), *results.deployed(s)] for s in results.settings if results.event_modes(s)}
+    if not deployed:
         return None
-    places = ["clock", *modes]
+    places = sorted(
+        {place for found in deployed.values() for place in found}, key=lambda p: (mode_order(p[0]), p[1] or 0)
+    )
     figure, grid = _grid(results, height=3.4)
     shown: dict[str, None] = {}
     for axes, panel in _each(results, grid):
-        settings = [s for s in results.main(panel) if results.event_modes(s)]
+        settings = [s for s in results.main(panel) if s in deployed]
         for i, s in enumerate(settings):
             shift = 0.09 * (i - (len(settings) - 1) / 2)
-            what = {p: What("deploy", p, s.t_train if p == "clock" else None) for p in places}
-            points = [(x + shift, results.interval(s, what[p])) for x, p in enumerate(places)]
-            for seed in results.values(s, what["clock"]):
-                values = [(x + shift, results.values(s, what[p]).get(seed)) for x, p in enumerate(places)]
-                known = [(x, 100 * v) for x, v in values if v is not None]
+            whats = [What("deploy", mode, s.t_train if mode == "clock" and t is None else t) for mode, t in places]
+            known = [(x + shift, what) for x, what in enumerate(whats) if results.values(s, what)]
+            for seed in results.values(s, known[0][1]):
+                values = [(x, 100 * results.values(s, what).get(seed, np.nan)) for x, what in known]
                 colour = look(s.method, results.methods).colour
-                axes.plot(*zip(*known, strict=True), color=colour, linewidth=0.7, alpha=0.35, zorder=1)
-            _line(axes, [(x, interval) for x, interval in points if interval], s.method, results)
+                axes.plot(*zip(*values, strict=True), color=colour, linewidth=0.7, alpha=0.35, zorder=1)
+            _line(axes, [(x, results.interval(s, what)) for x, what in known], s.method, results)
             shown[s.method] = None
-        axes.set_xticks(range(len(places)), [mode_label(p).replace(", ", "\n") for p in places])
+        axes.set_xticks(range(len(places)), [mode_label(*place).replace(", ", "\n") for place in places])
         axes.set_xlim(-0.4, len(places) - 0.6)
         axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="x", labelsize=8.5)
+        axes.tick_params(axis="x", labelsize=8.5 if len(places) * len(results.panels) <= 10 else 7.5)
     _label_left(grid, "Test accuracy (%)")
     _legend(figure, shown, results)
     return figure

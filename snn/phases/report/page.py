@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from snn.files import write_text
 from snn.phases.report import FIGURES, TABLES, answer, figures, published, style, tables, text
 from snn.phases.report.results import Results, What
+from snn.statistics import MIN_SEEDS, TOO_FEW, Interval
 
 LEVEL = "95 %"
 
@@ -50,7 +51,7 @@ def render(folder: Path, config: dict, templates: Path) -> None:
         question=config.get("question") or answer.QUESTION,
         answers=[sentence.partition(": ")[::2] for sentence in answer.answer(results)],
         caveats=answer.caveats(results),
-        interval=captions.interval,
+        interval=captions.phrase("crossed"),
         tables=shown_tables,
         figures=shown_figures,
         others=published.others(results, templates / "published.yaml"),
@@ -68,27 +69,29 @@ class Captions:
     def __init__(self, results: Results, path: Path):
         self._known = yaml.safe_load(path.read_text(encoding="utf-8"))
         trained = [(s, results.interval(s, What("train", "clock", s.t_train))) for s in results.settings]
-        known = {interval.n_seeds: interval for _, interval in trained if interval}
-        seeds = " or ".join(str(n) for n in sorted(known)) or "0"
-        samples = max((i.n_samples for i in known.values()), default=0)
-        few = any(i.note for i in known.values())
-        n = f"{seeds} seed{'' if seeds == '1' else 's'}" + (f" x {samples:,} test recordings" if samples else "")
-        if few:
-            n += f"; below 3 seeds {known[min(known)].note} for an interval"
         chance = {text.percent(i).split(" ")[0] for s, i in trained if s.method == "chance" and i}
-        self._words = {"n": n.replace(" x ", " × "), "level": LEVEL, "chance": " and ".join(sorted(chance))}
-        self.interval = self._fill(self._known["interval"])
+        self._words = {"level": LEVEL, "n": _n([i for _, i in trained if i]), "chance": " and ".join(sorted(chance))}
+        self._words |= {name: self._fill(phrase) for name, phrase in self._known["phrases"].items()}
+
+    def phrase(self, name: str) -> str:
+        return self._words[name]
 
     def of(self, kind: str, name: str) -> dict[str, str]:
         """title, text (with method of the interval and n) and alt of a table or figure."""
         caption = self._known[kind][name]
-        words = self._fill(caption["text"])
-        if name not in ("holes",) and caption.get("interval", True):
-            words = f"{words} {self.interval}"
-        return {"title": caption["title"], "text": words, "alt": caption.get("alt", caption["title"])}
+        return {"alt": "", **caption, "text": self._fill(caption["text"])}
 
     def _fill(self, template: str) -> str:
         return jinja2.Template(template, undefined=jinja2.StrictUndefined).render(self._words).strip()
+
+
+def _n(intervals: list[Interval]) -> str:
+    """`3 seeds × 1,000 test recordings`; `1 or 3 seeds × ... (1: too few seeds for an interval)`."""
+    seeds = sorted({i.n_seeds for i in intervals})
+    few = [str(n) for n in seeds if n < MIN_SEEDS]
+    words = " or ".join(map(str, seeds or [0])) + (" seed" if seeds == [1] else " seeds")
+    words += f" × {max((i.n_samples for i in intervals), default=0):,} test recordings"
+    return words + (f" ({' and '.join(few)}: {TOO_FEW} for an interval)" if few else "")
 
 
 # --- tables as files

@@ -33,7 +33,7 @@ def beside(results: Results, path: Path) -> Table:
                     {**row, "our_dataset": panel.dataset, "our_network": panel.network, "differs": differs} | mine
                 )
                 where = f"{panel.dataset}, {network_label(panel.network)}"
-                at = text.NONE if ours is None else mode_label(what.mode) + (f", T = {what.t}" if what.t else "")
+                at = text.NONE if ours is None else mode_label(what.mode, what.t)
                 cells = {"Ours (%)": text.percent(ours), "Ours on": where, "Ours measured": at, "n": text.seeds(ours)}
                 view.append(_published(row) | cells | {"What differs": differs})
     return Table("published", pd.DataFrame(data), pd.DataFrame(view))

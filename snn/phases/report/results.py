@@ -98,6 +98,10 @@ class Results:
         ordered = sorted(found, key=lambda x: (style.mode_order(x[0]), x[1]))
         return [(mode, None if t < 0 else t) for mode, t in ordered]
 
+    def deployed(self, s: Setting) -> list[tuple[str, int | None]]:
+        """(mode, t) of the deployment to be held against the clock at the T of training: finer clocks, and events."""
+        return [(mode, t) for mode, t in self.evaluated(s, "deploy") if (mode, t) != ("clock", s.t_train)]
+
     def event_modes(self, s: Setting) -> list[str]:
         return [mode for mode, _ in self.evaluated(s, "deploy") if mode.startswith("event")]
 

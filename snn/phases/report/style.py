@@ -72,8 +72,8 @@ def network_label(network: str) -> str:
     return _NETWORKS.get(network, network)
 
 
-def mode_label(mode: str) -> str:
-    return _MODES.get(mode, mode)
+def mode_label(mode: str, t: int | None = None) -> str:
+    return _MODES.get(mode, mode) + (f", T = {t}" if t else "")
 
 
 def mode_order(mode: str) -> tuple[int, str]:

@@ -62,7 +62,7 @@ def seeds(interval: Interval | None, planned: int = 0) -> str:
     text = f"{interval.n_seeds} of {planned}" if planned > interval.n_seeds else f"{interval.n_seeds}"
     if interval.n_samples:
         text += f" × {interval.n_samples:,}"
-    return text + (f" ({TOO_FEW})" if interval.note else "")
+    return text + (f": {TOO_FEW}" if interval.note else "")
 
 
 def p_value(p: float | None) -> str:

@@ -1,0 +1,104 @@
+"""collect: many cells, one tidy table; what is missing is named and does not count."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from fake import make_cells
+
+from snn.errors import DataError
+from snn.phases.collect import METRICS, collect
+
+
+@pytest.fixture
+def cells(tmp_path):
+    few = {"seeds": (0, 1), "networks": ("resnet-small",), "methods": ("ann", "mtt"), "samples": 40, "epochs": 2}
+    return make_cells(tmp_path / "cells", diverged=(("resnet-small", "mtt", 1),), **few)
+
+
+def rows(path):
+    with open(path, newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def test_the_tidy_table(cells, tmp_path):
+    collect("smoke", "matched", cells, tmp_path / "out")
+    found = rows(tmp_path / "out" / "metrics.csv")
+    assert tuple(found[0]) == METRICS
+    assert {row["phase"] for row in found} == {"train", "sweep", "deploy"}
+    assert {(row["benchmark"], row["protocol"]) for row in found} == {("smoke", "matched")}
+    assert {row["t_eval"] for row in found if row["mode"] == "event-int8"} == {""}
+    value = next(row["value"] for row in found if row["metric"] == "spikes" and row["mode"] == "event-float")
+    original = rows(cells[-2]["folder"] / "deploy" / "metrics.csv")
+    assert value == next(row["value"] for row in original if (row["metric"], row["mode"]) == ("spikes", "event-float"))
+
+
+def test_same_cells_same_bytes_in_any_order(cells, tmp_path):
+    collect("smoke", "matched", cells, tmp_path / "a")
+    collect("smoke", "matched", cells[::-1], tmp_path / "b")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["curves.csv", "history.csv", "holes.csv", "metrics.csv", "predictions.npz", "provenance.json"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_a_diverged_training_is_one_hole_without_numbers(cells, tmp_path):
+    collect("smoke", "matched", cells, tmp_path)
+    (hole,) = rows(tmp_path / "holes.csv")
+    assert (hole["method"], hole["seed"], hole["phase"], hole["status"]) == ("mtt", "1", "train", "diverged")
+    assert hole["reason"] == "loss is nan in epoch 5"
+    assert not [row for row in rows(tmp_path / "metrics.csv") if (row["method"], row["seed"]) == ("mtt", "1")]
+    assert [row for row in rows(tmp_path / "history.csv") if (row["method"], row["seed"]) == ("mtt", "1")]
+
+
+def test_a_missing_phase_is_a_hole_and_the_others_count(tmp_path):
+    few = {"networks": ("3c1fc",), "methods": ("mtt",), "samples": 40, "epochs": 2, "diverged": ()}
+    cells = make_cells(tmp_path / "cells", **few)
+    shutil.rmtree(cells[0]["folder"] / "sweep")
+    collect("smoke", "matched", cells, tmp_path)
+    (hole,) = rows(tmp_path / "holes.csv")
+    assert (hole["seed"], hole["phase"], hole["status"]) == ("0", "sweep", "missing")
+    assert {row["phase"] for row in rows(tmp_path / "metrics.csv") if row["seed"] == "0"} == {"train", "deploy"}
+
+
+def test_phases_may_be_asked_for(tmp_path):
+    cell = {"dataset": "d", "network": "n", "method": "m", "t_train": 2, "seed": 0, "folder": tmp_path / "nothing"}
+    collect("smoke", "matched", [cell | {"phases": ["train", "sweep"]}], tmp_path)
+    assert [hole["phase"] for hole in rows(tmp_path / "holes.csv")] == ["train"]
+    assert rows(tmp_path / "metrics.csv") == []
+
+
+def test_no_output_counts_as_wrong(cells, tmp_path):
+    collect("smoke", "matched", cells, tmp_path)
+    key = "saccades/resnet-small/mtt/T10/seed0/deploy"
+    with (
+        np.load(cells[-2]["folder"] / "deploy" / "predictions.npz") as raw,
+        np.load(tmp_path / "predictions.npz") as got,
+    ):
+        silent = raw["event-int8//accuracy"] == -1
+        assert silent.any()
+        assert not got[f"{key}/event-int8//accuracy"][silent].any()
+        assert (got[f"{key}/index"] == raw["index"]).all()
+
+
+def test_provenance_sums_and_lists_what_is_distinct(cells, tmp_path):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"title": "a data set"}))
+    collect("smoke", "matched", cells, tmp_path, {"saccades": manifest})
+    provenance = json.loads((tmp_path / "provenance.json").read_text())
+    assert provenance["commits"] == ["abc1234"]
+    assert provenance["versions"]["torch"] == ["2.13.0"]
+    assert provenance["data"] == {"saccades": ["5accade5"]}
+    assert provenance["manifests"]["saccades"]["title"] == "a data set"
+    records = [json.loads(p.read_text()) for c in cells for p in c["folder"].rglob("record.json")]
+    assert sum(provenance["seconds"].values()) == pytest.approx(sum(r["seconds"] for r in records))
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "record.json", "predictions.npz"])
+def test_a_broken_file_is_named_with_a_remedy(cells, tmp_path, name):
+    broken = cells[0]["folder"] / "train" / name
+    broken.write_text("phase,t_eval,mode,metric,value\ntrain,1,clock,accuracy,high\n")
+    with pytest.raises(DataError, match=f"{name}.*delete"):
+        collect("smoke", "matched", cells, tmp_path)

@@ -1,0 +1,287 @@
+"""The report: conclusions follow the data, holes and few seeds are named, and the page stands alone."""
+
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from fake import make_cells
+
+from snn.phases.collect import collect
+from snn.phases.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES, render, tables, text
+from snn.phases.report.answer import answer, caveats
+from snn.phases.report.page import Captions, cell, latex, markdown
+from snn.phases.report.results import Results, What
+from snn.phases.report.style import METHODS, look
+from snn.statistics import TOO_FEW, Interval
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = ROOT / "reports" / "templates"
+SMALL = {"networks": ("3c1fc",), "samples": 300, "epochs": 2, "diverged": (), "star": ()}
+
+
+def results(tmp_path, **changes) -> Results:
+    collect("fake", "matched", make_cells(tmp_path / "cells", **(SMALL | changes)), tmp_path / "report")
+    return Results(tmp_path / "report")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory) -> Path:
+    """A whole report with everything: two networks, a hole, SDT*."""
+    root = tmp_path_factory.mktemp("report")
+    collect("fake", "matched", make_cells(root / "cells", samples=200, epochs=6), root / "report")
+    render(root / "report", {"question": "What survives & why?"}, TEMPLATES)
+    return root / "report"
+
+
+# --- the answer
+
+
+def test_the_answer_has_three_sentences_with_numbers(tmp_path):
+    sentences = answer(results(tmp_path))
+    assert len(sentences) == 3
+    assert "MTT stays flatter, by" in sentences[0]
+    assert "MTT loses less, by" in sentences[1]
+    assert "MTT is better, by" in sentences[2]
+    assert all(re.search(r"\d\.\d \[\d+\.\d, \d+\.\d\] points", sentence) for sentence in sentences)
+
+
+def test_a_reversed_effect_reverses_the_answer(tmp_path):
+    sentences = answer(results(tmp_path, effect=-0.15))
+    assert "SDT loses less, by" in sentences[1]
+    assert "SDT, matched compute is better, by" in sentences[2]
+    assert "MTT loses less" not in sentences[1]
+
+
+def test_no_effect_is_called_that(tmp_path):
+    sentences = answer(results(tmp_path, effect=0.005))
+    assert "cannot be told from zero" in sentences[1]
+    assert "compute alone may explain" in sentences[2]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_too_few_seeds_draw_no_conclusion(tmp_path, seeds):
+    found = results(tmp_path, seeds=seeds)
+    for sentence in answer(found):
+        assert TOO_FEW in sentence
+        assert "flatter" not in sentence
+        assert "less, by" not in sentence
+    assert any(TOO_FEW in caveat for caveat in caveats(found))
+    assert (tables.paired(found).view["p"] == TOO_FEW).all()
+    assert tables.accuracy(found).view["Accuracy, last epoch (%)"].str.fullmatch(r"[\d.]+").all()
+    assert tables.accuracy(found).view["n"].str.contains(TOO_FEW).all()
+
+
+def test_a_method_that_is_not_there_is_named(tmp_path):
+    sentences = answer(results(tmp_path, methods=("chance", "ann", "sdt")))
+    assert all("no MTT" in sentence for sentence in sentences)
+
+
+def test_the_answer_names_holes_and_missing_data(tmp_path):
+    found = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
+    assert "MTT on 3C1FC (seed 2, train: diverged)" in caveats(found)[0]
+    found.provenance["manifests"] = {"saccades": {"missing": {"classes": "8 and 9"}}}
+    assert "saccades is not complete; missing: classes 8 and 9" in " ".join(caveats(found))
+
+
+# --- the numbers
+
+
+def test_a_difference_is_on_shared_recordings_only(tmp_path):
+    found = results(tmp_path)
+    s = found.find(found.panels[0], "mtt")
+    clock, event = What("deploy", "clock", 10), What("deploy", "event-float", None)
+    whole = found.contrast([(1, s, event), (-1, s, clock)])
+    assert whole.n_samples == 300
+    means = [found.interval(s, what).mean for what in (event, clock)]
+    assert whole.mean == pytest.approx(means[0] - means[1])
+    for seed in range(3):  # now the deployment has seen 100 recordings only, in another order
+        key = f"saccades/3c1fc/mtt/T10/seed{seed}/deploy/"
+        for name in [name for name in found.predictions if name.startswith(key)]:
+            found.predictions[name] = found.predictions[name][:100][::-1]
+    part = found.contrast([(1, s, event), (-1, s, What("train", "clock", 10))])
+    assert part.n_samples == 100
+
+
+def test_the_hole_lowers_n(tmp_path):
+    found = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
+    view = tables.accuracy(found).view.set_index("Method")
+    assert view.loc["MTT", "n"] == f"2 of 3 × 300: {TOO_FEW}"
+    assert view.loc["SDT", "n"] == "3 × 300"
+    assert list(tables.holes(found).view["Status"]) == ["diverged"]
+
+
+def test_cost_is_relative_to_sdt(tmp_path):
+    view = tables.cost(results(tmp_path)).view.set_index("Method")
+    assert view.loc["MTT", "Time steps / SDT"] == "1.65"
+    assert view.loc["SDT", "Wall time / SDT"] == "1.00"
+
+
+def test_paired_corrects_each_family(tmp_path):
+    data = tables.paired(results(tmp_path)).data
+    assert set(data["measure"]) == {"clock", "events", "events minus clock"}
+    assert (data["p_holm"] >= data["p"]).all()
+    assert ((data["low"] > 0) | (data["high"] < 0)).equals(data["p"] < 0.05)
+
+
+def test_anytime_interpolates_the_curve(tmp_path):
+    found = results(tmp_path, methods=("sdt", "mtt"))
+    data = tables.anytime(found).data
+    when = data[data["quantity"] == "us_to_95_percent_of_final"].set_index(["method", "mode"])["mean"]
+    assert 0 < when["mtt", "event-float"] < when["sdt", "event-float"] < 300_000
+
+
+def test_sdt_star_is_its_own_row(tmp_path):
+    view = tables.accuracy_over_t(results(tmp_path, star=(2,))).view.set_index("Method")
+    star = view.loc["SDT* (trained at each T)"]
+    assert star["T = 1"] == text.NONE
+    assert star["T = 2"] != text.NONE
+    assert star["T = 10"] != text.NONE
+
+
+def test_a_benchmark_without_sweep_or_deployment_still_renders(tmp_path):
+    cells = make_cells(tmp_path / "cells", **(SMALL | {"methods": ("ann", "chance"), "seeds": (0,)}))
+    collect("fake", "matched", cells, tmp_path / "report")
+    render(tmp_path / "report", {}, TEMPLATES)
+    assert "Nothing to show" in (tmp_path / "report" / "index.html").read_text()
+    assert (tmp_path / "report" / "figures" / "accuracy_over_t.svg").exists()
+
+
+# --- how they are written
+
+
+def test_numbers_as_text():
+    assert text.percent(Interval(0.931, 0.92, 0.942, 3, 1000)) == "93.1 [92.0, 94.2]"
+    assert text.percent(Interval(0.93123, 0.92, 0.942, 3, 2000)) == "93.12 [92.00, 94.20]"
+    assert text.percent(Interval(-0.0123, -0.02, -0.0001, 3, 900), signed=True) == "−1.2 [−2.0, 0.0]"
+    assert text.percent(Interval(0.9, 0.8, 1, 1, 900, TOO_FEW)) == "90.0"
+    assert text.percent(None) == text.quantity(Interval(math.nan, 0, 0, 1, 0)) == text.NONE
+    assert [text.short(v) for v in (0, 0.0123, 4.56, 789, 1234, 12345, 4.56e6)] == [
+        *("0", "0.012", "4.56", "789", "1,234", "12.3 k", "4.56 M")
+    ]
+    assert text.duration(7512) == "2 h 05 min"
+    assert text.p_value(0.0001) == "< 0.001"
+
+
+def test_markdown_and_latex():
+    view = pd.DataFrame([{"Method": "a|b_c", "Difference (%)": "−1.2 [−2.0, 0.0]"}])
+    assert markdown(view).splitlines()[-1] == "| a\\|b_c | −1.2 [−2.0, 0.0] |"
+    tex = latex(view, "50 % of x_1", "t")
+    assert r"a|b\_c & $-$1.2 [$-$2.0, 0.0] \\" in tex
+    assert r"\caption{50 \% of x\_1}" in tex
+
+
+def test_cells_of_the_page_are_escaped():
+    assert cell("<b>") == "&lt;b&gt;"
+    assert cell("93.1 [92.0, <i>]") == '93.1 <span class="ci">[92.0, &lt;i&gt;]</span>'
+
+
+def test_looks_are_distinct_and_new_methods_get_one():
+    assert len({(m.colour, m.marker) for m in METHODS.values()}) == len(METHODS)
+    mine = {look(name, ["mine", "yours"])[1:3] for name in ("mine", "yours")}
+    assert len(mine) == 2
+
+
+# --- the files
+
+
+class Resources(HTMLParser):
+    """Everything that a browser would fetch, and every id."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.ids = [], []
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("src", "srcset", "xlink:href", "data", "poster") or (name == "href" and tag != "a"):
+                self.fetched.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+
+def test_all_files_are_there(rendered):
+    for name in TABLES:
+        for ending in TABLE_FORMATS:
+            assert (rendered / "tables" / f"{name}.{ending}").stat().st_size
+    for name in FIGURES:
+        for ending in FIGURE_FORMATS:
+            assert (rendered / "figures" / f"{name}.{ending}").stat().st_size
+
+
+def test_the_page_stands_alone(rendered):
+    page = (rendered / "index.html").read_text()
+    resources = Resources()
+    resources.feed(page)
+    assert all(value.startswith("#") for value in resources.fetched)
+    assert len(resources.ids) == len(set(resources.ids))
+    assert "url(http" not in page
+    assert "@import" not in page
+    assert "<script" not in page
+    assert page.count("<svg") == len(FIGURES)
+
+
+def test_the_page_says_what_it_should(rendered):
+    page = (rendered / "index.html").read_text()
+    for expected in (
+        "What survives &amp; why?",
+        "loss is nan in epoch 5",
+        "Best on test, optimistic",
+        "95 % interval over seeds and test recordings together",
+        "98.57",
+        "ours is modelled",
+        "abc1234",
+        "SDT*",
+    ):
+        assert expected in page
+
+
+def test_every_caption_names_interval_and_n(rendered):
+    for path in (rendered / "tables").glob("*.md"):
+        if path.stem != "holes":
+            assert "95 % interval" in path.read_text()
+            assert "seeds × 200 test recordings" in path.read_text()
+
+
+def test_rendering_again_gives_the_same_bytes(rendered, tmp_path):
+    copy = shutil.copytree(rendered, tmp_path / "report")
+    shutil.rmtree(copy / "figures")
+    render(copy, {"question": "What survives & why?"}, TEMPLATES)
+    names = sorted(path.relative_to(rendered) for path in rendered.rglob("*") if path.is_file())
+    assert [str(n) for n in names if (rendered / n).read_bytes() != (copy / n).read_bytes()] == []
+
+
+def test_an_edited_caption_is_what_stands_there(tmp_path):
+    found = results(tmp_path, seeds=(0,))
+    edited = tmp_path / "captions.yaml"
+    edited.write_text((TEMPLATES / "captions.yaml").read_text().replace("title: Holes", "title: Gaps of {{ n }}"))
+    assert Captions(found, edited).of("tables", "holes")["title"] == "Gaps of {{ n }}"  # titles are plain
+    assert (
+        "n: 1 seed × 300 test recordings (1: too few seeds for an interval)"
+        in Captions(found, edited).of("tables", "accuracy")["text"]
+    )
+
+
+def test_names_captions_and_snakemake_captions_are_in_step():
+    captions = yaml.safe_load((TEMPLATES / "captions.yaml").read_text())
+    assert set(captions["tables"]) == set(TABLES)
+    assert set(captions["figures"]) == set(FIGURES)
+    rst = {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")}
+    assert {*TABLES, *FIGURES, "workflow", "index"} <= rst
+
+
+def test_published_numbers_are_those_of_the_sources():
+    known = yaml.safe_load((TEMPLATES / "published.yaml").read_text())
+    for row in known["rows"]:
+        assert row["paper"] in known["papers"]
+        assert row["method"] in METHODS
+        assert row["source"] in ("paper", "told")
+        assert row["dataset"] in known["beside"]["datasets"]
+        assert row["network"] in known["beside"]["networks"]
+    nmnist = {(r["measured"], r["method"]): r["percent"] for r in known["rows"] if r["dataset"] == "N-MNIST"}
+    assert nmnist["chip", "sdt"] == 92.77
+    assert nmnist["chip", "mtt"] == 98.57
