@@ -1,8 +1,8 @@
-"""A modelled event sensor: a moving image in, events out.
+"""A modelled event sensor: a moving drawing in, events out.
 
-Every pixel sees the log intensity `L(t)` of the image, through a first-order photoreceptor:
+Every pixel sees the log intensity `L(t)` of the drawing, through a first-order photoreceptor:
 
-    L(t)  = ln(floor + (1 - floor) * image(t))                 image in [0, 1]
+    L(t)  = ln(1 - (1 - floor) * ink(t))                       ink in [0, 1]: dark on a bright ground
     dl/dt = (L - l) / tau
 
 It keeps a reference `r` and emits an ON event when `l - r >= threshold`, an OFF event when `r - l >= threshold`
@@ -24,35 +24,34 @@ from numba import njit
 
 
 @njit(cache=True)
-def _lit(image):
-    """First and last row, and first and last column, that are not wholly black."""
-    rows, columns = np.nonzero(image)
+def _inked(ink):
+    """First and last row, and first and last column, with any ink."""
+    rows, columns = np.nonzero(ink)
     if len(rows) == 0:
         return (0, 0), (0, 0)
     return (rows.min(), rows.max()), (columns.min(), columns.max())
 
 
 @njit(cache=True)
-def sense(image, left, top, thresholds, phase, floor, step_us, tau_us, refractory_us, out_t, out_x, out_y, out_p):
-    """Show a moving image to the sensor; return the number of events.
+def sense(ink, left, top, thresholds, phase, floor, step_us, tau_us, refractory_us, out_t, out_x, out_y, out_p):
+    """Show a moving drawing to the sensor; return the number of events.
 
-    `image` [h, w] in [0, 1], black around it. `left`, `top` [steps + 1]: position of its corner on the sensor, in
+    `ink` [h, w] in [0, 1], none around it. `left`, `top` [steps + 1]: position of its corner on the sensor, in
     pixels, every `step_us`. `thresholds` [2, H, W]: OFF and ON contrast thresholds in log units. `phase` [H, W] in
     (-1, 1): where between its two thresholds each pixel's reference lies at the start. Times in microseconds.
     `out_*`: room for the events, filled pixel by pixel (so not in time order); when it is too small, the negative
     number of events needed is returned.
     """
-    h, w = image.shape
+    h, w = ink.shape
     _, height, width = thresholds.shape
     steps = len(left) - 1
-    dark = np.log(floor)
     gain = 1.0 - np.exp(-step_us / tau_us) if tau_us > 0 else 1.0
     room = len(out_t)
     n = 0
-    # Pixels that only black comes to see no change, and are skipped.
-    lit_rows, lit_columns = _lit(image)
-    far_left, far_right = left.min() + lit_columns[0] - 1, left.max() + lit_columns[1] + 1
-    far_top, far_bottom = top.min() + lit_rows[0] - 1, top.max() + lit_rows[1] + 1
+    # Pixels that no ink comes to see no change, and are skipped.
+    rows, columns = _inked(ink)
+    far_left, far_right = left.min() + columns[0] - 1, left.max() + columns[1] + 1
+    far_top, far_bottom = top.min() + rows[0] - 1, top.max() + rows[1] + 1
     for y in range(height):
         for x in range(width):
             if x <= far_left or x >= far_right or y <= far_top or y >= far_bottom:
@@ -65,20 +64,20 @@ def sense(image, left, top, thresholds, phase, floor, step_us, tau_us, refractor
                 v = top[k]
                 u = left[k]
                 row, column = int(np.floor(y - v)), int(np.floor(x - u))
-                log_intensity = dark
+                log_intensity = 0.0
                 if -1 <= row < h and -1 <= column < w:
                     b, a = y - v - row, x - u - column
                     value = 0.0
                     if row >= 0 and column >= 0:
-                        value += (1 - b) * (1 - a) * image[row, column]
+                        value += (1 - b) * (1 - a) * ink[row, column]
                     if row >= 0 and column + 1 < w:
-                        value += (1 - b) * a * image[row, column + 1]
+                        value += (1 - b) * a * ink[row, column + 1]
                     if row + 1 < h and column >= 0:
-                        value += b * (1 - a) * image[row + 1, column]
+                        value += b * (1 - a) * ink[row + 1, column]
                     if row + 1 < h and column + 1 < w:
-                        value += b * a * image[row + 1, column + 1]
+                        value += b * a * ink[row + 1, column + 1]
                     if value > 0.0:
-                        log_intensity = np.log(floor + (1.0 - floor) * value)
+                        log_intensity = np.log(1.0 - (1.0 - floor) * value)
                 if k == 0:
                     now = log_intensity
                     reference = now + phase[y, x] * (on if phase[y, x] < 0 else off)

@@ -8,6 +8,8 @@ import numpy as np
 
 from snn.data.format import EVENT, Description, Entry, Recording, Sensor
 
+SMALL = Sensor(5, 7)
+
 
 def made(t, x, y, p) -> np.ndarray:
     """An `EVENT` array from columns."""
@@ -24,7 +26,7 @@ def random_events(rng: np.random.Generator, n: int, sensor: Sensor, duration: in
     )
 
 
-def invented(sizes, n_classes=2, sensor=Sensor(5, 7), official=None):
+def invented(sizes, n_classes=2, sensor=SMALL, official=None):
     """A reader of random recordings: recording i has `sizes[i]` events and class i % n_classes.
 
     Its recordings are generated one at a time, so memory stays flat if the caller keeps it flat.

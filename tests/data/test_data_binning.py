@@ -1,5 +1,7 @@
 """Frames count every event once, in the bin that integer arithmetic says."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from event_data import made
@@ -39,7 +41,7 @@ def test_every_event_is_counted_in_its_bin(data, T):
     events, offsets = data
     got = frames(events, offsets[:-1], offsets[1:], T, SHAPE)
     assert got.dtype == np.uint8
-    for i, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for i, (begin, end) in enumerate(pairwise(offsets)):
         np.testing.assert_array_equal(got[i], by_definition(events[begin:end], T))
         assert got[i].sum() == end - begin
 

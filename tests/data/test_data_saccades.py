@@ -26,17 +26,15 @@ def test_an_image_at_rest_gives_no_events():
 
 
 def test_a_pixel_counts_thresholds_of_log_intensity():
-    """A white dot comes onto a pixel and leaves it: ln(1 / 0.1) / 0.25 = 9.2 thresholds up, and nearly as many down."""
+    """A dot of ink comes onto a pixel and leaves another: ln(1 / 0.1) / 0.25 = 9.2 thresholds down, and 9.2 up."""
     t, x, _, p = show([[1.0]], np.linspace(3, 4, 101), threshold=0.25)
-    assert (p[x == 4] == 1).sum() == 9
-    assert (p[x == 3] == 0).sum() == 9
-    assert (p[x == 4] == 0).sum() == (p[x == 3] == 1).sum() == 0
+    assert (p[x == 4] == 0).sum() == 9
+    assert (p[x == 3] == 1).sum() == 9
+    assert (p[x == 4] == 1).sum() == (p[x == 3] == 0).sum() == 0
     assert set(x) == {3, 4}
-    rising = t[x == 4]
-    assert (np.diff(rising) > 0).all()
-    # Crossing k of the threshold is at intensity 0.1 * exp(0.25 k) = 0.1 + 0.9 * s, s the share of the way.
-    expected = (0.1 * np.exp(0.25 * np.arange(1, 10)) - 0.1) / 0.9 * 100_000
-    np.testing.assert_allclose(rising, expected, atol=60)
+    # Threshold k is crossed at intensity exp(-0.25 k) = 1 - 0.9 s, s the share of the way.
+    expected = (1 - np.exp(-0.25 * np.arange(1, 10))) / 0.9 * 100_000
+    np.testing.assert_allclose(t[x == 4], expected, atol=60)
 
 
 def test_a_pixel_rests_for_its_refractory_time():
@@ -93,6 +91,9 @@ def test_recordings_look_like_n_mnist_in_numbers():
     assert 3700 < sizes.mean() < 4600
     assert 0.48 < np.concatenate([e["p"] for e in events]).mean() < 0.54
     assert all(290_000 < e["t"][-1] <= saccades.DURATION_US for e in events)
+    first = np.concatenate([e[e["t"] < 90_000] for e in events])
+    ahead = first["y"][first["p"] == 0].mean() - first["y"][first["p"] == 1].mean()
+    assert ahead > 2, "the first saccade goes down, and the leading edge is OFF"
     bins = np.bincount(np.concatenate([e["t"] for e in events]) // 10_000, minlength=31) / len(events)
     real = [17, 66, 152, 246, 295, 301, 238, 107, 30, 23, 32, 49, 107, 196, 249, 254, 233, 129, 50, 38, 55, 30, 21]
     real += [162, 227, 252, 239, 161, 116, 49, 8]

@@ -138,7 +138,7 @@ def test_missing_files_and_foreign_manifests_are_named(small, tmp_path):
             open_store(folder)
     (folder / "manifest.json").write_text(manifest)
     (folder / "index.npz").unlink()
-    with pytest.raises(DataError, match="index.npz is missing"):
+    with pytest.raises(DataError, match=r"index.npz is missing"):
         open_store(folder)
 
 
@@ -217,5 +217,5 @@ def test_readers_are_found_by_name():
     assert readers.names() == ["nmnist", "saccades"]
     with pytest.raises(ConfigError, match=r"unknown reader 'nmnits'; did you mean 'nmnist'\?"):
         convert("nmnits", {}, {}, "unused")
-    with pytest.raises(ConfigError, match="params.treshold.*'threshold'"):
+    with pytest.raises(ConfigError, match=r"params.treshold.*'threshold'"):
         convert("saccades", {"treshold": 1}, {}, "unused")

