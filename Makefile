@@ -1,0 +1,96 @@
+# Two commands: `make reproduce` and `make test`. `make` alone lists the others.
+#
+#   BENCHMARK=smoke      run config/smoke.yaml instead of the default benchmark
+#   CONFIG=my.yaml       lay own settings over it (several: CONFIG="a.yaml b.yaml"; the benchmark: is named in them)
+#   CORES=4              use that many cores (default: all)
+#   PYTHON=python3.12    make the environment with this Python
+#   PORT=5000            of the MLflow UI
+
+BENCHMARK ?= saccades
+CONFIG ?=
+CORES ?= all
+PYTHON ?= python3
+PORT ?= 5000
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment is as the lock says if this file is there: its name holds the sum of what made it.
+STAMP := $(VENV)/.made-$(shell { $(PYTHON) -V; cat requirements.lock pyproject.toml; } 2>&1 | cksum | cut -d' ' -f1)
+OVERLAYS := $(if $(filter-out saccades,$(BENCHMARK)),config/$(BENCHMARK).yaml) $(CONFIG)
+CONFIGFILE := $(if $(strip $(OVERLAYS)),--configfile $(OVERLAYS))
+# What the settings call the benchmark: its results and reports lie under this name.
+NAME = $(shell sed -n 's/^benchmark: *\([A-Za-z0-9_.-]*\).*/\1/p' config/config.yaml $(OVERLAYS) 2> /dev/null | tail -n 1)
+STORE = results/$(NAME)/mlflow/mlflow.db
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce test lint format bench plan status ui sync clean distclean
+
+help: ## list the targets
+	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+env: $(STAMP) ## make the environment .venv from the exact pins of requirements.lock
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { \
+	  echo "error: $(PYTHON) has no venv module; install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@echo "environment: $(VENV), $$($(PYTHON) -V), $$(grep -c == requirements.lock) packages of requirements.lock (minutes, once)"
+	@rm -f $(VENV)/.made-*
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+reproduce: env ## run the benchmark up to the rendered report; what is done already stays
+	@echo "reproduce: $(NAME) on $(CORES) cores: convert, train, sweep, deploy, collect, report, MLflow"
+	@$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+	@echo "report: $(CURDIR)/reports/$(NAME)/index.html"
+
+test: env ## run the tests
+	@echo "test: pytest on $(or $(filter-out all,$(CORES)),2) cores, slowest tests listed at the end"
+	@$(BIN)/python -m pytest -n $(or $(filter-out all,$(CORES)),2) --dist worksteal --durations 10
+
+lint: env ## ruff, snakefmt and snakemake --lint; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint $(CONFIGFILE)
+
+format: env ## bring the sources into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
+
+bench: env ## measure our numerical code against its rivals
+	@$(BIN)/python -m benchmarks
+
+plan: env ## show the matrix of cells before anything runs
+	@$(BIN)/snn plan $(CONFIGFILE)
+
+status: env ## show the matrix as a grid of done, missing and failed
+	@$(BIN)/snn status $(CONFIGFILE)
+
+ui: env ## open the MLflow UI on 127.0.0.1
+	@test -z "$$MLFLOW_TRACKING_URI" || { \
+	  echo "error: MLFLOW_TRACKING_URI is set, its server shows the results; unset it for the local store" >&2; exit 2; }
+	@test -f $(STORE) || { \
+	  echo "error: $(STORE) is not there; run \`make reproduce\`, or \`make sync\` where results are there" >&2; exit 2; }
+	@echo "ui: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@$(BIN)/mlflow ui --backend-store-uri "sqlite:///$(CURDIR)/$(STORE)" --host 127.0.0.1 --port $(PORT) --workers 1
+
+sync: env ## make MLflow show what the files say; rebuilds a deleted store
+	@$(BIN)/snn mlflow-sync $(CONFIGFILE)
+
+clean: ## remove results/ and the rendered reports that git does not keep
+	@echo "clean: results/ and rendered reports"
+	@rm -rf results
+	@git clean -fdXq reports
+
+distclean: clean ## clean, and remove the environment and all caches
+	@echo "distclean: $(VENV) and caches"
+	@rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info
