@@ -29,7 +29,7 @@ def columns(t: Any, x: Any, y: Any, p: Any, sort: bool) -> Columns:
             raise UserError(f"events: {name} must hold whole numbers, not {values.dtype} (t in microseconds)")
         if values.ndim != 1 or len(values) != len(np.asarray(t)):
             raise UserError(f"events: t, x, y, p must be one-dimensional and equally long; {name} is {values.shape}")
-        out.append(np.ascontiguousarray(values, np.int64))
+        out.append(np.require(values, np.int64, "CAWE"))  # also of memory maps: one type, one compilation
     if sort and len(out[0]) > 1:
         drops = np.flatnonzero(out[0][1:] < out[0][:-1])
         for i in drops:

@@ -10,7 +10,8 @@ to single numbers whenever a row is shorter than its unrolled step, which is the
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -22,7 +23,6 @@ from snn.events._plan import (
     DENSE,
     FAN,
     HARD,
-    HEIGHT,
     LANES,
     MOST,
     OFFSET,
@@ -157,7 +157,7 @@ def _consumer(lanes: int) -> Any:
         row = plan.synapses[s]
         source, target = row[SOURCE], row[TARGET]
         cell = plan.populations[target]
-        offset, channels, width, stride_c = cell[OFFSET], cell[CHANNELS], cell[WIDTH], cell[STRIDE]
+        offset, width, stride_c = cell[OFFSET], cell[WIDTH], cell[STRIDE]
         hard = cell[HARD]
         dense, run, step, fan = row[DENSE], row[RUN], row[ROW_STEP], row[FAN]
         taps_c, taps_y, taps_x = row[TAPS_C], row[TAPS_Y], row[TAPS_X]
@@ -396,7 +396,7 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
             queue[0, i - done, Y] = y[i]
             queue[0, i - done, X] = x[i]
         times = t[done:end]
-        if plan.depth:
+        if plan.depth:  # noqa: SIM108
             queue = _depth_first(plan, work, queue, times)
         else:
             queue = _breadth_first(plan, work, queue, times)

@@ -52,7 +52,7 @@ class Population:
         if not (isfinite(self.threshold) and np.float32(self.threshold) > 0):
             raise UserError(f"{where}: threshold must be a positive number, not {self.threshold}")
         if self.v_min is not None and not (isfinite(self.v_min) and self.v_min <= 0):
-            raise UserError(f"{where}: v_min must be None or a number not above 0 (the state at rest), not {self.v_min}")
+            raise UserError(f"{where}: v_min must be None or at most 0, the state at rest, not {self.v_min}")
         if self.tau_us is not None and not (isfinite(self.tau_us) and self.tau_us > 0):
             raise UserError(f"{where}: tau_us must be None or positive microseconds, not {self.tau_us}")
         if self.reset not in RESETS:
@@ -187,7 +187,7 @@ class EventNetwork:
                 if end not in position:
                     raise UserError(f"{where}: no population {end!r}{did_you_mean(str(end), position)}")
             if position[synapse.source] >= position[synapse.target]:
-                raise UserError(f"{where}: a source must stand before its target (recurrent synapses are not supported)")
+                raise UserError(f"{where}: a source must stand before its target (nothing recurrent)")
             if synapse.source != INPUT and not self.population(synapse.source).spiking:
                 raise UserError(f"{where}: {synapse.source!r} does not spike, nothing can follow it")
             self._check_shapes(synapse, where)

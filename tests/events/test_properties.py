@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snn.errors import UserError
+
 from .reference import Reference
 from .strategies import networks, recordings
 
