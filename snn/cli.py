@@ -191,8 +191,7 @@ def mlflow_sync(options: argparse.Namespace) -> None:
 
     plan = load(options)
     c = plan.config
-    page = Path("reports") / c.benchmark / "index.html"
-    print(sync(c.benchmark, cells_of(plan), results(c.benchmark) / "mlflow", page if page.exists() else None))
+    print(sync(c.benchmark, cells_of(plan), results(c.benchmark) / "mlflow"))
 
 
 def schema(options: argparse.Namespace) -> None:

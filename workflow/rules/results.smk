@@ -77,7 +77,6 @@ rule mlflow:
     # down fails this rule and nothing else.
     input:
         all_cell_files(),
-        REPORT / "index.html",
     output:
         ROOT / "mlflow" / "synced.txt",
     params:

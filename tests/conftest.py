@@ -1,0 +1,52 @@
+"""What many tests share: a small store, and jobs on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from snn.cell import Cell
+from snn.config import load, merge
+from snn.data import store
+from snn.plan import Plan
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = 80
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bits differ between thread counts; the tests compare bits."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("tiny") / "saccades"
+    store.convert("saccades", {"samples": SAMPLES}, {"validation": 20, "test": 20, "seed": 0}, out, progress=False)
+    return out
+
+
+@pytest.fixture()
+def make_job(tiny_store, tmp_path):
+    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., **overlay of the configuration)."""
+    from snn.phases._job import Job
+
+    def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, **overlay):
+        base = load(ROOT / "config/config.yaml").model_dump()
+        small = {
+            "matrix": {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed]},
+            "datasets": {"saccades": {"params": {"samples": SAMPLES}, "split": {"validation": 20, "test": 20, "seed": 0}}},
+            "train": {"epochs": 2, "batch_size": 16},
+            "sweep": {"t_eval": [1, 3]},
+            "deploy": {"recordings": 6, "modes": ["event-float", "event-int8"]},
+        }
+        plan = Plan.load(merge(merge(base, small), overlay))
+        cell = Cell("saccades", network, method, 1 if method in ("ann", "chance") else t, seed)
+        assert cell in plan.cells
+        spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+        return Job(spec, token, tiny_store, Path(folder or tmp_path / "cell"), phase)
+
+    return make

@@ -1,0 +1,123 @@
+"""The configuration says no early, naming key and remedy, and its schema is in step with the code."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snn import config
+from snn.cell import Cell
+from snn.config import Config, merge
+from snn.errors import ConfigError
+from snn.plan import Plan
+from snn.schema import full_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def changed(**overlay) -> dict:
+    return merge(copy.deepcopy(BASE), overlay)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "hint"),
+    [
+        ({"trian": {}}, "trian", "train"),
+        ({"train": {"epoch": 3}}, "train.epoch", "epochs"),
+        ({"neuron": {"treshold": 1.0}}, "neuron.treshold", "threshold"),
+        ({"neuron": {"surrogate": {"nam": "triangle"}}}, "neuron.surrogate.nam", "name"),
+        ({"matrix": {"also": [{"method": ["sdt"]}]}}, "matrix.also.0.method", "methods"),
+        ({"matrix": {"methods": ["std"]}}, "std", "sdt"),
+        ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet8"),
+        ({"matrix": {"datasets": ["sacades"]}}, "sacades", "saccades"),
+        ({"datasets": {"x": {"reader": "nmist"}}}, "nmist", "nmnist"),
+        ({"methods": {"mtt": {"drws": 3}}}, "methods.mtt.drws", "draws"),
+        ({"networks": {"3c1fc": {"nrom": "none"}}}, "networks.3c1fc.nrom", "norm"),
+        ({"datasets": {"saccades": {"params": {"sampels": 10}}}}, "datasets.saccades.params.sampels", "samples"),
+        ({"datasets": {"saccades": {"split": {"validatoin": 10}}}}, "split.validatoin", "validation"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(overlay, key, hint):
+    with pytest.raises(ConfigError) as error:
+        Plan.load(changed(**overlay))
+    assert key in str(error.value)
+    assert f"did you mean {hint!r}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"matrix": {"t_train": [0]}}, "T must be at least 1"),
+        ({"sweep": {"t_eval": [0]}}, "T must be at least 1"),
+        ({"matrix": {"seeds": [-1]}}, "negative"),
+        ({"matrix": {"methods": []}}, "matrix.methods"),
+        ({"matrix": {"t_train": [1]}}, "T_max"),  # MTT at T_max 1 has nothing to mix
+        ({"matrix": {"exclude": [{"dataset": "saccades"}]}}, "no cell"),
+        ({"recipes": {"mtt": {"train": {"lr": 0.1}}}}, "published"),
+        ({"train": {"lr": -1}}, "train.lr"),
+        ({"resources": {"threads": 0}}, "resources.threads"),
+        ({"resources": {"device": "tpu"}}, "resources.device"),
+        ({"benchmark": "../x"}, "benchmark"),
+    ],
+)
+def test_a_value_without_meaning_is_refused_with_its_key(overlay, words):
+    with pytest.raises(ConfigError, match=words):
+        Plan.load(changed(**overlay))
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere.yaml"):
+        config.load(tmp_path / "nowhere.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(ConfigError, match="bad.yaml"):
+        config.load(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("overlay", sorted(p.name for p in (ROOT / "config").glob("*.yaml") if p.name != "config.yaml"))
+def test_every_overlay_makes_a_plan(overlay):
+    assert Plan(config.load(ROOT / "config/config.yaml", ROOT / "config" / overlay)).cells
+
+
+def test_exclude_and_also():
+    value = changed(matrix={"also": [{"methods": ["sdt"], "t_train": [3], "seeds": [0]}],
+                            "exclude": [{"network": "resnet8", "method": "mtt"}, {"seed": 2}]})  # fmt: skip
+    cells = Plan.load(value).cells
+    assert Cell("saccades", "3c1fc", "sdt", 3, 0) in cells
+    assert Cell("saccades", "3c1fc", "sdt", 3, 1) not in cells
+    assert not [c for c in cells if c.seed == 2 or (c.network, c.method) == ("resnet8", "mtt")]
+
+
+def test_methods_without_time_have_one_cell():
+    assert {c.t_train for c in Plan.load(changed(matrix={"t_train": [2, 4]})).cells if c.method in ("ann", "chance")} == {1}
+
+
+def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
+    cell, other = Cell("saccades", "3c1fc", "mtt", 10, 0), Cell("saccades", "3c1fc", "sdt", 10, 0)
+    before, after = Plan.load(changed()), Plan.load(changed(methods={"mtt": {"draws": 2}}, sweep={"t_eval": [1]}))
+    assert before.token(cell, "train") != after.token(cell, "train")
+    assert before.token(other, "train") == after.token(other, "train")
+    assert before.token(other, "sweep") != after.token(other, "sweep")
+    assert before.token(other, "deploy") == after.token(other, "deploy")
+    resources = Plan.load(changed(resources={"train_mem_mb": 9000}))
+    assert before.token(cell, "train") == resources.token(cell, "train")
+
+
+def test_the_schema_file_is_in_step():
+    path = ROOT / "workflow/schemas/config.schema.json"
+    assert path.read_text() == json.dumps(full_schema(), indent=1) + "\n", (
+        f"{path.name} is out of step with the code; mend it with: python -m snn.cli schema > {path.relative_to(ROOT)}"
+    )
+
+
+def test_the_readme_of_the_configuration_explains_every_key():
+    text = (ROOT / "config/README.md").read_text()
+    blocks = {"": Config, **{k: f.annotation for k, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")}}
+    missing = [
+        f"{block}.{key}".strip(".") for block, model in blocks.items() for key in model.model_fields if f"`{key}`" not in text
+    ]
+    assert not missing, f"config/README.md does not explain {missing}"
