@@ -45,7 +45,7 @@ def main() -> None:
         axis.set_title(f"{name} (θ = {threshold:g})")
         axis.set_ylim(bottom=0)
         if len(variants) > 1:
-            axis.legend(frameon=False)
+            axis.legend(frameon=False, loc="upper left")
     figure.supxlabel("membrane potential before the reset, u / θ")
     figure.supylabel("ds/du")
     path = Path(__file__).parent / "img" / "surrogates.png"
