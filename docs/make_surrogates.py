@@ -1,6 +1,6 @@
 """Draw `docs/img/surrogates.png` from the formulas that training uses.
 
-    python -m docs.make_surrogates
+python -m docs.make_surrogates
 """
 
 from __future__ import annotations
