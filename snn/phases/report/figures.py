@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def accuracy(results: Results) -> Figure | None:
     rows = max((len(_trained(results, panel)) for panel in results.panels), default=0)
     if not rows:
         return None
-    figure, grid = _grid(results, height=0.6 + 0.34 * rows, legend=False)
+    figure, grid = _grid(results, height=0.6 + 0.34 * rows, columns=2, legend=False)
     for axes, panel in _each(results, grid):
         settings = _trained(results, panel)
         for y, s in enumerate(settings):
@@ -138,14 +139,16 @@ def accuracy_over_t(results: Results) -> Figure | None:
         ticks: set[int] = set()
         settings = [s for s in results.main(panel) if results.evaluated(s, "sweep", metric)]
         for i, s in enumerate(settings):
-            shift = 1.015 ** (i - (len(settings) - 1) / 2)  # so that intervals at one T stand side by side
+            # So that bars at one T stand side by side, within a tenth of T however many there are.
+            shift = min(1.015, 1.1 ** (1 / len(settings))) ** (i - (len(settings) - 1) / 2)
             steps = [t for _, t in results.evaluated(s, "sweep", metric)]
             points = [(t * shift, results.interval(s, What("sweep", "clock", t, metric))) for t in steps]
             if points:
-                _line(axes, points, s.method, results)
+                _line(axes, points, s.method, results, bars=_has_bars(s, settings))
                 shown[s.method] = None
                 ticks.update(steps)
-                axes.axvline(s.t_train, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+        for t in sorted({s.t_train for s in settings}):
+            axes.axvline(t, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         trained = [(s.t_train, interval) for s, interval in tables.star(results, panel)]
         if len(trained) > 1 and metric == "accuracy":
             _line(axes, trained, "sdt*", results)
@@ -169,24 +172,25 @@ def clock_against_event(results: Results) -> Figure | None:
     places = sorted(
         {place for found in deployed.values() for place in found}, key=lambda p: (mode_order(p[0]), p[1] or 0)
     )
-    figure, grid = _grid(results, height=3.4)
+    figure, grid = _grid(results, height=3.4, columns=3 if len(places) <= 3 else 2)
     shown: dict[str, None] = {}
     for axes, panel in _each(results, grid):
         settings = [s for s in results.main(panel) if s in deployed]
         for i, s in enumerate(settings):
-            shift = 0.09 * (i - (len(settings) - 1) / 2)
+            shift = min(0.09, 0.4 / len(settings)) * (i - (len(settings) - 1) / 2)
             whats = [What("deploy", mode, s.t_train if mode == "clock" and t is None else t) for mode, t in places]
             known = [(x + shift, what) for x, what in enumerate(whats) if results.values(s, what)]
-            for seed in results.values(s, known[0][1]):
+            bars = _has_bars(s, settings)
+            for seed in results.values(s, known[0][1]) if bars else ():
                 values = [(x, 100 * results.values(s, what).get(seed, np.nan)) for x, what in known]
                 colour = look(s.method, results.methods).colour
                 axes.plot(*zip(*values, strict=True), color=colour, linewidth=0.7, alpha=0.35, zorder=1)
-            _line(axes, [(x, results.interval(s, what)) for x, what in known], s.method, results)
+            _line(axes, [(x, results.interval(s, what)) for x, what in known], s.method, results, bars)
             shown[s.method] = None
         axes.set_xticks(range(len(places)), [mode_label(*place).replace(", ", "\n") for place in places])
         axes.set_xlim(-0.4, len(places) - 0.6)
         axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="x", labelsize=8.5 if len(places) * len(results.panels) <= 10 else 7.5)
+        axes.tick_params(axis="x", labelsize=8.5 if len(places) <= 5 else 7.5)
     _label_left(grid, "Test accuracy (%)")
     _legend(figure, shown, results)
     return figure
@@ -215,7 +219,8 @@ def cost_against_accuracy(results: Results) -> Figure | None:
     for axes, ((panel, metric), points) in zip(grid, found.items(), strict=False):
         right = 1.12 * max((cost.mean for _, cost, _ in points), default=1)
         for i, (s, cost, reached) in enumerate(points):
-            _point(axes, reached, cost.mean + 0.006 * right * (i - (len(points) - 1) / 2), s, results)
+            shift = min(0.006, 0.03 / len(points)) * right * (i - (len(points) - 1) / 2)
+            _point(axes, reached, cost.mean + shift, s, results)
             shown[s.method] = None
         axes.set_title(_title(results, panel), loc="left")
         axes.set_xlabel(measures[metric])
@@ -230,17 +235,16 @@ def cost_against_accuracy(results: Results) -> Figure | None:
 def learning_curves(results: Results) -> Figure | None:
     """Test accuracy after each epoch; band: from the lowest to the highest seed."""
     column = next((c for c in ("test_accuracy", "val_accuracy") if c in results.history), None)
-    rows = results.history.dropna(subset=[column]) if column else results.history
-    if column is None or rows.empty:
+    if column is None or results.history[column].isna().all():
         return None
     label = "Test accuracy (%)" if column == "test_accuracy" else "Validation accuracy (%)"
     figure, grid = _grid(results, height=3.1)
     shown: dict[str, None] = {}
     for axes, panel in _each(results, grid):
         for s in _trained(results, panel):
-            own = rows[(rows[list(s._fields)] == list(s)).all(axis=1)]
+            own = results.epochs(s).dropna(subset=[column])
             if own["epoch"].nunique() > 1:
-                _band(axes, own["epoch"], 100 * own[column], s, results)
+                _band(axes, own.assign(x=own["epoch"], value=100 * own[column]), s, results)
                 shown[s.method] = None
         axes.set(xlabel="Epoch", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -263,14 +267,13 @@ def _anytime(results: Results, curve: str, label: str, scale: float) -> Figure |
     if rows.empty:
         return None
     mode = min(rows["mode"].unique(), key=mode_order)
-    rows = rows[rows["mode"] == mode]
     figure, grid = _grid(results, height=3.1)
     shown: dict[str, None] = {}
     for axes, panel in _each(results, grid):
         for s in results.main(panel):
-            own = rows[(rows[list(s._fields)] == list(s)).all(axis=1)]
+            own = results.curve(s, mode, curve)
             if len(own):
-                _band(axes, scale * own["x"], 100 * own["value"], s, results)
+                _band(axes, own.assign(x=scale * own["x"], value=100 * own["value"]), s, results)
                 shown[s.method] = None
         axes.set(xlabel=label, ylabel="")
         axes.set_xlim(left=0)
@@ -329,7 +332,12 @@ def _label_left(grid: list[Axes], label: str) -> None:
         axes.set_ylabel(label if axes.get_subplotspec().is_first_col() else "")
 
 
-def _line(axes: Axes, points: list[tuple[float, Interval]], method: str, results: Results) -> None:
+def _has_bars(s: Setting, beside: list[Setting]) -> bool:
+    """Bars of all methods while there are few; else of those that the question is about, the rest in the table."""
+    return len(beside) <= 5 or s.method in ("sdt", "sdt-matched", "mtt")
+
+
+def _line(axes: Axes, points: list[tuple[float, Interval]], method: str, results: Results, bars: bool = True) -> None:
     """Means joined by a line, with their intervals as bars; an interval of too few seeds is not drawn."""
     shape = look(method, results.methods)
     x, y = [x for x, _ in points], [100 * i.mean for _, i in points]
@@ -345,9 +353,11 @@ def _line(axes: Axes, points: list[tuple[float, Interval]], method: str, results
         markeredgecolor=PAPER,
         markeredgewidth=0.6,
         legend=False,
-        zorder=3,
+        linewidth=1.9 if bars else 1.2,
+        zorder=3 if bars else 2,
     )
-    _bars(axes, points, shape.colour)
+    if bars:
+        _bars(axes, points, shape.colour)
 
 
 def _point(axes: Axes, interval: Interval | None, place: float, s: Setting, results: Results, horizontal=False) -> None:
@@ -368,19 +378,13 @@ def _bars(axes: Axes, points: list[tuple[float, Interval]], colour: str, horizon
         draw_bar(*zip(*known, strict=True), color=colour, linewidth=1.3, alpha=0.75, zorder=2)
 
 
-def _band(axes: Axes, x, y, s: Setting, results: Results) -> None:
+def _band(axes: Axes, rows: pd.DataFrame, s: Setting, results: Results) -> None:
+    """Mean of `value` over seeds at each `x`, and the range of the seeds."""
     shape = look(s.method, results.methods)
-    sns.lineplot(
-        x=x,
-        y=y,
-        ax=axes,
-        color=shape.colour,
-        estimator="mean",
-        errorbar=("pi", 100),
-        err_kws={"alpha": 0.16, "linewidth": 0},
-        linestyle=(0, shape.dashes) if shape.dashes else "-",
-        legend=False,
-    )
+    at = rows.groupby("x")["value"].agg(["mean", "min", "max"])
+    axes.fill_between(at.index, at["min"], at["max"], color=shape.colour, alpha=0.16, linewidth=0)
+    line = {"linestyle": (0, shape.dashes) if shape.dashes else "-", "legend": False}
+    sns.lineplot(x=at.index.to_numpy(), y=at["mean"].to_numpy(), ax=axes, color=shape.colour, **line)
 
 
 def _legend(figure: Figure, methods, results: Results, markers: bool = True) -> None:
@@ -390,7 +394,9 @@ def _legend(figure: Figure, methods, results: Results, markers: bool = True) -> 
         line = {"color": shape.colour, "linestyle": (0, shape.dashes) if shape.dashes else "-"}
         marker = {"marker": shape.marker if markers else "", "markeredgecolor": PAPER, "markeredgewidth": 0.6}
         handles.append(Line2D([], [], label=shape.label, **line, **marker))
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5), handlelength=2.6)
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=len(handles) if len(handles) <= 5 else 4, handlelength=2.6
+    )
 
 
 def _spread(ticks: list[int]) -> list[int]:

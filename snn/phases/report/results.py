@@ -89,8 +89,28 @@ class Results:
 
     def planned(self, s: Setting) -> int:
         """How many seeds the setting was to have: those with metrics, and holes in training."""
-        rows = [f.loc[(f[SETTING] == list(s)).all(axis=1), "seed"] for f in (self.metrics, self.holes)]
-        return len(set(rows[0]) | set(rows[1]))
+        return self._planned.get(s, 0)
+
+    @cached_property
+    def _planned(self) -> dict[tuple, int]:
+        cells = pd.concat([self.metrics[[*SETTING, "seed"]], self.holes[[*SETTING, "seed"]]]).drop_duplicates()
+        return dict(cells.groupby(SETTING).size())
+
+    def epochs(self, s: Setting) -> pd.DataFrame:
+        """The history of the setting, all seeds."""
+        return self._histories.get(s, self.history.iloc[:0])
+
+    def curve(self, s: Setting, mode: str, curve: str) -> pd.DataFrame:
+        """One curve of the setting (columns seed, x, value), all seeds."""
+        return self._curves.get((*s, mode, curve), self.curves.iloc[:0])
+
+    @cached_property
+    def _histories(self) -> dict[tuple, pd.DataFrame]:
+        return dict(iter(self.history.groupby(SETTING)))
+
+    @cached_property
+    def _curves(self) -> dict[tuple, pd.DataFrame]:
+        return dict(iter(self.curves.groupby([*SETTING, "mode", "curve"])))
 
     def evaluated(self, s: Setting, phase: str, metric: str = "accuracy") -> list[tuple[str, int | None]]:
         """(mode, t) at which a metric of a phase is known for the setting."""

@@ -283,10 +283,8 @@ def anytime(results: Results) -> Table:
 
 def _reached(results: Results, s: Setting, mode: str, curve: str) -> Interval | None:
     """Where the curve first reaches that share of its last value, between its points by a straight line."""
-    rows = results.curves
-    rows = rows[(rows["mode"] == mode) & (rows["curve"] == curve) & (rows[list(s._fields)] == list(s)).all(axis=1)]
     found = []
-    for _, one in rows.sort_values("x").groupby("seed"):
+    for _, one in results.curve(s, mode, curve).sort_values("x").groupby("seed"):
         x, value = one["x"].to_numpy(float), one["value"].to_numpy(float)
         goal = SHARE * value[-1]
         i = int(np.argmax(value >= goal))
