@@ -42,8 +42,8 @@ $(STAMP):
 	@echo "environment: $(VENV), $$($(PYTHON) -V), $$(grep -c == requirements.lock) packages of requirements.lock (minutes, once)"
 	@rm -f $(VENV)/.made-*
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 reproduce: env ## run the benchmark up to the rendered report; what is done already stays
