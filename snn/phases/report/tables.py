@@ -103,7 +103,7 @@ def event_driven(results: Results) -> Table:
                     "Spike-count difference (%)": text.percent(cell("spike_difference")),
                     "Spikes": text.quantity(cell("spikes")),
                     "SynOps": text.quantity(cell("synops")),
-                    "No output (%)": text.percent(cell("no_output")),
+                    "No output (recordings)": text.quantity(cell("no_output")),
                     "Energy, modelled (µJ)": text.quantity(cell("energy_uj")),
                     "n": text.seeds(reached, results.planned(s)),
                 },
