@@ -38,7 +38,9 @@ def make_job(tiny_store, tmp_path):
         base = load(ROOT / "config/config.yaml").model_dump()
         small = {
             "matrix": {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed]},
-            "datasets": {"saccades": {"params": {"samples": SAMPLES}, "split": {"validation": 20, "test": 20, "seed": 0}}},
+            "datasets": {
+                "saccades": {"params": {"samples": SAMPLES}, "split": {"validation": 20, "test": 20, "seed": 0}}
+            },
             "train": {"epochs": 2, "batch_size": 16},
             "sweep": {"t_eval": [1, 3]},
             "deploy": {"recordings": 6, "modes": ["event-float", "event-int8"]},

@@ -21,7 +21,12 @@ LAYERS = [  # from the bottom to the top; a module belongs to the longest prefix
 
 
 def layer(module: str) -> int:
-    fits = [(len(prefix), i) for i, layer in enumerate(LAYERS) for prefix in layer if (module + ".").startswith(prefix + ".")]
+    fits = [
+        (len(prefix), i)
+        for i, layer in enumerate(LAYERS)
+        for prefix in layer
+        if (module + ".").startswith(prefix + ".")
+    ]
     return max(fits)[1]
 
 
@@ -46,5 +51,9 @@ def test_the_engine_stands_alone():
 
 
 def test_only_one_module_uses_tonic():
-    users = [m for m in MODULES if "import tonic" in sources.path_of(m).read_text() or "from tonic" in sources.path_of(m).read_text()]
+    users = [
+        m
+        for m in MODULES
+        if "import tonic" in sources.path_of(m).read_text() or "from tonic" in sources.path_of(m).read_text()
+    ]
     assert users == ["snn.data._tonic"], "tonic is GPL-3.0-only: its use stays in snn/data/_tonic.py"

@@ -93,7 +93,9 @@ def test_exclude_and_also():
 
 
 def test_methods_without_time_have_one_cell():
-    assert {c.t_train for c in Plan.load(changed(matrix={"t_train": [2, 4]})).cells if c.method in ("ann", "chance")} == {1}
+    assert {
+        c.t_train for c in Plan.load(changed(matrix={"t_train": [2, 4]})).cells if c.method in ("ann", "chance")
+    } == {1}
 
 
 def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
@@ -116,8 +118,14 @@ def test_the_schema_file_is_in_step():
 
 def test_the_readme_of_the_configuration_explains_every_key():
     text = (ROOT / "config/README.md").read_text()
-    blocks = {"": Config, **{k: f.annotation for k, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")}}
+    blocks = {
+        "": Config,
+        **{k: f.annotation for k, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
+    }
     missing = [
-        f"{block}.{key}".strip(".") for block, model in blocks.items() for key in model.model_fields if f"`{key}`" not in text
+        f"{block}.{key}".strip(".")
+        for block, model in blocks.items()
+        for key in model.model_fields
+        if f"`{key}`" not in text
     ]
     assert not missing, f"config/README.md does not explain {missing}"

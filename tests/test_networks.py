@@ -150,7 +150,13 @@ def branches(network):
 
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("3c1fc", {}), ("3c1fc", {"norm": "scale"}), ("3c1fc", {"readout": "membrane"}), ("resnet8", {}), ("resnet14", {})],
+    [
+        ("3c1fc", {}),
+        ("3c1fc", {"norm": "scale"}),
+        ("3c1fc", {"readout": "membrane"}),
+        ("resnet8", {}),
+        ("resnet14", {}),
+    ],
 )
 def test_one_event_a_step_gives_the_same_spikes_with_and_without_a_clock(name, params):
     """Each population, driven with a clock by the trained modules one event a step (normalisation not folded, pooling

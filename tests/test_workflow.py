@@ -33,7 +33,9 @@ CELLS = "results/tiny/cells/saccades/3c1fc"
 def run(folder: Path, *command: str, check: bool = True, **more) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "SNAKEMAKE_"))}
     environment |= {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment | more.pop("env", {}), **more)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment | more.pop("env", {}), **more
+    )
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done
 
@@ -228,6 +230,7 @@ def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path):
     with np.load(whole / "train/predictions.npz") as a, np.load(folder / "train/predictions.npz") as b:
         assert all(np.array_equal(a[k], b[k]) for k in a.files)
     rows = [
-        [r for r in csv.DictReader((f / "train/metrics.csv").open()) if r["metric"] != "seconds"] for f in (whole, folder)
+        [r for r in csv.DictReader((f / "train/metrics.csv").open()) if r["metric"] != "seconds"]
+        for f in (whole, folder)
     ]
     assert rows[0] == rows[1]

@@ -75,7 +75,9 @@ class Job:
         try:
             saved = torch.load(path, weights_only=True, map_location=self.device)
         except Exception as error:
-            raise DataError(f"{path}: not readable as weights ({type(error).__name__}); delete it and run again") from None
+            raise DataError(
+                f"{path}: not readable as weights ({type(error).__name__}); delete it and run again"
+            ) from None
         network = self.build(store)
         network.load_state_dict(saved["network"])
         return network.eval(), saved["running"]
@@ -87,7 +89,13 @@ class Job:
 
     def add(self, metric: str, value: float, t_eval: int | None = None, mode: str = "clock") -> None:
         self.rows.append(
-            {"phase": self.phase, "t_eval": "" if t_eval is None else t_eval, "mode": mode, "metric": metric, "value": value}
+            {
+                "phase": self.phase,
+                "t_eval": "" if t_eval is None else t_eval,
+                "mode": mode,
+                "metric": metric,
+                "value": value,
+            }
         )
 
     def write(self, predictions: dict[str, np.ndarray], status: str = "ok", reason: str = "", **more: Any) -> None:

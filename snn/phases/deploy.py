@@ -57,8 +57,7 @@ def deploy(job: Job, in_memory_mb: float) -> None:
             events,
             offsets,
             threads=job.spec["threads"],
-            times_us=[round(1000 * ms) for ms in settings.times_ms],
-            fractions=settings.fractions,
+            checkpoints={"times_us": [round(1000 * ms) for ms in settings.times_ms], "fractions": settings.fractions},
         )
         predictions[f"{mode}//accuracy"] = result.prediction
         add_metrics(job, mode, deployable, result, labels, settings)

@@ -23,7 +23,9 @@ def plan_text(plan: Plan) -> str:
     for (dataset, network, method, t), cells in rows.items():
         seeds = ",".join(str(cell.seed) for cell in cells)
         extra = "" if set(cells) & set(plan.cells) else "  (teacher)"
-        lines.append(f"{dataset:<16} {network:<14} {method:<24} {t:>4}  {seeds:<14} {' '.join(plan.phases(cells[0]))}{extra}")
+        lines.append(
+            f"{dataset:<16} {network:<14} {method:<24} {t:>4}  {seeds:<14} {' '.join(plan.phases(cells[0]))}{extra}"
+        )
     jobs = len({cell.dataset for cell in plan.trained}) + sum(len(plan.phases(cell)) for cell in plan.trained)
     lines.append(f"{jobs} jobs, then collect, report and MLflow. Nothing has been run.")
     return "\n".join(lines)
@@ -55,6 +57,8 @@ def status_text(plan: Plan, root: Path) -> str:
         rows[cell.dataset, cell.network, cell.method, cell.t_train][cell.seed] = "".join(MARKS[s] for s in states)
     lines = [f"{'data set':<16} {'network':<14} {'method':<24} {'T':>4}  " + " ".join(f"seed{s:<3}" for s in seeds)]
     for (dataset, network, method, t), marks in rows.items():
-        lines.append(f"{dataset:<16} {network:<14} {method:<24} {t:>4}  " + " ".join(f"{marks.get(s, ''):<7}" for s in seeds))
+        lines.append(
+            f"{dataset:<16} {network:<14} {method:<24} {t:>4}  " + " ".join(f"{marks.get(s, ''):<7}" for s in seeds)
+        )
     lines.append("   ".join(f"{MARKS[s]} {s}: {n}" for s, n in count.items()) + "   (marks: train, sweep, deploy)")
     return "\n".join(lines)

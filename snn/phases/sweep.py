@@ -48,7 +48,9 @@ def sweep(job: Job, in_memory_mb: float) -> None:
     job.write(predictions)
 
 
-def with_other_statistics(job: Job, store: Any, network: nn.Module, running: dict, settings: Sweep, in_memory_mb: float):
+def with_other_statistics(
+    job: Job, store: Any, network: nn.Module, running: dict, settings: Sweep, in_memory_mb: float
+):
     """The network with the two other sets of normalisation statistics; itself where it has none."""
     if not norms(network):
         return {"accuracy_running": network, "accuracy_recalibrated": network}

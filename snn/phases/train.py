@@ -20,10 +20,22 @@ from snn.models._stages import weight_count
 from snn.neurons import implementation
 from snn.phases._job import Job, write_csv
 
-HISTORY = ["epoch", "lr", "loss", "train_accuracy", "val_loss", "val_accuracy", "test_accuracy", "seconds", "time_steps"]
+HISTORY = [
+    "epoch",
+    "lr",
+    "loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "test_accuracy",
+    "seconds",
+    "time_steps",
+]
 
 
-def train(job: Job, in_memory_mb: float, teacher: Path | None = None, live: Callable[[int, dict], None] | None = None) -> None:
+def train(
+    job: Job, in_memory_mb: float, teacher: Path | None = None, live: Callable[[int, dict], None] | None = None
+) -> None:
     """Train the cell, or resume its training, and write `<cell>/train/`.
 
     teacher: folder of the teacher's cell, for methods that learn from one. live: called after each epoch.
@@ -60,7 +72,16 @@ def train(job: Job, in_memory_mb: float, teacher: Path | None = None, live: Call
     labels = {"index": splits.test.indices.astype(np.int64), "label": splits.test.labels.cpu().numpy()}
     try:
         result = training.fit(
-            network, job.method, job.params, run, splits, job.cell.seed, checkpoint, identity, job.spec["precision"], report
+            network,
+            job.method,
+            job.params,
+            run,
+            splits,
+            job.cell.seed,
+            checkpoint,
+            identity,
+            job.spec["precision"],
+            report,
         )
     except Diverged as failure:
         bar.close()

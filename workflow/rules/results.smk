@@ -39,7 +39,7 @@ rule render:
         tables=[
             report(
                 REPORT / "tables" / f"{name}.csv",
-                caption=f"../report/table_{name}.rst",
+                caption=f"../report/{name}.rst",
                 category="Tables",
                 labels={"what": name.replace("_", " "), "format": "csv"},
             )
@@ -49,7 +49,7 @@ rule render:
         figures=[
             report(
                 REPORT / "figures" / f"{name}.svg",
-                caption=f"../report/figure_{name}.rst",
+                caption=f"../report/{name}.rst",
                 category="Figures",
                 labels={"what": name.replace("_", " "), "format": "svg"},
             )
