@@ -24,6 +24,8 @@ STORE = results/$(NAME)/mlflow/mlflow.db
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
+# The UI is for looking: no workers for jobs of language models beside it.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
 .PHONY: help env reproduce test lint format bench plan status ui sync clean distclean
