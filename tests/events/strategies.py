@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from snn.events import EventNetwork, Population, Synapse
 
+MOST = 80.0
 CHANNELS = (1, 2, 3, 5, 8, 9, 16, 32, 64)
 
 
@@ -15,9 +16,17 @@ def convolved(shape, c_out, k, stride, padding, pool):
     return (c_out, *size)
 
 
-def weights(rng, shape, grid):
-    """Gaussian, or on a grid on which sums hit thresholds exactly."""
-    w = rng.normal(0.15, 0.5, shape)
+def weights(rng, shape, grid, source, target, rates):
+    """Gaussian, or on a grid on which sums hit thresholds exactly.
+
+    Scaled down where spikes would multiply from layer to layer beyond what the reference follows in a moment:
+    `rates` holds a rough number of spikes for each input event, MOST at the most.
+    """
+    fan = np.prod(shape) / shape[1]  # targets of an event, away from the border
+    rate = rates[source] * fan * 0.25
+    gain = min(1.0, MOST / rate)
+    rates[target] = rates.get(target, 0.0) + gain * rate
+    w = rng.normal(0.15, 0.5, shape) * gain
     return (np.round(w * 8) / 8 if grid else w).astype(np.float32)
 
 
@@ -26,18 +35,18 @@ def networks(draw, spiking_output=None, leak=True):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     grid = draw(st.booleans())
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 6)), draw(st.integers(1, 6)))
-    shapes, populations, synapses = {"input": shape}, [], []
+    shapes, rates, populations, synapses = {"input": shape}, {"input": 1.0}, [], []
     depth = draw(st.integers(1, 4))
     for i in range(depth):
         source = draw(st.sampled_from(list(shapes)))
         if i and draw(st.integers(0, 3)):
             source = populations[-1].name
         name = f"layer{i}"
-        first = draw(incoming(rng, grid, source, name, shapes))
+        first = draw(incoming(rng, grid, source, name, shapes, rates))
         synapses.append(first[0])
         shapes[name] = first[1]
         for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
-            synapses.append(draw(merging(rng, grid, draw(st.sampled_from(list(shapes)[:-1])), name, shapes)))
+            synapses.append(draw(merging(rng, grid, draw(st.sampled_from(list(shapes)[:-1])), name, shapes, rates)))
         last = i == depth - 1
         spiking = True
         if last:
@@ -58,17 +67,18 @@ def networks(draw, spiking_output=None, leak=True):
 
 
 @st.composite
-def incoming(draw, rng, grid, source, target, shapes):
+def incoming(draw, rng, grid, source, target, shapes, rates):
     """A synapse that makes its target's shape."""
     shape = shapes[source]
     pool = draw(st.sampled_from([1, 1, 2])) if min(shape[1:]) > 1 else 1
     kind = draw(st.sampled_from(["conv", "conv", "conv", "linear", "identity"]))
     pooled = (shape[0], shape[1] // pool, shape[2] // pool)
     if kind == "identity":
+        rates[target] = rates[source]
         return Synapse(source, target, "identity", scale=float(rng.uniform(0.3, 1.2)), pool=pool), pooled
     if kind == "linear":
         out = (draw(st.sampled_from(CHANNELS[:6])), *draw(st.sampled_from([(1, 1), (1, 1), (2, 3)])))
-        w = weights(rng, (int(np.prod(out)), int(np.prod(pooled))), grid)
+        w = weights(rng, (int(np.prod(out)), int(np.prod(pooled))), grid, source, target, rates)
         return Synapse(source, target, "linear", w, pool=pool), out
     padding = draw(st.integers(0, 2))
     k = draw(st.integers(1, max(1, min(3, min(pooled[1:]) + 2 * padding))))
@@ -77,13 +87,13 @@ def incoming(draw, rng, grid, source, target, shapes):
     large = max(shapes[source]) <= 8 and draw(st.integers(0, 3)) == 0
     c_out = draw(st.sampled_from(CHANNELS if large else CHANNELS[:6]))
     c_out = -(-c_out // groups) * groups
-    w = weights(rng, (c_out, shape[0] // groups, k, k), grid)
+    w = weights(rng, (c_out, shape[0] // groups, k, k), grid, source, target, rates)
     out = convolved(shape, c_out, k, stride, padding, pool)
     return Synapse(source, target, "conv", w, stride=stride, padding=padding, groups=groups, pool=pool), out
 
 
 @st.composite
-def merging(draw, rng, grid, source, target, shapes):
+def merging(draw, rng, grid, source, target, shapes, rates):
     """A further synapse to a population that has its shape already."""
     shape, out = shapes[source], shapes[target]
     kinds = ["linear"]
@@ -93,14 +103,19 @@ def merging(draw, rng, grid, source, target, shapes):
         kinds += ["conv"] * 2
     kind = draw(st.sampled_from(kinds))
     if kind == "identity":
+        rates[target] += rates[source]
         return Synapse(source, target, "identity", scale=float(rng.uniform(-0.5, 1.2)))
     if kind == "conv":
-        return Synapse(source, target, "conv", weights(rng, (out[0], shape[0], 3, 3), grid), padding=1)
-    return Synapse(source, target, "linear", weights(rng, (int(np.prod(out)), int(np.prod(shape))), grid))
+        return Synapse(
+            source, target, "conv", weights(rng, (out[0], shape[0], 3, 3), grid, source, target, rates), padding=1
+        )
+    return Synapse(
+        source, target, "linear", weights(rng, (int(np.prod(out)), int(np.prod(shape))), grid, source, target, rates)
+    )
 
 
 @st.composite
-def recordings(draw, shape, most=25):
+def recordings(draw, shape, most=40):
     """Columns t, x, y, p; many ties in time."""
     n = draw(st.integers(0, most))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
