@@ -19,6 +19,10 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from snn.events._plan import (
+    BY_STRIDE,
+    BY_STRIDE_BITS,
+    BY_WIDTH,
+    BY_WIDTH_BITS,
     CHANNELS,
     DENSE,
     FAN,
@@ -40,7 +44,9 @@ from snn.events._plan import (
     WIDTH,
 )
 
-ROOT, C, Y, X = range(4)  # columns of a queue
+# A queue entry is `root << 32 | place`: the input event (of the chunk) that caused the spike, and the neuron's place in
+# [H][W][C'], the layout of the membranes.
+ROOT_BITS = 32
 QUEUE = 1 << 15  # entries above which the next chunk of input events is made smaller
 LEADER, MOST_SPIKES = range(2)  # entries of Work.lead
 IN_ORDER, BACKWARDS, NEGATIVE, OUTSIDE, POLARITY = range(5)  # what `check` finds
@@ -54,19 +60,22 @@ def compiled(function: Callable) -> Any:
         return njit(nogil=True, error_model="numpy")(function)
 
 
-def _block(lanes: int) -> Any:
-    """v[i:i+lanes] = max(v + w, floor) in one vector; returns the lanes in which v + w > below, as bits.
+def _block(lanes: int, reset: bool) -> Any:
+    """The neurons' update, for `lanes` neighbouring membranes at once; returns those that fire, as bits.
 
+        v ← v + w;  fired = v > below;  v ← v − θ where fired (hard: 0), max(v, floor) elsewhere
+
+    A membrane that fires ends at 0 or above and needs no clip. reset=False leaves v − θ to the caller.
     float32 membranes and weights; or int16 membranes and int8 weights, the sum saturating at int16's limits.
     """
 
     @intrinsic
-    def block(typingctx, v, i, w, j, below, floor):  # type: ignore[no-untyped-def]
-        signature = types.uint64(v, types.int64, w, types.int64, v.dtype, v.dtype)
+    def block(typingctx, v, i, w, j, below, floor, theta, hard):  # type: ignore[no-untyped-def]
+        signature = types.uint64(v, types.int64, w, types.int64, v.dtype, v.dtype, v.dtype, types.boolean)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             integer = isinstance(signature.args[0].dtype, types.Integer)
-            cell = ir.IntType(16) if integer else ir.FloatType()
+            cell, align = (ir.IntType(16), 2) if integer else (ir.FloatType(), 4)
             vector = ir.VectorType(cell, lanes)
 
             def pointer(array: int, index: int, kind: ir.Type) -> Any:
@@ -78,23 +87,26 @@ def _block(lanes: int) -> Any:
                 zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
                 return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
+            below, floor, theta = (splat(args[k]) for k in (4, 5, 6))
+            hard = builder.trunc(args[7], ir.IntType(1))
             place = pointer(0, 1, vector)
-            old = builder.load(place, align=2 if integer else 4)
+            old = builder.load(place, align=align)
             if integer:
-                bytes_ = ir.VectorType(ir.IntType(8), lanes)
-                weight = builder.sext(builder.load(pointer(2, 3, bytes_), align=1), vector)
-                kind = ir.FunctionType(vector, [vector, vector])
+                weight = builder.sext(builder.load(pointer(2, 3, ir.VectorType(ir.IntType(8), lanes)), align=1), vector)
                 name = f"llvm.sadd.sat.v{lanes}i16"
+                kind = ir.FunctionType(vector, [vector, vector])
                 add = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
                 new = builder.call(add, [old, weight])
-                fired = builder.icmp_signed(">", new, splat(args[4]))
-                clip = builder.icmp_signed("<", new, splat(args[5]))
+                fired = builder.icmp_signed(">", new, below)
+                clipped = builder.select(builder.icmp_signed("<", new, floor), floor, new)
+                rest = builder.sub(new, builder.select(hard, new, theta))
             else:
-                weight = builder.load(pointer(2, 3, vector), align=4)
+                weight = builder.load(pointer(2, 3, vector), align=align)
                 new = builder.fadd(old, weight)
-                fired = builder.fcmp_ordered(">", new, splat(args[4]))
-                clip = builder.fcmp_ordered("<", new, splat(args[5]))
-            builder.store(builder.select(clip, splat(args[5]), new), place, align=2 if integer else 4)
+                fired = builder.fcmp_ordered(">", new, below)
+                clipped = builder.select(builder.fcmp_ordered("<", new, floor), floor, new)
+                rest = builder.fsub(new, builder.select(hard, new, theta))
+            builder.store(builder.select(fired, rest, clipped) if reset else clipped, place, align=align)
             bits = builder.bitcast(fired, ir.IntType(lanes))
             return bits if lanes == 64 else builder.zext(bits, ir.IntType(64))
 
@@ -105,10 +117,10 @@ def _block(lanes: int) -> Any:
 
 @intrinsic
 def _lowest_bit(typingctx, bits):  # type: ignore[no-untyped-def]
-    """Index of the lowest set bit of a number that is not 0."""
+    """Index of the lowest set bit; 64 of 0."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), codegen
 
@@ -146,7 +158,10 @@ def _decay(v, last, i, n, now, tau):  # type: ignore[no-untyped-def]
 
 
 def _consumer(lanes: int) -> Any:
-    block = _block(lanes)
+    # Where rows are short, an event's time goes into branches that are foreseen wrongly: narrow layers emit the first
+    # spike of a word of 64 membranes and reset all of them without any. Wide ones rather save the instructions.
+    narrow = lanes <= 16
+    block = _block(lanes, reset=narrow)
 
     @compiled
     def consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
@@ -156,26 +171,34 @@ def _consumer(lanes: int) -> Any:
         """
         row = plan.synapses[s]
         source, target = row[SOURCE], row[TARGET]
-        cell = plan.populations[target]
-        offset, width, stride_c = cell[OFFSET], cell[WIDTH], cell[STRIDE]
-        hard = cell[HARD]
-        dense, run, step, fan = row[DENSE], row[RUN], row[ROW_STEP], row[FAN]
-        taps_c, taps_y, taps_x = row[TAPS_C], row[TAPS_Y], row[TAPS_X]
+        cell, come = plan.populations[target], plan.populations[source]
+        offset, width, stride_c, hard = cell[OFFSET], cell[WIDTH], cell[STRIDE], cell[HARD] != 0
+        from_stride, from_width = come[STRIDE], come[WIDTH]
+        by_stride, by_stride_bits = np.uint64(come[BY_STRIDE]), np.uint64(come[BY_STRIDE_BITS])
+        by_width, by_width_bits = np.uint64(come[BY_WIDTH]), np.uint64(come[BY_WIDTH_BITS])
+        dense, run, step, fan, first_weight = row[DENSE], row[RUN], row[ROW_STEP], row[FAN], row[WEIGHTS]
+        taps_c, taps_y, taps_x = plan.taps[row[TAPS_C] :], plan.taps[row[TAPS_Y] :], plan.taps[row[TAPS_X] :]
         below, floor, theta, tau = plan.below[target], plan.floor[target], plan.theta[target], plan.tau[target]
-        v, last, weights, taps = work.v, work.last, plan.weights, plan.taps
+        v, last, weights = work.v, work.last, plan.weights
         events, out = queue[source], queue[target]
         tail = work.length[target]
-        last_start = len(out) - row[MOST]
+        last_start = len(out) - row[MOST] - 1
         synops = 0
         i = start
         while i < stop and tail <= last_start:
-            root, c, y, x = events[i, ROOT], events[i, C], events[i, Y], events[i, X]
+            entry = np.uint64(events[i])
             i += 1
-            first_y, n_y, w_y = taps[taps_y + y, 0], taps[taps_y + y, 1], taps[taps_y + y, 2]
-            first_x, n_x, w_x = taps[taps_x + x, 0], taps[taps_x + x, 1], taps[taps_x + x, 2]
+            place = entry & np.uint64(0xFFFFFFFF)
+            at = (place * by_stride) >> by_stride_bits
+            c = place - at * np.uint64(from_stride)
+            y = (at * by_width) >> by_width_bits
+            x = at - y * np.uint64(from_width)
+            n_y, n_x = taps_y[y, 1], taps_x[x, 1]
             synops += n_y * n_x
-            iv = offset + (first_y * width + first_x) * stride_c + taps[taps_c + c, 0]
-            iw = row[WEIGHTS] + w_y + w_x + taps[taps_c + c, 2]
+            iv = offset + (taps_y[y, 0] * width + taps_x[x, 0]) * stride_c + taps_c[c, 0]
+            iw = first_weight + taps_y[y, 2] + taps_x[x, 2] + taps_c[c, 2]
+            # A spike's entry is its index plus this.
+            base = np.int64(entry - place) - offset
             if dense:
                 pieces, length = 1, n_x * run
             else:
@@ -184,20 +207,29 @@ def _consumer(lanes: int) -> Any:
                 for piece in range(pieces):
                     jv, jw = iv + piece * stride_c, iw + piece * run
                     if tau > 0:
-                        _decay(v, last, jv, length, times[root], tau)
-                    for b in range(0, length, lanes):
-                        fired = block(v, jv + b, weights, jw + b, below, floor)
-                        while fired:
-                            j = jv + b + _lowest_bit(fired)
+                        _decay(v, last, jv, length, times[np.int64(entry >> np.uint64(ROOT_BITS))], tau)
+                    if narrow:
+                        for word in range(0, length, 64):
+                            fired = np.uint64(0)
+                            for b in range(word, min(word + 64, length), lanes):
+                                bits = block(v, jv + b, weights, jw + b, below, floor, theta, hard)
+                                fired |= bits << np.uint64(b - word)
+                            out[np.uint64(tail)] = base + jv + word + _lowest_bit(fired)
+                            tail += fired != 0
                             fired &= fired - np.uint64(1)
-                            v[j] = 0 if hard else v[j] - theta
-                            place = np.uint64(j - offset)
-                            at = place // np.uint64(stride_c)
-                            out[tail, ROOT] = root
-                            out[tail, C] = place - at * np.uint64(stride_c)
-                            out[tail, Y] = at // np.uint64(width)
-                            out[tail, X] = at % np.uint64(width)
-                            tail += 1
+                            while fired:
+                                out[np.uint64(tail)] = base + jv + word + _lowest_bit(fired)
+                                tail += 1
+                                fired &= fired - np.uint64(1)
+                    else:
+                        for b in range(0, length, lanes):
+                            fired = block(v, jv + b, weights, jw + b, below, floor, theta, hard)
+                            while fired:
+                                j = jv + b + _lowest_bit(fired)
+                                out[np.uint64(tail)] = base + j
+                                tail += 1
+                                fired &= fired - np.uint64(1)
+                                v[np.uint64(j)] = 0 if hard else v[np.uint64(j)] - theta
                 iv += width * stride_c
                 iw += step
         work.length[target] = tail
@@ -228,11 +260,10 @@ def _consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyp
 @compiled
 def _grown(queue, length, least):  # type: ignore[no-untyped-def]
     """A copy with at least twice the room. (Loops, as slices cost the compiler ten seconds.)"""
-    larger = np.empty((queue.shape[0], 2 * queue.shape[1] + least, queue.shape[2]), np.int32)
+    larger = np.empty((queue.shape[0], 2 * queue.shape[1] + least), np.int64)
     for p in range(queue.shape[0]):
         for i in range(length[p]):
-            for column in range(queue.shape[2]):
-                larger[p, i, column] = queue[p, i, column]
+            larger[p, i] = queue[p, i]
     return larger
 
 
@@ -263,15 +294,15 @@ def _breadth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
             for k in range(len(synapses) - 1):
                 if synapses[k] >= 0:
                     source = plan.synapses[synapses[k], SOURCE]
-                    if head[k] < work.length[source] and (root < 0 or queue[source, head[k], ROOT] < root):
-                        root = queue[source, head[k], ROOT]
+                    if head[k] < work.length[source] and (root < 0 or queue[source, head[k]] >> ROOT_BITS < root):
+                        root = queue[source, head[k]] >> ROOT_BITS
             if root < 0:
                 break
             for k in range(len(synapses) - 1):
                 if synapses[k] >= 0:
                     source = plan.synapses[synapses[k], SOURCE]
                     start = stop = head[k]
-                    while stop < work.length[source] and queue[source, stop, ROOT] == root:
+                    while stop < work.length[source] and queue[source, stop] >> ROOT_BITS == root:
                         stop += 1
                     head[k] = stop
                     if stop > start:
@@ -359,12 +390,13 @@ def _tally(plan, work, queue, times, origin):  # type: ignore[no-untyped-def]
     area = cell[SIZE] // cell[CHANNELS]
     for i in range(work.length[plan.output]):
         spike = queue[plan.output, i]
-        k = spike[C] * area + spike[Y] * cell[WIDTH] + spike[X]
+        place = spike & 0xFFFFFFFF
+        k = place % cell[STRIDE] * area + place // cell[STRIDE]
         work.counts[k] += 1
         if work.counts[k] > work.lead[MOST_SPIKES]:
             work.lead[MOST_SPIKES], work.lead[LEADER] = work.counts[k], k
         if work.first[k] < 0:
-            work.first[k] = times[spike[ROOT]] - origin
+            work.first[k] = times[spike >> ROOT_BITS] - origin
     for p in range(1, len(plan.populations)):
         work.spikes[p - 1] += work.length[p]
 
@@ -377,7 +409,7 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
     depend on its size.
     """
     done, k = 0, 0
-    values = np.empty(plan.populations[plan.output, SIZE])
+    values, source = np.empty(plan.populations[plan.output, SIZE]), plan.populations[0]
     while True:
         while k < len(stops) and stops[k] <= done:
             decisions[k] = predict(plan, work, t[done - 1] if done else 0, values)
@@ -391,10 +423,7 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
             work.length[population] = 0
         work.length[0] = end - done
         for i in range(done, end):
-            queue[0, i - done, ROOT] = i - done
-            queue[0, i - done, C] = p[i]
-            queue[0, i - done, Y] = y[i]
-            queue[0, i - done, X] = x[i]
+            queue[0, i - done] = (i - done) << ROOT_BITS | (y[i] * source[WIDTH] + x[i]) * source[STRIDE] + p[i]
         times = t[done:end]
         if plan.depth:  # noqa: SIM108
             queue = _depth_first(plan, work, queue, times)

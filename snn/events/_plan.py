@@ -20,7 +20,9 @@ ALIGN = 64
 INT8, INT16 = 127, np.iinfo(np.int16)
 
 # Columns of Plan.populations.
-OFFSET, CHANNELS, HEIGHT, WIDTH, STRIDE, SPIKING, HARD, SIZE = range(8)
+OFFSET, CHANNELS, HEIGHT, WIDTH, STRIDE, SPIKING, HARD, SIZE, BY_STRIDE, BY_STRIDE_BITS, BY_WIDTH, BY_WIDTH_BITS = (
+    range(12)
+)
 # Columns of Plan.synapses.
 SOURCE, TARGET, LANES, DENSE, RUN, ROW_STEP, WEIGHTS, TAPS_C, TAPS_Y, TAPS_X, FAN, MOST = range(12)
 
@@ -28,7 +30,7 @@ SOURCE, TARGET, LANES, DENSE, RUN, ROW_STEP, WEIGHTS, TAPS_C, TAPS_Y, TAPS_X, FA
 class Plan(NamedTuple):
     """P populations and the input (row 0), S synapses.
 
-    populations: int64 [P+1, 8]; synapses: int64 [S, 12]; taps: int64 [·, 3], rows (first target, how many, weight
+    populations: int64 [P+1, 12]; synapses: int64 [S, 12]; taps: int64 [·, 3], rows (first target, how many, weight
     offset) for y and x, (channel offset in the target, 0, weight offset) for c; weights: float32 or int8 [·];
     below [P+1]: the largest number under θ, so that `v > below` is `v ≥ θ`; θ and floor (v_min) alike, all in the
     membranes' type; tau: float64 [P+1], µs, 0 for no leak; scale: float64 [P+1], membrane units per weight unit.
@@ -137,13 +139,23 @@ def aligned_zeros(size: int, dtype: type, values: np.ndarray | None = None) -> n
 
 
 def _populations(network: EventNetwork) -> tuple[np.ndarray, int]:
-    rows, offset = [[0, *network.input_shape, network.input_shape[0], 1, 0, 0]], 0
+    c, h, w = network.input_shape
+    rows, offset = [[0, c, h, w, c, 1, 0, c * h * w, *_reciprocal(c), *_reciprocal(w)]], 0
     for population in network.populations:
         c, h, w = population.shape
         stride = -(-c // 8) * 8
-        rows.append([offset, c, h, w, stride, population.spiking, population.reset == "hard", population.size])
+        flags = [population.spiking, population.reset == "hard", population.size]
+        rows.append([offset, c, h, w, stride, *flags, *_reciprocal(stride), *_reciprocal(w)])
         offset += -(-h * w * stride // ALIGN) * ALIGN
+    if max(offset, int(np.prod(network.input_shape))) >= 2**31:
+        raise UserError("the network has more than 2^31 neurons")
     return np.array(rows, np.int64), offset
+
+
+def _reciprocal(d: int) -> tuple[int, int]:
+    """(m, bits) with n // d = n · m >> bits for all 0 ≤ n < 2^31 (Granlund and Montgomery, 1994)."""
+    bits = 31 + (d - 1).bit_length()
+    return -(-(1 << bits) // d), bits
 
 
 def _synapse(synapse: Synapse, source: tuple, target: Population, stride_c: int) -> tuple:

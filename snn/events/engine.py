@@ -52,7 +52,7 @@ class State:
             head=np.zeros(plan.incoming.shape[1], np.int64),
             frames=np.zeros((n + 1, 4), np.int64),
         )
-        self.queue = np.empty((n, max(2 * CHUNK, int(plan.synapses[:, _plan.MOST].max())), 4), np.int32)
+        self.queue = np.empty((n, max(2 * CHUNK, int(plan.synapses[:, _plan.MOST].max()) + 1)), np.int64)
         self.trace: list[list[np.ndarray]] | None = [[] for _ in range(n - 1)] if trace else None
         self.reset()
 
@@ -205,9 +205,11 @@ class Engine:
 
     def _keep_trace(self, state: State, t: np.ndarray, base: int) -> None:
         for p, kept in enumerate(state.trace, 1):
-            spikes = state.queue[p, : state.work.length[p]].astype(np.int64)
             if len(t):
-                kept.append(np.column_stack([spikes[:, 0] + base, t[spikes[:, 0]], spikes[:, 1:]]))
+                row = self.plan.populations[p]
+                root, place = np.divmod(state.queue[p, : state.work.length[p]], 2**self._kernel.ROOT_BITS)
+                at, c = np.divmod(place, row[_plan.STRIDE])
+                kept.append(np.column_stack([root + base, t[root], c, *np.divmod(at, row[_plan.WIDTH])]))
 
     def _result(self, state: State, marks: _Checkpoints, times: np.ndarray, fractions: np.ndarray) -> RunResult:
         plan, work = self.plan, state.work

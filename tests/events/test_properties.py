@@ -14,7 +14,7 @@ from snn.errors import UserError
 from .reference import Reference
 from .strategies import networks, recordings
 
-EXAMPLES = int(os.environ.get("SNN_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("SNN_EXAMPLES", "350"))
 property_test = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
