@@ -55,7 +55,7 @@ reproduce: env ## run the benchmark up to the rendered report; what is done alre
 
 test: env ## run the tests
 	@echo "test: pytest on $(or $(filter-out all,$(CORES)),2) cores, slowest tests listed at the end"
-	@$(BIN)/python -m pytest -n $(or $(filter-out all,$(CORES)),2) --dist worksteal --durations 10
+	@$(BIN)/python -m pytest -n $(or $(filter-out all,$(CORES)),2) --dist loadgroup --durations 10
 
 lint: env ## ruff, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .

@@ -161,7 +161,10 @@ def marking_failure(phase: str, run):
 
 def cells_of(plan) -> list[dict]:
     root = results(plan.config.benchmark)
-    return [{**cell.asdict(), "folder": str(root / "cells" / cell.key)} for cell in plan.trained]
+    return [
+        {**cell.asdict(), "folder": str(root / "cells" / cell.key), "phases": plan.phases(cell)}
+        for cell in plan.trained
+    ]
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -169,7 +172,9 @@ def collect(options: argparse.Namespace) -> None:
 
     plan = load(options)
     c = plan.config
-    collect(c.benchmark, c.protocol, cells_of(plan), Path("reports") / c.benchmark)
+    root = results(c.benchmark)
+    manifests = {name: root / "data" / name / "manifest.json" for name in {cell.dataset for cell in plan.trained}}
+    collect(c.benchmark, c.protocol, cells_of(plan), Path("reports") / c.benchmark, manifests)
 
 
 def report(options: argparse.Namespace) -> None:

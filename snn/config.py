@@ -73,7 +73,9 @@ class Train(Model):
     logit_scale: float = Field(1.0, gt=0, description="factor on the logits inside the loss")
     shift: int = Field(0, ge=0, description="augmentation: random shifts of at most so many pixels")
     flip: bool = Field(False, description="augmentation: random horizontal flips")
-    selection: Literal["last"] = Field("last", description="the result is the last epoch; others are recorded beside it")
+    selection: Literal["last"] = Field(
+        "last", description="the result is the last epoch; others are recorded beside it"
+    )
 
 
 class Sweep(Model):
@@ -92,7 +94,9 @@ class Deploy(Model):
     t_clock: list[int] = Field(default=[], description="clock-driven beside it, at t_train and at these finer clocks")
     recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
     times_ms: list[float] = Field(default=[10, 20, 40, 60, 80, 100, 150, 200, 250, 300], description="elapsed times")
-    fractions: list[float] = Field(default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed")
+    fractions: list[float] = Field(
+        default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed"
+    )
     energy_pj_per_synop: float = Field(
         0.9, gt=0, description="MODELLED energy of one accumulate (45 nm, 32-bit float add: Horowitz, ISSCC 2014)"
     )
@@ -146,7 +150,7 @@ def validate(cls: type[BaseModel], value: Any, where: str = "") -> Any:
 
 
 def _explain(cls: type[BaseModel], error: dict, where: str) -> str:
-    path = [p for p in error["loc"]]
+    path = list(error["loc"])
     key = ".".join([where] * bool(where) + [str(p) for p in path])
     if error["type"] == "extra_forbidden":
         return f"unknown configuration key {key!r}{did_you_mean(str(path[-1]), _fields_at(cls, path[:-1]))}"
@@ -165,7 +169,9 @@ def _fields_at(cls: Any, path: list) -> list[str]:
         if "$ref" in node:
             node = definitions[node["$ref"].rsplit("/", 1)[1]]
         if part is not None:
-            node = node.get("properties", {}).get(str(part)) or node.get("additionalProperties") or node.get("items", {})
+            node = (
+                node.get("properties", {}).get(str(part)) or node.get("additionalProperties") or node.get("items", {})
+            )
     return list(node.get("properties", {}))
 
 

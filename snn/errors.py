@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable
 
 
 class UserError(Exception):
@@ -27,7 +27,9 @@ class Diverged(Exception):
     history: the rows of the epochs before it.
     """
 
-    history: list[dict[str, float]] = []
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.history: list[dict[str, float]] = []
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

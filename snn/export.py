@@ -20,11 +20,17 @@ from snn.neurons.spec import NeuronSpec
 
 
 def export(
-    network: Network, neuron: NeuronSpec, input_shape: tuple[int, int, int], classes: list[str], meta: dict | None = None
+    network: Network,
+    neuron: NeuronSpec,
+    input_shape: tuple[int, int, int],
+    classes: list[str],
+    meta: dict | None = None,
 ) -> EventNetwork:
     """The deployable form of `network`. ConfigError names the layer and the reason where there is none."""
     if not isinstance(network, Network):
-        raise ConfigError(f"{type(network).__name__}: only a chain of stages can be deployed; strip the training's additions")
+        raise ConfigError(
+            f"{type(network).__name__}: only a chain of stages can be deployed; strip the training's additions"
+        )
     check_neuron(neuron)
     draft = Draft(neuron, input_shape)
     source, pool = "input", 1
@@ -73,12 +79,16 @@ class Draft:
     def add(self, name: str, shape: tuple[int, int, int], spiking: bool = True) -> None:
         self.shapes[name] = shape
         self.populations.append(
-            Population(name=name, shape=shape, threshold=self.neuron.threshold, v_min=self.neuron.v_min, spiking=spiking)
+            Population(
+                name=name, shape=shape, threshold=self.neuron.threshold, v_min=self.neuron.v_min, spiking=spiking
+            )
             if spiking
             else Population(name=name, shape=shape, v_min=None, spiking=False)
         )
 
-    def convolution(self, source: str, target: str, pool: int, conv: nn.Conv2d, norm: nn.Module) -> tuple[int, int, int]:
+    def convolution(
+        self, source: str, target: str, pool: int, conv: nn.Conv2d, norm: nn.Module
+    ) -> tuple[int, int, int]:
         """Add a synapse group; returns the shape of what it projects to."""
         if conv.bias is not None:
             raise ConfigError(f"{target}: the convolution has a bias; event-driven neurons have none: use bias=False")

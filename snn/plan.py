@@ -140,12 +140,16 @@ class Plan:
             methods.parameters(name, c.methods.get(name, {}))
         for t in [*m.t_train, *(t for b in m.also for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
             if t < 1:
-                raise ConfigError(f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)")
+                raise ConfigError(
+                    f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)"
+                )
         for seed in [*m.seeds, *(s for b in m.also for s in b.seeds or [])]:
             if seed < 0:
                 raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")
         if c.recipes and c.protocol != "published":
-            raise ConfigError("recipes: only for `protocol: published`; under `matched` every method gets the same recipe")
+            raise ConfigError(
+                "recipes: only for `protocol: published`; under `matched` every method gets the same recipe"
+            )
         for name, recipe in c.recipes.items():
             methods.find(name)
             for key in recipe.train:

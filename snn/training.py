@@ -221,4 +221,6 @@ def load_checkpoint(path: Path, identity: str) -> dict | None:
         return state
     except Exception as error:
         reason = type(error).__name__
-        raise DataError(f"{path}: not a readable checkpoint ({reason}); delete this file to train from the beginning") from None
+        raise DataError(
+            f"{path}: not a readable checkpoint ({reason}); delete this file to train from the beginning"
+        ) from None

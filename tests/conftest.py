@@ -29,7 +29,7 @@ def tiny_store(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_job(tiny_store, tmp_path):
     """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., **overlay of the configuration)."""
     from snn.phases._job import Job

@@ -71,10 +71,10 @@ def test_a_value_without_meaning_is_refused_with_its_key(overlay, words):
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere.yaml"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         config.load(tmp_path / "nowhere.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1")
-    with pytest.raises(ConfigError, match="bad.yaml"):
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
         config.load(tmp_path / "bad.yaml")
 
 

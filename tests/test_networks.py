@@ -13,7 +13,8 @@ from snn import models
 from snn.errors import ConfigError
 from snn.evaluate import NO_OUTPUT, decide, recalibrate
 from snn.export import export
-from snn.models._stages import ScaleNorm, weight_count
+from snn.models._scale_norm import ScaleNorm
+from snn.models._stages import weight_count
 from snn.neurons import NeuronSpec, make_neuron
 from snn.pooling import avg_pool2d
 
@@ -70,6 +71,22 @@ def test_scale_norm_normalises_power_and_folds():
     assert torch.allclose(norm.running_power, x.square().mean((0, 2, 3))), "the first batch counts in full"
     norm.eval()
     assert torch.allclose(norm(x), x * norm.scale().view(1, -1, 1, 1))
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 5, 4), (3, 16, 7, 4), (2, 32, 17, 17), (4, 64, 1, 1)])
+def test_scale_norms_kernels_equal_autograd(shape, monkeypatch):
+    results = []
+    for fast in (True, False):
+        if not fast:
+            monkeypatch.setattr("snn.models._scale_norm.fused", lambda x: False)
+        torch.manual_seed(0)
+        norm = ScaleNorm(shape[1], 0.7).train()
+        x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
+        y = norm(x)
+        (y * torch.randn(shape)).sum().backward()
+        results.append((y, x.grad, norm.weight.grad, norm.running_power))
+    for a, b in zip(*results, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_recalibration_is_the_cumulative_mean_and_touches_nothing_else():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -144,7 +145,7 @@ def test_the_learning_rate_rises_and_falls_as_said(schedule):
     rates = [training.rate(i, 100, recipe) for i in range(101)]
     assert rates[0] == pytest.approx(1 / 11)
     assert rates[10] == 1.0
-    assert all(a < b for a, b in zip(rates[:10], rates[1:11], strict=True))
+    assert all(a < b for a, b in pairwise(rates[:11]))
     assert rates[100] == pytest.approx(0.0 if schedule == "cosine" else 1.0)
     assert training.rate(55, 100, recipe) == pytest.approx(0.5 if schedule == "cosine" else 1.0)
 

@@ -28,7 +28,11 @@ def parameters(name: str, values: dict[str, Any]) -> Any:
 
 
 def build(
-    name: str, values: dict[str, Any], input_shape: tuple[int, int, int], classes: int, activation: Callable[[], nn.Module]
+    name: str,
+    values: dict[str, Any],
+    input_shape: tuple[int, int, int],
+    classes: int,
+    activation: Callable[[], nn.Module],
 ) -> nn.Module:
     """The network `name` for inputs [T, N, *input_shape] and so many classes.
 

@@ -13,48 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from snn import ttm
+from snn.models._scale_norm import ScaleNorm
 from snn.pooling import avg_pool2d
 
 Activation = Callable[[], nn.Module]
-
-
-class ScaleNorm(nn.Module):
-    """Normalisation without a shift: y = g · x / sqrt(E[x²] + eps), per channel.
-
-    In training E[x²] is taken over batch, time and space; in evaluation it is the running mean. There is no mean
-    subtraction and no bias, so the layer folds into the weights before it and the network stays deployable on
-    hardware without biases [ours, see docs/architecture of the event-driven part]. `momentum=None` gives the
-    cumulative mean, as in `torch.nn.BatchNorm2d`.
-
-    Shapes: [N, C, H, W] -> the same. weight g: [C].
-    """
-
-    def __init__(self, channels: int, gain: float = 1.0, momentum: float | None = 0.1, eps: float = 1e-5):
-        super().__init__()
-        self.eps, self.momentum, self.gain = eps, momentum, gain
-        self.weight = nn.Parameter(torch.full((channels,), float(gain)))
-        self.register_buffer("running_power", torch.ones(channels))
-        self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
-
-    def reset_running_stats(self) -> None:
-        self.running_power.fill_(1.0)
-        self.num_batches_tracked.zero_()
-
-    def scale(self) -> Tensor:
-        """The factor per channel in evaluation: g / sqrt(E[x²] + eps)."""
-        return self.weight * torch.rsqrt(self.running_power + self.eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x * self.scale().view(1, -1, 1, 1)
-        power = x.square().mean((0, 2, 3))
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            # The first batches count in full: with sparse events E[x²] is far below its initial 1, and a short
-            # training would never forget that 1.
-            rate = max(self.momentum or 0.0, 1.0 / float(self.num_batches_tracked))
-            self.running_power.lerp_(power.detach(), rate)
-        return x * (self.weight * torch.rsqrt(power + self.eps)).view(1, -1, 1, 1)
 
 
 def make_norm(kind: str, channels: int, gain: float) -> nn.Module:
@@ -104,7 +66,9 @@ class ResidualStage(nn.Module):
     shortcut: identity, or a strided 1x1 convolution with normalisation where shapes differ.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, norm: Callable[[int], nn.Module], activation: Activation):
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, norm: Callable[[int], nn.Module], activation: Activation
+    ):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.norm1, self.neuron1 = norm(outputs), activation()

@@ -26,7 +26,9 @@ class Params(Model):
     readout: Literal["spiking", "membrane"] = "spiking"
 
 
-def build(name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation) -> Network:
+def build(
+    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+) -> Network:
     channels, stages = input_shape[0], []
     for outputs, stride, pool in LAYOUTS[name]:
         conv = nn.Conv2d(channels, outputs, 3, stride, 1, bias=False)

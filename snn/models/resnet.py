@@ -26,7 +26,9 @@ class Params(Model):
     readout: Literal["spiking", "membrane"] = "membrane"
 
 
-def build(name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation) -> Network:
+def build(
+    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+) -> Network:
     def norm(channels: int) -> nn.Module:
         return make_norm(params.norm, channels, params.gain)
 

@@ -138,8 +138,10 @@ def commit() -> str:
 def hardware(device: str) -> dict[str, Any]:
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
-        models_ = {line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")}
-        name = ", ".join(sorted(models_)) or name
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = (
+            ", ".join(sorted({line.split(":")[1].strip() for line in lines if line.startswith("model name")})) or name
+        )
     info = {"cpu": name, "cores": os.cpu_count(), "device": device}
     if device != "cpu":
         info["gpu"] = torch.cuda.get_device_name(device)

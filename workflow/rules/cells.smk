@@ -8,17 +8,22 @@ rule train:
         teacher=teacher_files,
     output:
         phase_files("train"),
-    params:
-        token=token("train"),
     log:
         f"{LOG}/train.log",
+    conda:
+        "../../environment.yml"
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=C.resources.train_runtime_min,
         gpu=int(C.resources.device != "cpu"),
+    params:
+        config=RESOLVED,
+        token=token("train"),
     shell:
-        "{SNN} train " + CELL.replace("{", "{wildcards.") + " --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli train"
+        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        " --configfile {params.config} > {log} 2>&1"
 
 
 rule sweep:
@@ -27,17 +32,22 @@ rule sweep:
         trained=phase_files("train"),
     output:
         phase_files("sweep"),
-    params:
-        token=token("sweep"),
     log:
         f"{LOG}/sweep.log",
+    conda:
+        "../../environment.yml"
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=60,
         gpu=int(C.resources.device != "cpu"),
+    params:
+        config=RESOLVED,
+        token=token("sweep"),
     shell:
-        "{SNN} sweep " + CELL.replace("{", "{wildcards.") + " --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli sweep"
+        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        " --configfile {params.config} > {log} 2>&1"
 
 
 rule deploy:
@@ -46,14 +56,19 @@ rule deploy:
         trained=phase_files("train"),
     output:
         phase_files("deploy"),
-    params:
-        token=token("deploy"),
     log:
         f"{LOG}/deploy.log",
+    conda:
+        "../../environment.yml"
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=240,
         gpu=0,
+    params:
+        config=RESOLVED,
+        token=token("deploy"),
     shell:
-        "{SNN} deploy " + CELL.replace("{", "{wildcards.") + " --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli deploy"
+        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        " --configfile {params.config} > {log} 2>&1"

@@ -30,10 +30,19 @@ _resolved = json.dumps(C.model_dump(mode="json"), indent=1) + "\n"
 if not RESOLVED.exists() or RESOLVED.read_text() != _resolved:
     files.write_text(RESOLVED, _resolved)
 
-SNN = f"{sys.executable} -m snn.cli"
+# Jobs run in the environment that Snakemake runs in, unless it is told to make one for them.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+
 STORE_FILES = ["events.bin", "index.npz", "manifest.json"]
 PHASE_FILES = {
-    "train": ["weights.pt", "history.csv", "metrics.csv", "predictions.npz", "record.json"],
+    "train": [
+        "weights.pt",
+        "history.csv",
+        "metrics.csv",
+        "predictions.npz",
+        "record.json",
+    ],
     "sweep": ["metrics.csv", "predictions.npz", "record.json"],
     "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
 }
@@ -48,7 +57,13 @@ wildcard_constraints:
 
 
 def cell_of(wildcards):
-    return Cell(wildcards.dataset, wildcards.network, wildcards.method, int(wildcards.t), int(wildcards.seed))
+    return Cell(
+        wildcards.dataset,
+        wildcards.network,
+        wildcards.method,
+        int(wildcards.t),
+        int(wildcards.seed),
+    )
 
 
 def token(phase):
@@ -67,7 +82,11 @@ def store_files(folder=STORE):
 def teacher_files(wildcards):
     """The trained network that this cell learns from, if its method has a teacher."""
     teacher = PLAN.teacher(cell_of(wildcards))
-    return [] if teacher is None else phase_files("train", ROOT / "cells" / teacher.key)[:1]
+    return (
+        []
+        if teacher is None
+        else phase_files("train", ROOT / "cells" / teacher.key)[:1]
+    )
 
 
 def all_cell_files():

@@ -6,13 +6,16 @@ rule convert:
         lambda w: PLAN.raw_inputs(w.dataset),
     output:
         store_files(),
-    params:
-        token=lambda w: PLAN.dataset_token(w.dataset),
     log:
         str(ROOT / "logs" / "convert" / "{dataset}.log"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
+    params:
+        config=RESOLVED,
+        token=lambda w: PLAN.dataset_token(w.dataset),
     shell:
-        "{SNN} convert {wildcards.dataset} --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli convert {wildcards.dataset} --configfile {params.config} > {log} 2>&1"

@@ -2,27 +2,41 @@
 
 from snn.phases.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
 
-COLLECTED = ["metrics.csv", "curves.csv", "holes.csv", "history.csv", "predictions.npz", "provenance.json"]
+COLLECTED = [
+    "metrics.csv",
+    "curves.csv",
+    "holes.csv",
+    "history.csv",
+    "predictions.npz",
+    "provenance.json",
+]
 TEMPLATES = sorted(str(p) for p in Path("reports/templates").rglob("*") if p.is_file())
 
 
 rule collect:
     input:
         all_cell_files(),
+        manifests=[
+            store_files(ROOT / "data" / name)[2]
+            for name in sorted({cell.dataset for cell in PLAN.trained})
+        ],
     output:
         [REPORT / name for name in COLLECTED],
-    params:
-        cells=[cell.key for cell in PLAN.trained],
-        protocol=C.protocol,
-        code=sources.digest("snn.phases.collect"),
     log:
         str(ROOT / "logs" / "collect.log"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        config=RESOLVED,
+        cells=[cell.key for cell in PLAN.trained],
+        protocol=C.protocol,
+        code=sources.digest("snn.phases.collect"),
     shell:
-        "{SNN} collect --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli collect --configfile {params.config} > {log} 2>&1"
 
 
 rule render:
@@ -45,7 +59,12 @@ rule render:
             )
             for name in TABLES
         ],
-        other_tables=[REPORT / "tables" / f"{name}.{format}" for name in TABLES for format in TABLE_FORMATS if format != "csv"],
+        other_tables=[
+            REPORT / "tables" / f"{name}.{format}"
+            for name in TABLES
+            for format in TABLE_FORMATS
+            if format != "csv"
+        ],
         figures=[
             report(
                 REPORT / "figures" / f"{name}.svg",
@@ -56,20 +75,27 @@ rule render:
             for name in FIGURES
         ],
         other_figures=[
-            REPORT / "figures" / f"{name}.{format}" for name in FIGURES for format in FIGURE_FORMATS if format != "svg"
+            REPORT / "figures" / f"{name}.{format}"
+            for name in FIGURES
+            for format in FIGURE_FORMATS
+            if format != "svg"
         ],
-    params:
-        # What the page says of the benchmark; of the configuration it shows nothing else.
-        config=C.model_dump(mode="json", exclude={"resources"}),
-        code=sources.digest("snn.phases.report", "snn.phases.report.page"),
     log:
         str(ROOT / "logs" / "report.log"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        config=RESOLVED,
+        # All that the page takes from the configuration; everything else comes from the files.
+        question=C.question,
+        t_train=C.matrix.t_train,
+        code=sources.digest("snn.phases.report", "snn.phases.report.page"),
     shell:
-        "{SNN} report --configfile {RESOLVED} > {log} 2>&1"
+        "python -m snn.cli report --configfile {params.config} > {log} 2>&1"
 
 
 rule mlflow:
@@ -79,13 +105,16 @@ rule mlflow:
         all_cell_files(),
     output:
         ROOT / "mlflow" / "synced.txt",
-    params:
-        code=sources.digest("snn.phases.track"),
     log:
         str(ROOT / "logs" / "mlflow.log"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        config=RESOLVED,
+        code=sources.digest("snn.phases.track"),
     shell:
-        "{SNN} mlflow-sync --configfile {RESOLVED} > {log} 2>&1 && cp {log} {output}"
+        "python -m snn.cli mlflow-sync --configfile {params.config} > {log} 2>&1 && cp {log} {output}"

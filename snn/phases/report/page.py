@@ -20,8 +20,8 @@ LEVEL = "95 %"
 
 
 def render(folder: Path, config: dict, templates: Path) -> None:
-    """See `snn.phases.report.render`. Of `config` only `question` is used."""
-    results = Results(folder)
+    """See `snn.phases.report.render`. Of `config` only `question` and `matrix.t_train` are used."""
+    results = Results(folder, config.get("matrix", {}).get("t_train", ()))
     captions = Captions(results, templates / "captions.yaml")
     shown_tables, shown_figures = {}, {}
     for name in TABLES:

@@ -6,6 +6,7 @@ A *setting* is a cell without its seed: one row of a table, one line of a figure
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +45,10 @@ class What(NamedTuple):
 
 
 class Results:
-    def __init__(self, folder: Path):
+    """The files of `collect`. t_train: the steps that the benchmark trains at (a method's main setting is at these)."""
+
+    def __init__(self, folder: Path, t_train: Sequence[int] = ()):
+        self.t_train = set(t_train)
         self.metrics = _table(folder / "metrics.csv")
         self.history = _table(folder / "history.csv")
         self.curves = _table(folder / "curves.csv")
@@ -77,12 +81,16 @@ class Results:
         return list(dict.fromkeys(sorted((s.method for s in self.settings), key=style.order)))
 
     def main(self, panel: Panel) -> list[Setting]:
-        """Each method's main setting: the one trained at the most steps. Others of it are `SDT*` and the like."""
+        """Each method's main setting: trained at the benchmark's `t_train`, and of several the one at the most steps.
+        Others of it are `SDT*` and the like."""
         best: dict[str, Setting] = {}
         for s in self.settings:
-            if Panel(s.dataset, s.network) == panel and s.t_train >= best.get(s.method, s).t_train:
+            if Panel(s.dataset, s.network) == panel and self._rank(s) >= self._rank(best.get(s.method, s)):
                 best[s.method] = s
         return list(best.values())
+
+    def _rank(self, s: Setting) -> tuple[bool, int]:
+        return s.t_train in self.t_train, s.t_train
 
     def find(self, panel: Panel, method: str) -> Setting | None:
         return next((s for s in self.main(panel) if s.method == method), None)
