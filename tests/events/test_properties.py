@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snn.errors import UserError
+from snn.events import EventNetwork, Population, Synapse
 
 from .reference import Reference
 from .strategies import networks, recordings
@@ -91,3 +92,22 @@ def assert_same(one, other):
     if one.trace is not None and other.trace is not None:
         for a, b in zip(one.trace, other.trace, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@settings(property_test, max_examples=max(EXAMPLES // 10, 1))
+@given(st.data())
+def test_saturation_equals_the_reference(data):
+    """Long recordings of strong weights: int16 membranes reach both of their limits."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    n_out = data.draw(st.sampled_from([1, 3, 9, 16]))
+    weight = rng.choice([-1.0, -0.9, 0.3, 0.8, 1.0], (n_out, 2))
+    population = Population("a", (n_out, 1, 1), threshold=0.05, v_min=data.draw(st.sampled_from([None, -1.0])))
+    network = EventNetwork((2, 1, 1), [population], [Synapse("input", "a", "linear", weight)])
+    p = np.repeat(rng.integers(0, 2, 4), rng.integers(100, 400, 4))
+    zeros = np.zeros_like(p)
+    reference = Reference(network, "int8")
+    wanted = reference.run([(0, 0, 0, int(c)) for c in p])
+    result = network.engine("int8").run(zeros, zeros, zeros, p, trace=True)
+    assert result.trace[0].tolist() == [list(s) for s in wanted.trace["a"]]
+    at_limits = sum(v in (-32768, 32767) for v in reference.v["a"].values())
+    assert result.saturated == at_limits
