@@ -160,7 +160,7 @@ class Plan:
         for cell in self.trained:
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
-            method.check(params, cell.t_train, self.train_recipe(cell.method))
+            method.check(params, cell.t_train, self.train_recipe(cell.method), self.neuron(cell.method))
 
 
 _code = cache(sources.digest)  # a plan is made once a process, and files do not change under it

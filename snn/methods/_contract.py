@@ -29,19 +29,24 @@ from torch.nn.functional import cross_entropy
 
 from snn.config import Model, Train
 from snn.errors import ConfigError
+from snn.neurons.spec import NeuronSpec
+
+FORWARD = 1 / 3
+"""What a time step that is only computed forward counts for: backward costs about two forward passes [ours]."""
 
 
 @dataclass
 class Run:
     """What a method may know of the training that it is part of.
 
-    t_train: time steps T of the frames it is given; classes: K; iterations: of the whole training;
-    steps: the generator for its own random draws (purpose `steps`), no other source may be used;
-    train: the recipe; teacher: the trained `ann` of the same layout, for methods that ask for it.
+    t_train: time steps T of the frames it is given; classes: K; input_shape: (C, H, W) of a frame;
+    iterations: of the whole training; steps: the generator for its own random draws (purpose `steps`), no other source
+    may be used; train: the recipe; teacher: the trained `ann` of the same layout, for methods that ask for it.
     """
 
     t_train: int
     classes: int
+    input_shape: tuple[int, int, int]
     epochs: int
     iterations: int
     train: Train
@@ -59,7 +64,8 @@ class Run:
 @dataclass
 class StepResult:
     """loss: the number minimised; logits [N, K] for the running training accuracy; time_steps: network time steps
-    (forward and backward) that each sample of the batch went through: the unit in which methods' costs compare."""
+    (forward and backward; `FORWARD` of one where there is no backward) that each sample of the batch went through: the
+    unit in which methods' costs compare. Evaluation, recalibration and a teacher's own training are not in it."""
 
     loss: float
     logits: Tensor
@@ -87,7 +93,7 @@ class Method:
         self.params, self.run = params, run
 
     @classmethod
-    def check(cls, params: Any, t_train: int, train: Train) -> None:
+    def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:
         """Raise ConfigError, with the reason, if the method makes no sense in this cell."""
 
     @classmethod

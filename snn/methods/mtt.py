@@ -30,6 +30,7 @@ from snn.config import Model, Train
 from snn.errors import ConfigError
 from snn.evaluate import recalibrate
 from snn.methods._contract import Method, Run, StepResult, time_mean_cross_entropy
+from snn.neurons.spec import NeuronSpec
 
 
 class MTT(Method):
@@ -45,7 +46,7 @@ class MTT(Method):
         self.t_max = run.t_train
 
     @classmethod
-    def check(cls, params: Any, t_train: int, train: Train) -> None:
+    def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:
         if t_train <= params.t_min:
             raise ConfigError(
                 f"{cls.__name__} at t_train {t_train}: mixing needs T_max = t_train > t_min = {params.t_min}; "

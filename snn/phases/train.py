@@ -49,6 +49,7 @@ def train(
     run = Run(
         t_train=job.cell.t_train,
         classes=store.n_classes,
+        input_shape=(store.sensor.polarities, store.sensor.height, store.sensor.width),
         epochs=epochs,
         iterations=epochs * -(-len(splits.train) // job.train.batch_size),
         train=job.train,

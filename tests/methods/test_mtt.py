@@ -1,0 +1,58 @@
+"""MTT and NMT: what they draw, and that gradients are summed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from snn.config import Train
+from snn.errors import ConfigError
+from snn.methods import find, parameters
+from snn.neurons import NeuronSpec
+
+
+def grads(model):
+    return [p.grad.clone() for p in model.parameters()]
+
+
+@pytest.mark.parametrize("name", ["mtt", "nmt"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_the_gradient_is_the_sum_of_those_of_the_draws(name, reduction, method, network, batch):
+    x, y = batch()
+    model = network()
+    result = method(name, reduction=reduction).step(model, x, y)
+    together = grads(model)
+
+    again, total, loss, steps = method(name, reduction=reduction), None, 0.0, 0.0
+    for _ in range(3):
+        drawn = again.draw(3)
+        model.zero_grad()
+        one = cross_entropy(model(x, steps=drawn).mean(0), y)
+        one.backward()
+        total = grads(model) if total is None else [a + b for a, b in zip(total, grads(model), strict=True)]
+        loss, steps = loss + one.item(), steps + sum(drawn) / 3
+    share = 1.0 if reduction == "sum" else 1 / 3
+    assert all(torch.allclose(a, share * b, atol=1e-7) for a, b in zip(together, total, strict=True))
+    assert result.loss == pytest.approx(share * loss)
+    assert result.time_steps == steps
+
+
+def test_mtt_draws_every_stage_by_itself_from_the_whole_range(method):
+    mtt = method("mtt", t_train=4)
+    draws = torch.tensor([mtt.draw(3) for _ in range(300)])
+    assert [draws[:, i].unique().tolist() for i in range(3)] == [[1, 2, 3, 4]] * 3
+    assert len({tuple(d) for d in draws.tolist()}) > 50, "of 64 combinations"
+
+
+def test_nmt_draws_one_for_all(method):
+    nmt = method("nmt", t_train=4, t_min=2)
+    draws = torch.tensor([nmt.draw(5) for _ in range(100)])
+    assert (draws == draws[:, :1]).all()
+    assert draws.unique().tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["mtt", "nmt"])
+def test_there_is_nothing_to_mix_at_one_time_step(name):
+    with pytest.raises(ConfigError, match="t_train > t_min"):
+        find(name).check(parameters(name, {}), 1, Train(), NeuronSpec())
