@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import local
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from snn.events.result import RunResult
 
 MODES = ("float", "int8")
 ORDERS = ("breadth", "depth")
+PROGRESS_SECONDS = 0.2
 CHUNK = 1024  # input events that each population takes before the next one's turn
 _NOTHING = np.zeros(0, np.int64)
 
@@ -84,7 +84,7 @@ class Engine:
         self._kernel = _kernel
         self.network, self.mode, self.order = network, mode, order
         self.plan = _plan.make(network, mode == "int8", order == "depth")
-        self._states = local()
+        self._spare: list[State] = []  # used again by the next batch: memory does not grow with recordings
 
     def state(self, trace: bool = False) -> State:
         """A new recording. trace=True keeps every spike (memory grows with their number)."""
@@ -128,48 +128,48 @@ class Engine:
 
         events: structured, fields t (µs), x, y, p; may be a memory map. threads: recordings at the same time.
         checkpoints: {"times_us": [...]} elapsed since a recording's first event, and/or {"fractions": [...]} of its
-        events, at which the prediction is taken. progress(done, n) is called from this thread after each recording.
+        events, at which the prediction is taken. progress(done, n) is called from this thread: after each recording
+        or, with several threads, five times a second and at the end.
         """
         events, offsets = _events.batch(events, offsets)
         if int(threads) != threads or threads < 1:
             raise UserError(f"threads must be a whole number, at least 1, not {threads!r}")
         marks, n = _Checkpoints.of(checkpoints), len(offsets) - 1
+        rows: list[RunResult] = [None] * n
+        errors: dict[int, UserError] = {}
+        numbers = iter(range(n))  # shared: each worker takes the next recording
 
-        def one(i: int) -> RunResult:
-            part = events[offsets[i] : offsets[i + 1]]
-            try:
-                columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
-                return self._one(self._own_state(), columns, marks)
-            except UserError as error:
-                raise UserError(f"recording {i}: {error}") from None
+        def work(report: Callable[[int, int], None] | None = None) -> None:
+            state = self._spare.pop() if self._spare else self.state()
+            for i in numbers:
+                part = events[offsets[i] : offsets[i + 1]]
+                state.reset()
+                try:
+                    columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
+                    rows[i] = self._one(state, columns, marks)
+                except UserError as error:
+                    errors[i] = error
+                    break
+                if report:
+                    report(i + 1, n)
+                if errors:
+                    break
+            self._spare.append(state)
 
-        rows = []
         if threads == 1:
-            for i in range(n):
-                rows.append(one(i))
-                if progress:
-                    progress(i + 1, n)
+            work(progress)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                futures = [pool.submit(one, i) for i in range(n)]
-                try:
-                    for i, future in enumerate(futures):
-                        rows.append(future.result())
-                        if progress:
-                            progress(i + 1, n)
-                finally:
-                    for future in futures:
-                        future.cancel()
+                waiting = {pool.submit(work) for _ in range(min(threads, n))}
+                while waiting:
+                    ended, waiting = wait(waiting, timeout=PROGRESS_SECONDS if progress else None)
+                    for future in ended:
+                        future.result()
+                    if progress:
+                        progress(n - rows.count(None), n)
+        for i in sorted(errors):  # every earlier recording was taken before, and is whole
+            raise UserError(f"recording {i}: {errors[i]}")
         return self._stack(rows, marks)
-
-    def _own_state(self) -> State:
-        """One state a thread, used again for each recording: memory does not grow with their number."""
-        state = getattr(self._states, "state", None)
-        if state is None:
-            state = self._states.state = self.state()
-        else:
-            state.reset()
-        return state
 
     def _one(self, state: State, columns: _events.Columns, marks: _Checkpoints) -> RunResult:
         stops, where = marks.stops(columns.t)
