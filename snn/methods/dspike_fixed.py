@@ -1,0 +1,36 @@
+"""Dspike at a fixed temperature: standard direct training with the Dspike surrogate (Li, Guo et al.; NeurIPS 2021).
+
+    D_b(x) = (tanh(b(x - 1/2)) + tanh(b/2)) / (2 tanh(b/2)),   0 ≤ x ≤ 1,   x = u/(2θ)
+
+Forward is the hard spike (x at or above 1/2), backward D_b'(x), and 0 outside of [0, 1]; b → 0 is a straight line,
+b → ∞ the step. The surrogate itself is `snn/neurons/surrogates.py`; this method replaces that of the configured neuron
+by it and leaves everything else, threshold, reset and leak, as configured. `periodic` (ours, for multi-spike neurons)
+stays as configured, too. b = 3 [ours]: the paper's starting value is not known.
+
+The control of `dspike`, which moves b while it trains. (SpikingJelly's SpikeDHS model holds this surrogate for a fixed
+temperature, too; ours is the same function with the threshold as the unit, and open to change while training.)
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import nn
+
+from snn.config import Model
+from snn.methods._neurons import use_surrogate
+from snn.methods.sdt import SDT
+from snn.neurons import SurrogateSpec
+
+
+class FixedDspike(SDT):
+    paper = "Li, Guo, Zhang, Deng, Hai, Gu, Differentiable Spike: Rethinking Gradient-Descent for SNNs, NeurIPS 2021"
+
+    class Params(Model):
+        temperature: float = Field(3.0, gt=0, description="b")
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        use_surrogate(network, SurrogateSpec(name="dspike", temperature=self.params.temperature))
+        return network
+
+
+METHOD = FixedDspike
