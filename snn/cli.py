@@ -15,7 +15,7 @@ from pathlib import Path
 
 from snn import config as configuration
 from snn.cell import Cell, results
-from snn.errors import UserError
+from snn.errors import UserError, did_you_mean
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +94,8 @@ def convert(options: argparse.Namespace) -> None:
     from snn.phases.convert import convert
 
     c = configuration.load(*configuration_files(options))
+    if options.dataset not in c.datasets:
+        raise UserError(f"unknown data set {options.dataset!r}{did_you_mean(options.dataset, c.datasets)}")
     convert(c.datasets[options.dataset], results(c.benchmark) / "data" / options.dataset)
 
 
@@ -102,6 +104,8 @@ def job(options: argparse.Namespace, phase: str):
     from snn.phases._job import Job
 
     plan, cell = load(options), Cell.parse(options.cell)
+    if cell not in plan.trained:
+        raise UserError(f"{cell.key}: no cell of this benchmark{did_you_mean(cell.key, [c.key for c in plan.trained])}")
     root = results(plan.config.benchmark)
     spec, token = plan.spec(cell, phase), plan.token(cell, phase)
     return Job(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan

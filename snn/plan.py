@@ -10,6 +10,7 @@ import hashlib
 import json
 from functools import cache, cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from snn import config as configuration
@@ -18,7 +19,7 @@ from snn.cell import Cell
 from snn.config import Config, Recipe, Train
 from snn.data import readers
 from snn.data.params import SplitParams
-from snn.errors import ConfigError, did_you_mean
+from snn.errors import ConfigError, DataError, did_you_mean
 from snn.neurons.spec import NeuronSpec
 
 # The phases of a cell, and the module that computes each: its import closure decides what reruns.
@@ -109,6 +110,17 @@ class Plan:
     def token(self, cell: Cell, phase: str) -> str:
         """Digest of configuration and code: when it changes, and only then, the job runs again."""
         return digest(self.spec(cell, phase)) + "-" + _code(*self.modules(cell, phase))
+
+    def check_inputs(self) -> None:
+        """Raise DataError, naming the folder and the key, where a data set that is used is not there."""
+        for name in sorted({cell.dataset for cell in self.trained}):
+            for path in self.raw_inputs(name):
+                if not Path(path).exists():
+                    d = self.config.datasets[name]
+                    raise DataError(
+                        f"{path}: no such file or folder, but the data set {name!r} is read from there; "
+                        f"mend datasets.{name}.params = {d.params}"
+                    )
 
     def raw_inputs(self, name: str) -> list[str]:
         """The raw files or folders that a data set is read from, where it has any (a download has none beforehand)."""

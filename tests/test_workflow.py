@@ -50,14 +50,11 @@ def snn(folder: Path, *arguments: str, overlay: str = "tiny.yaml", **more) -> su
 
 
 def planned(folder: Path) -> set[tuple[str, str]]:
-    """(rule, method) of the jobs that a dry run names."""
-    text = snakemake(folder, "-n", "--printshellcmds").stdout
-    jobs = set()
-    for block in re.split(r"\n(?=(?:local)?rule )", text):
-        if match := re.match(r"(?:local)?rule (\w+):", block):
-            method = re.search(r"method=([\w-]+)", block)
-            jobs.add((match[1], method[1] if method else ""))
-    return jobs - {("all", "")}
+    """(rule, method) of the jobs that a dry run names by their messages."""
+    text = snakemake(folder, "-n").stdout
+    jobs = re.findall(r"^Job \d+: (\w+)(?: \S+?/\S+?/([\w-]+)/T\d+/seed\d+)?", text, re.MULTILINE)
+    assert jobs or "Nothing to be done" in text, text
+    return set(jobs)
 
 
 @pytest.fixture(scope="module")

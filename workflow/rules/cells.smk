@@ -20,6 +20,8 @@ rule train:
     params:
         config=RESOLVED,
         token=token("train"),
+    message:
+        "train {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
         "python -m snn.cli train"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
@@ -44,6 +46,8 @@ rule sweep:
     params:
         config=RESOLVED,
         token=token("sweep"),
+    message:
+        "sweep {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
         "python -m snn.cli sweep"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
@@ -68,6 +72,8 @@ rule deploy:
     params:
         config=RESOLVED,
         token=token("deploy"),
+    message:
+        "deploy {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
         "python -m snn.cli deploy"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"

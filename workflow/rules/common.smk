@@ -13,8 +13,12 @@ from snn.plan import Plan
 
 try:
     PLAN = Plan.load(config)
+    PLAN.check_inputs()
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
+    raise WorkflowError("--cores 0: no job can run without a core; use --cores 1 or more, or --cores all")
 
 C = PLAN.config
 ROOT = results(C.benchmark)

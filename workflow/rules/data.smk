@@ -17,5 +17,7 @@ rule convert:
     params:
         config=RESOLVED,
         token=lambda w: PLAN.dataset_token(w.dataset),
+    message:
+        "convert {wildcards.dataset}"
     shell:
         "python -m snn.cli convert {wildcards.dataset} --configfile {params.config} > {log} 2>&1"

@@ -35,6 +35,8 @@ rule collect:
         cells=[cell.key for cell in PLAN.trained],
         protocol=C.protocol,
         code=sources.digest("snn.phases.collect"),
+    message:
+        "collect all cells"
     shell:
         "python -m snn.cli collect --configfile {params.config} > {log} 2>&1"
 
@@ -94,6 +96,8 @@ rule render:
         question=C.question,
         t_train=C.matrix.t_train,
         code=sources.digest("snn.phases.report", "snn.phases.report.page"),
+    message:
+        "render the report"
     shell:
         "python -m snn.cli report --configfile {params.config} > {log} 2>&1"
 
@@ -116,5 +120,7 @@ rule mlflow:
     params:
         config=RESOLVED,
         code=sources.digest("snn.phases.track"),
+    message:
+        "mlflow: bring the view up to date"
     shell:
         "python -m snn.cli mlflow-sync --configfile {params.config} > {log} 2>&1 && cp {log} {output}"
