@@ -1,0 +1,81 @@
+"""LTL, offline: local tandem learning (Yang, Wu et al.; NeurIPS 2022; arXiv 2210.04532).
+
+A trained ANN of the same layout teaches each layer of neurons by itself. With the count C_l[T] = Σ_t s_l[t] and the
+teacher's activation A_l, clipped at 2,
+
+    L_l = mean (C_l[T]/T - â_l)²,      â_l = clamp(A_l / percentile_p(A_l), 0, 1),      p = 99.9
+    L_o = CE(decode(o), y)             o: readout, fed by the last layer's spikes
+
+Each loss is back-propagated through time inside its own layer only: the spikes that enter a layer are detached. A
+layer's loss is therefore taken, and its graph let go, as soon as the layer has been computed: what is kept for backward
+is O(N·T) of one layer at a time, not O(L·N·T).
+
+C_l, A_l, â_l: [N, C, H, W] at the neurons of layer l, before the stage's pooling; the percentile is over the batch.
+The teacher is the cell `ann`, in evaluation mode and without gradient (the published code leaves its dropout on). The
+loss of the readout is on its decoded output alone (the published code adds the last layer's spikes to it by aliasing).
+
+Ours: the clip belongs to the published teacher's ReLU, also in training; the shared `ann` trains without it, and `clip`
+only cuts its activations off here. A residual block has two layers of neurons, each with its loss. LTL's students have
+no normalisation; in a network that has, its statistics are taken from the first batch and then frozen, so that it is a
+data-dependent initial scale of the weights, in training and evaluation the same.
+
+Time steps: T, and one forward of the teacher at `FORWARD`. The teacher's own training is the cell `ann`'s.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from snn.config import Model
+from snn.evaluate import recalibrate
+from snn.methods._contract import FORWARD, Method, StepResult, time_mean_cross_entropy
+from snn.methods._teacher import activations, after_each, matching_layers, percentile
+from snn.models._stages import norms
+
+
+class OfflineLTL(Method):
+    paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
+    teacher = "ann"
+
+    class Params(Model):
+        percentile: float = Field(99.9, gt=0, le=100, description="p: the activation that a full rate stands for")
+        clip: float | None = Field(2.0, gt=0, description="upper bound of the teacher's ReLU; null for none")
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        self.layers = matching_layers(network, self.run.teacher)
+        return network
+
+    def start_epoch(self, model: nn.Module, epoch: int, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
+        if epoch == 1:
+            recalibrate(model, iter([batch[0]]))
+        for norm in norms(model):
+            norm.eval()
+        return {}
+
+    def targets(self, x: Tensor) -> dict[str, Tensor]:
+        """â_l by layer: the rate, in spikes a step, that each neuron should have."""
+        found = activations(self.run.teacher, x, self.layers, self.params.clip)
+        # A layer that is silent but for a few neurons has a percentile of 0: those few then ask for the full rate.
+        return {l: (a / percentile(a, self.params.percentile).clamp_min(1e-6)).clamp(0, 1) for l, a in found.items()}
+
+    def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
+        targets, losses = self.targets(x), []
+
+        def learn(layer: str, spikes: Tensor) -> Tensor:
+            loss = mse_loss(spikes.mean(0), targets[layer])
+            loss.backward()
+            losses.append(loss.detach())
+            return spikes.detach()
+
+        with after_each(model, self.layers, learn):
+            outputs = model(x)
+        loss, logits = time_mean_cross_entropy(self.run, outputs, y)
+        loss.backward()
+        total = torch.stack([*losses, loss.detach()]).sum().item()
+        return StepResult(total, logits.detach(), x.shape[0] + FORWARD)
+
+
+METHOD = OfflineLTL
