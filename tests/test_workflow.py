@@ -65,6 +65,8 @@ def project(tmp_path_factory) -> Path:
     for name in ("snn", "workflow", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
+    for name in ("environment.yml", "requirements.lock"):
+        shutil.copy(ROOT / name, folder / name)
     (folder / "tiny.yaml").write_text(TINY)
     snakemake(folder)
     return folder
