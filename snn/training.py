@@ -8,6 +8,7 @@ test set.
 from __future__ import annotations
 
 import copy
+import io
 import math
 import time
 from collections.abc import Callable
@@ -205,8 +206,14 @@ def save_checkpoint(path: Path, identity, epoch, model, optimizer, method, gener
         "selected": torch.from_numpy(result.selected),
         "running": result.running,
     }
-    with files.replacing(path) as temporary:
-        torch.save(state, temporary)
+    save(path, state)
+
+
+def save(path: Path, state: dict) -> None:
+    """`torch.save`, whole or not at all; a full disk is an OSError as everywhere else (torch's own is not)."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    files.write_bytes(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path, identity: str) -> dict | None:

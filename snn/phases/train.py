@@ -134,5 +134,4 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 def save_weights(path: Path, network: dict, running: dict) -> None:
     """network: the state dict as evaluated; running: the normalisation statistics as training left them."""
-    with files.replacing(path) as temporary:
-        torch.save({"network": {k: v.cpu() for k, v in network.items()}, "running": running}, temporary)
+    training.save(path, {"network": {k: v.cpu() for k, v in network.items()}, "running": running})

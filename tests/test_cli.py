@@ -1,0 +1,68 @@
+"""The command line: one clear line and status 2 for what is the user's to mend."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from snn import cli, files
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the default configuration, as the working directory."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text((ROOT / "config/config.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "saccades/3c1fc/sdt/T9/seed0"], "did you mean 'saccades/3c1fc/sdt/T10/seed0'"),
+        (["train", "sdt"], "dataset/network/method/T<t>/seed<s>"),
+        (["train", "saccades/3c1fc/sdt/T10/seed0"], "manifest.json is missing"),
+        (["convert", "sacades"], "did you mean 'saccades'"),
+        (["plan", "--configfile", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line(here, capsys, arguments, words):
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_full_disk_is_said_so_and_leaves_what_was_there(here, capsys, monkeypatch):
+    target = here / "results/saccades/logs"
+    files.write_text(target / "kept.txt", "old")
+
+    def full(options):
+        def no_space(fd):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "kept.txt")
+
+        monkeypatch.setattr(os, "fsync", no_space)
+        files.write_text(target / "kept.txt", "new")
+
+    monkeypatch.setattr(cli, "plan", full)
+    assert cli.main(["plan"]) == 2
+    assert "no space left" in capsys.readouterr().err
+    assert [p.name for p in target.iterdir()] == ["kept.txt"], "nothing half-written stays"
+    assert (target / "kept.txt").read_text() == "old"
+
+
+def test_plan_status_and_schema_say_what_there_is(here, capsys):
+    assert cli.main(["plan"]) == 0
+    assert "30 cells" in capsys.readouterr().out
+    assert cli.main(["status"]) == 0
+    assert "missing: " in capsys.readouterr().out
+    assert cli.main(["schema"]) == 0
+    assert "methods.mtt" in json.loads(capsys.readouterr().out)["$defs"]
