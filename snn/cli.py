@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     command("report", report, "render tables, figures and index.html from the collected metrics")
     command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
     command("mlflow-sync", mlflow_sync, "make MLflow show what the files say; rebuilds a deleted store")
+    c = command("export-nir", export_nir, "write a cell's deployable network as a NIR graph")
+    c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
+    c.add_argument("out", type=Path, help="file to write (.nir)")
     command("schema", schema, "print the JSON schema of the configuration")
     return p
 
@@ -201,6 +204,16 @@ def mlflow_sync(options: argparse.Namespace) -> None:
     plan = load(options)
     c = plan.config
     print(sync(c.benchmark, cells_of(plan), results(c.benchmark) / "mlflow"))
+
+
+def export_nir(options: argparse.Namespace) -> None:
+    from snn.events import load, to_nir
+
+    c = configuration.load(*configuration_files(options))
+    path = results(c.benchmark) / "cells" / Cell.parse(options.cell).key / "deploy" / "network.npz"
+    # NIR has neither a lower clip nor a soft reset: they travel as metadata, which this project reads back.
+    to_nir(load(path), options.out, extensions=True)
+    print(f"{options.out}: NIR graph of {options.cell}; lower clip and reset stand in its metadata")
 
 
 def schema(options: argparse.Namespace) -> None:

@@ -97,6 +97,9 @@ class Deploy(Model):
     fractions: list[float] = Field(
         default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed"
     )
+    bias_free_epochs: int | None = Field(
+        None, ge=1, description="networks with biases or BatchNorm: drop them and fine-tune so long; null: refuse them"
+    )
     energy_pj_per_synop: float = Field(
         0.9, gt=0, description="MODELLED energy of one accumulate (45 nm, 32-bit float add: Horowitz, ISSCC 2014)"
     )

@@ -9,8 +9,12 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import numpy as np
 import torch
+from spikingjelly.activation_based import functional
 from torch import nn
 
 from snn.errors import ConfigError
@@ -25,14 +29,19 @@ def export(
     input_shape: tuple[int, int, int],
     classes: list[str],
     meta: dict | None = None,
+    frame_us: float | None = None,
 ) -> EventNetwork:
-    """The deployable form of `network`. ConfigError names the layer and the reason where there is none."""
+    """The deployable form of `network`. ConfigError names the layer and the reason where there is none.
+
+    frame_us: length of a training frame in microseconds; leaky neurons need it, their time constant without a clock
+    is tau = -frame_us / ln(decay).
+    """
     if not isinstance(network, Network):
         raise ConfigError(
             f"{type(network).__name__}: only a chain of stages can be deployed; strip the training's additions"
         )
-    check_neuron(neuron)
-    draft = Draft(neuron, input_shape)
+    check_neuron(neuron, frame_us)
+    draft = Draft(neuron, input_shape, frame_us)
     source, pool = "input", 1
     for i, stage in enumerate(network.stages):
         name = f"stages.{i}"
@@ -55,11 +64,11 @@ def export(
     )
 
 
-def check_neuron(neuron: NeuronSpec) -> None:
+def check_neuron(neuron: NeuronSpec, frame_us: float | None = None) -> None:
     """Refuse neurons whose dynamics need a clock."""
-    if neuron.reset != "soft":
-        raise ConfigError(f"neuron.reset: {neuron.reset!r} cannot be deployed event-driven; use 'soft'")
-    if neuron.decay != 1.0:
+    if neuron.reset == "hard" and neuron.v_reset != 0.0:
+        raise ConfigError(f"neuron.v_reset: {neuron.v_reset} cannot be deployed event-driven; a hard reset goes to 0")
+    if neuron.decay == 0.0 or (neuron.decay < 1.0 and frame_us is None):
         raise ConfigError(
             f"neuron.decay: {neuron.decay} is per frame and cannot be deployed without a frame length; use 1.0 (IAF)"
         )
@@ -70,8 +79,9 @@ def check_neuron(neuron: NeuronSpec) -> None:
 class Draft:
     """Populations and synapses while a network is walked through."""
 
-    def __init__(self, neuron: NeuronSpec, input_shape: tuple[int, int, int]):
+    def __init__(self, neuron: NeuronSpec, input_shape: tuple[int, int, int], frame_us: float | None):
         self.neuron = neuron
+        self.tau_us = None if neuron.decay == 1.0 else -frame_us / math.log(neuron.decay)
         self.shapes: dict[str, tuple[int, int, int]] = {"input": tuple(input_shape)}
         self.populations: list[Population] = []
         self.synapses: list[Synapse] = []
@@ -80,7 +90,12 @@ class Draft:
         self.shapes[name] = shape
         self.populations.append(
             Population(
-                name=name, shape=shape, threshold=self.neuron.threshold, v_min=self.neuron.v_min, spiking=spiking
+                name=name,
+                shape=shape,
+                threshold=self.neuron.threshold,
+                v_min=self.neuron.v_min,
+                tau_us=self.tau_us,
+                reset=self.neuron.reset,
             )
             if spiking
             else Population(name=name, shape=shape, v_min=None, spiking=False)
@@ -137,7 +152,39 @@ def factor(norm: nn.Module, name: str) -> torch.Tensor:
         return norm.scale().detach()
     raise ConfigError(
         f"{name}: {type(norm).__name__} shifts its input, which is a bias, and event-driven neurons have none; "
-        "train with `norm: scale` or `norm: none`"
+        "train with `norm: scale` or `norm: none`, or set deploy.bias_free_epochs"
+    )
+
+
+_CONVOLUTIONS = {
+    ConvStage: [("conv", "norm")],
+    ResidualStage: [("conv1", "norm1"), ("conv2", "norm2"), ("shortcut", "shortcut_norm")],
+}
+
+
+def without_biases(network: Network) -> Network:
+    """The published route to a network without biases: all biases, BatchNorm shifts and running means are set to
+    zero, and its scale is folded into the weights. Afterwards the network has to be fine-tuned. A new network."""
+    functional.reset_net(network)  # what it remembers of its last input is no part of the copy
+    network = copy.deepcopy(network)
+    for stage in network.stages:
+        for conv, norm in _CONVOLUTIONS[type(stage)]:
+            layer = getattr(stage, conv, None)
+            if layer is None:
+                continue
+            layer.bias = None
+            if isinstance(batch_norm := getattr(stage, norm), nn.BatchNorm2d):
+                scale = batch_norm.weight / torch.sqrt(batch_norm.running_var + batch_norm.eps)
+                layer.weight.data *= scale.detach().view(-1, 1, 1, 1)
+                setattr(stage, norm, nn.Identity())
+    network.readout.linear.bias = None
+    return network
+
+
+def has_biases(network: nn.Module) -> bool:
+    return any(
+        isinstance(m, nn.BatchNorm2d) or (isinstance(m, nn.Conv2d | nn.Linear) and m.bias is not None)
+        for m in network.modules()
     )
 
 

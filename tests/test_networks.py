@@ -12,7 +12,7 @@ from torch import nn
 from snn import models
 from snn.errors import ConfigError
 from snn.evaluate import NO_OUTPUT, decide, recalibrate
-from snn.export import export
+from snn.export import export, has_biases, without_biases
 from snn.models._scale_norm import ScaleNorm
 from snn.models._stages import weight_count
 from snn.neurons import NeuronSpec, make_neuron
@@ -218,7 +218,7 @@ def test_what_cannot_be_deployed_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"stages\.0.*BatchNorm2d.*bias"):
         export(network, IAF, SHAPE, [str(i) for i in range(10)])
     for spec, key in (
-        (NeuronSpec(reset="hard"), "neuron.reset"),
+        (NeuronSpec(reset="hard", v_reset=-0.1), "neuron.v_reset"),
         (NeuronSpec(decay=0.5), "neuron.decay"),
         (NeuronSpec(strict=True), "neuron.strict"),
     ):
@@ -228,6 +228,30 @@ def test_what_cannot_be_deployed_is_refused_by_name():
     network.stages[1].conv.bias = nn.Parameter(torch.zeros(16))
     with pytest.raises(ConfigError, match=r"stages\.1.*bias"):
         export(network, IAF, SHAPE, [str(i) for i in range(10)])
+
+
+def test_a_leak_per_frame_becomes_a_time_constant():
+    spec = NeuronSpec(decay=0.5, reset="hard", v_min=-1.0)
+    populations = export(
+        build("3c1fc", spec=spec), spec, SHAPE, [str(i) for i in range(10)], frame_us=30_000
+    ).populations
+    assert all(p.tau_us == pytest.approx(30_000 / np.log(2)) for p in populations)
+    assert all(p.reset == "hard" for p in populations)
+
+
+def test_the_bias_free_route_drops_shifts_and_keeps_scales():
+    network = build("resnet8", {"norm": "batch"}).train()
+    network(torch.rand(2, 4, *SHAPE))
+    network.eval()
+    plain = without_biases(network)
+    assert has_biases(network)
+    assert not has_biases(plain)
+    stage, bare = network.stages[1], plain.stages[1]
+    x = torch.rand(3, 8, 17, 17)
+    with torch.no_grad():
+        shift = stage.norm1(torch.zeros(1, 8, 1, 1))
+        assert torch.allclose(bare.conv1(x), stage.norm1(stage.conv1(x)) - shift, atol=1e-4)
+    export(plain, IAF, SHAPE, [str(i) for i in range(10)])
 
 
 def test_a_relu_network_reads_out_the_current():

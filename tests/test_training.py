@@ -184,3 +184,15 @@ def test_time_steps_are_counted(make_job, tmp_path):
     steps = float(history(job)[0]["time_steps"])
     assert 40 * 3 * 1 <= steps <= 40 * 3 * 4
     assert not math.isclose(steps, 40 * 4)
+
+
+def test_a_network_with_batch_norm_is_refused_or_takes_the_bias_free_route(make_job, tmp_path):
+    more = {"networks": {"3c1fc": {"norm": "batch"}}, "train": {"epochs": 1}}
+    train(make_job("sdt", **more), 100)
+    deploy(job := make_job("sdt", "deploy", **more), 100)
+    record = files.read_json(job.out / "record.json")
+    assert record["status"] == "refused"
+    assert "stages.0" in record["reason"]
+    deploy(job := make_job("sdt", "deploy", **more, deploy={"bias_free_epochs": 1}), 100)
+    assert files.read_json(job.out / "record.json")["status"] == "ok"
+    assert (job.out / "network.npz").exists()

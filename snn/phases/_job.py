@@ -23,8 +23,10 @@ from snn.cell import Cell
 from snn.config import Train
 from snn.data.store import Store, open_store
 from snn.errors import DataError
+from snn.methods._contract import Run
 from snn.neurons import NeuronSpec, make_neuron
 from snn.seeds import derive
+from snn.training import Splits, generator
 
 PACKAGES = ("torch", "spikingjelly", "tonic", "numpy", "numba", "snakemake", "mlflow", "seaborn")
 
@@ -81,6 +83,21 @@ class Job:
         network = self.build(store)
         network.load_state_dict(saved["network"])
         return network.eval(), saved["running"]
+
+    def run(self, store: Store, splits: Splits, epochs: int, teacher: nn.Module | None = None) -> Run:
+        """What the method may know of a training of so many epochs."""
+        return Run(
+            t_train=self.cell.t_train,
+            classes=store.n_classes,
+            input_shape=(store.sensor.polarities, store.sensor.height, store.sensor.width),
+            epochs=epochs,
+            iterations=epochs * -(-len(splits.train) // self.train.batch_size),
+            train=self.train,
+            steps=generator(self.cell.seed, "steps"),
+            device=self.device,
+            teacher=teacher,
+            labels=splits.train.labels,
+        )
 
     def diverged(self) -> str:
         """Why the training of this cell gave no network, or an empty string."""

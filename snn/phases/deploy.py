@@ -18,9 +18,9 @@ from snn.data.store import Store
 from snn.errors import ConfigError
 from snn.evaluate import decide
 from snn.events import EventNetwork, RunResult
-from snn.export import export
+from snn.export import export, has_biases, without_biases
 from snn.phases._job import Job, write_csv
-from snn.training import is_spiking
+from snn.training import Splits, fit, is_spiking
 
 
 def deploy(job: Job, in_memory_mb: float) -> None:
@@ -35,6 +35,8 @@ def deploy(job: Job, in_memory_mb: float) -> None:
         return job.write(predictions, "diverged", reason)
 
     network, _ = job.trained(store)
+    if settings.bias_free_epochs is not None and has_biases(network):
+        network = fine_tuned(job, store, without_biases(network), settings.bias_free_epochs, in_memory_mb)
     clock_counts = None
     for t in sorted({job.cell.t_train, *settings.t_clock}):
         frames = Frames(store, "test", t, in_memory_mb, job.device)
@@ -80,11 +82,29 @@ def recordings(store: Store, limit: int | None) -> np.ndarray:
     return np.sort(np.lexsort((labels, rank))[:limit])
 
 
+def fine_tuned(job: Job, store: Store, network: nn.Module, epochs: int, in_memory_mb: float) -> nn.Module:
+    """The network trained on for so many epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
+    if job.method.teacher:
+        raise ConfigError(
+            f"deploy.bias_free_epochs: {job.cell.method} learns from a teacher and is not fine-tuned here"
+        )
+    parts = (Frames(store, s, job.cell.t_train, in_memory_mb, job.device) for s in ("train", "validation", "test"))
+    splits = Splits(*parts)
+    run = job.run(store, splits, epochs)
+    run.train = run.train.model_copy(update={"lr": run.train.lr / 10})
+    checkpoint = job.folder / "bias_free.pt"
+    identity = f"{job.token}-{store.version}"
+    result = fit(network, job.method, job.params, run, splits, job.cell.seed, checkpoint, identity)
+    checkpoint.unlink(missing_ok=True)
+    return result.network.eval()
+
+
 def to_events(job: Job, store: Store, network: nn.Module) -> EventNetwork:
     sensor = store.sensor
     shape = (sensor.polarities, sensor.height, sensor.width)
     meta = {"cell": job.cell.key, "token": job.token, "dataset_version": store.version}
-    return export(network, job.neuron, shape, store.classes, meta)
+    frame_us = store.manifest["events"]["duration_us_mean"] / job.cell.t_train
+    return export(network, job.neuron, shape, store.classes, meta, frame_us)
 
 
 @torch.no_grad()

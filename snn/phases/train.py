@@ -15,7 +15,6 @@ from snn import files, training
 from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import Diverged
-from snn.methods._contract import Run
 from snn.models._stages import weight_count
 from snn.neurons import implementation
 from snn.phases._job import Job, write_csv
@@ -46,18 +45,6 @@ def train(
         *(Frames(store, s, job.cell.t_train, in_memory_mb, job.device) for s in ("train", "validation", "test"))
     )
     epochs = job.method.epochs(job.params, job.train.epochs, job.cell.t_train)
-    run = Run(
-        t_train=job.cell.t_train,
-        classes=store.n_classes,
-        input_shape=(store.sensor.polarities, store.sensor.height, store.sensor.width),
-        epochs=epochs,
-        iterations=epochs * -(-len(splits.train) // job.train.batch_size),
-        train=job.train,
-        steps=training.generator(job.cell.seed, "steps"),
-        device=job.device,
-        teacher=None if teacher is None else load_teacher(job, store, teacher),
-        labels=splits.train.labels,
-    )
     network = job.build(store)
     parameters = weight_count(network)
     bar = tqdm(total=epochs, desc=job.cell.key, unit="epoch", file=sys.stderr, ncols=110, mininterval=0)
@@ -72,6 +59,7 @@ def train(
     common: dict[str, Any] = {"dataset_version": store.version, "parameters": parameters}
     labels = {"index": splits.test.indices.astype(np.int64), "label": splits.test.labels.cpu().numpy()}
     try:
+        run = job.run(store, splits, epochs, None if teacher is None else load_teacher(job, store, teacher))
         result = training.fit(
             network,
             job.method,
