@@ -201,7 +201,8 @@ def test_one_event_a_step_gives_the_same_spikes_with_and_without_a_clock(name, p
         steps = torch.cat(currents)[torch.from_numpy(np.lexsort(np.array(order).T[::-1]))]
         population = deployable.population(target)
         if not population.spiking:
-            assert np.allclose(result.counts, steps.sum(0).flatten().numpy(), atol=1e-4)
+            # Thousands of additions in float32, one after another here and pairwise in torch.
+            assert np.allclose(result.counts, steps.sum(0).flatten().numpy(), rtol=1e-4, atol=1e-3)
             continue
         spikes = make_neuron(IAF)(steps.unsqueeze(1)).squeeze(1)
         step, c, h, w = torch.nonzero(spikes, as_tuple=True)

@@ -1,6 +1,6 @@
 """Small residual networks for event data, deep enough for vanishing gradients and merging branches to show.
 
-Stem: conv 3x3 and average pooling 2; then three groups of residual blocks at 8, 16 and 32 channels, the second and
+Stem: conv 3x3 with stride 2; then three groups of residual blocks at 8, 16 and 32 channels, the second and
 third group halving the field; average pooling over what is left; one linear layer. No bias; normalisation without
 shift (ScaleNorm), so that every network here can be deployed on event-driven hardware. The layer count in the name
 counts stem, the two convolutions of each block and the readout: resnet8, resnet14, resnet20-tiny [ours].
@@ -33,9 +33,9 @@ def build(
         return make_norm(params.norm, channels, params.gain)
 
     inputs, height, width = input_shape
-    stem = nn.Conv2d(inputs, params.widths[0], 3, 1, 1, bias=False)
-    stages: list[nn.Module] = [ConvStage(stem, norm(params.widths[0]), activation, pool=2)]
-    size, channels = min(height, width) // 2, params.widths[0]
+    stem = nn.Conv2d(inputs, params.widths[0], 3, 2, 1, bias=False)
+    stages: list[nn.Module] = [ConvStage(stem, norm(params.widths[0]), activation)]
+    size, channels = (min(height, width) - 1) // 2 + 1, params.widths[0]
     for group, outputs in enumerate(params.widths):
         for block in range(BLOCKS[name]):
             stride = 2 if group > 0 and block == 0 else 1
