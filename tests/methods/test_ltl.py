@@ -203,7 +203,7 @@ def test_what_is_kept_for_backward(method, network, teacher, batch):
     assert kept["ltl-online", 16] == kept["ltl-online", 4]
     assert kept["sdt", 16] > 3.5 * kept["sdt", 4]
     assert kept["ltl-offline", 16] > 3 * kept["ltl-offline", 4]
-    assert kept["ltl-online", 16] < kept["ltl-offline", 16] / 6
+    assert kept["ltl-online", 16] < kept["ltl-offline", 16] / 4
     assert kept["ltl-offline", 16] < kept["sdt", 16] / 2
 
 
