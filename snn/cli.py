@@ -25,6 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (FileNotFoundError, PermissionError) as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        print(f"error: {error.filename}: {reason}; what it needs is made by running snakemake", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -56,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         c = command(name, marking_failure(name, run), text)
         c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
+        c.add_argument("--token", help="what the workflow planned; another configuration or code is then refused")
     command("collect", collect, "put the metrics of all cells into one table")
     command("report", report, "render tables, figures and index.html from the collected metrics")
     command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
@@ -111,6 +116,11 @@ def job(options: argparse.Namespace, phase: str):
         raise UserError(f"{cell.key}: no cell of this benchmark{did_you_mean(cell.key, [c.key for c in plan.trained])}")
     root = results(plan.config.benchmark)
     spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+    if options.token not in (None, token):
+        raise UserError(
+            f"{options.configfile[0]} or the code changed after this run was planned; run snakemake again "
+            f"(planned {options.token}, found {token})"
+        )
     return Job(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
 
 
@@ -153,7 +163,7 @@ def marking_failure(phase: str, run):
 
     def marked(options: argparse.Namespace) -> None:
         c = configuration.load(*configuration_files(options))
-        note = results(c.benchmark) / "logs" / options.cell.strip("/") / f"{phase}.failed"
+        note = results(c.benchmark) / "logs" / Cell.parse(options.cell).key / f"{phase}.failed"
         note.unlink(missing_ok=True)
         try:
             run(options)

@@ -7,10 +7,10 @@ Cheap to import (no torch). Names of methods, networks and readers, and the keys
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from snn.errors import ConfigError, did_you_mean
 from snn.neurons.spec import NeuronSpec
@@ -20,9 +20,6 @@ class Model(BaseModel):
     """Base of every block: unknown keys are refused, values are not changed after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Steps = Field(ge=1, le=10_000)
 
 
 class Block(Model):
@@ -93,8 +90,10 @@ class Deploy(Model):
     ]  # fmt: skip
     t_clock: list[int] = Field(default=[], description="clock-driven beside it, at t_train and at these finer clocks")
     recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
-    times_ms: list[float] = Field(default=[10, 20, 40, 60, 80, 100, 150, 200, 250, 300], description="elapsed times")
-    fractions: list[float] = Field(
+    times_ms: list[PositiveFloat] = Field(
+        default=[10, 20, 40, 60, 80, 100, 150, 200, 250, 300], description="elapsed times"
+    )
+    fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed"
     )
     bias_free_epochs: int | None = Field(
@@ -111,9 +110,9 @@ class Resources(Model):
     threads: int = Field(1, ge=1, description="threads of a training, sweep or deployment job")
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     precision: Literal["float32", "bf16"] = "float32"
-    train_mem_mb: int = Field(2000, ge=100)
+    train_mem_mb: int = Field(4000, ge=100)
     train_runtime_min: int = Field(240, ge=1)
-    in_memory_mb: int = Field(4000, ge=0, description="frames larger than this are binned batch by batch")
+    in_memory_mb: int = Field(1500, ge=0, description="a split whose frames are larger is binned batch by batch")
 
 
 class Recipe(Model):

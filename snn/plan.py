@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -44,12 +45,17 @@ class Plan:
     def _expand(self) -> list[Cell]:
         m = self.config.matrix
         cells: dict[Cell, None] = {}
+        everything: set[Cell] = set()
         for block in [m, *m.also]:
             axes = [getattr(block, a) or getattr(m, a) for a in ("datasets", "networks", "methods", "t_train", "seeds")]
             for dataset, network, method, t, seed in product(*axes):
                 cell = Cell(dataset, network, method, 1 if methods.find(method).timeless else t, seed)
-                if not any(all(getattr(cell, k) == v for k, v in e.items()) for e in m.exclude):
+                everything.add(cell)
+                if not any(agrees(cell, entry) for entry in m.exclude):
                     cells[cell] = None
+        for entry in m.exclude:
+            if not any(agrees(cell, entry) for cell in everything):
+                raise ConfigError(f"matrix.exclude: {entry} fits no cell of the matrix; mend or remove it")
         if not cells:
             raise ConfigError("matrix.exclude leaves no cell: nothing to do")
         return sorted(cells)
@@ -144,6 +150,8 @@ class Plan:
                     "a data set is defined under `datasets:`"
                 )
         for name, d in c.datasets.items():
+            if not re.fullmatch(r"[A-Za-z0-9][\w\-]*", name):
+                raise ConfigError(f"datasets.{name}: the name becomes a folder; letters, digits, - and _ only")
             configuration.validate(readers.find(d.reader).Params, d.params, f"datasets.{name}.params")
             configuration.validate(SplitParams, d.split, f"datasets.{name}.split")
         for name in {*c.networks, *(n for b in blocks for n in b.networks or [])}:
@@ -169,10 +177,25 @@ class Plan:
                     raise ConfigError(f"recipes.{name}.train.{key}: unknown key{did_you_mean(key, Train.model_fields)}")
 
     def _check_cells(self) -> None:
+        used = {cell.method for cell in self.trained}
+        if {"mtt", "sdt-matched"} <= used:
+            given = {m: methods.parameters(m, self.config.methods.get(m, {})) for m in ("mtt", "sdt-matched")}
+            for key in ("draws", "t_min"):
+                a, b = (getattr(p, key) for p in given.values())
+                if a != b:
+                    raise ConfigError(
+                        f"methods.sdt-matched.{key} = {b}, but methods.mtt.{key} = {a}: it would not have MTT's "
+                        "compute; give both the same"
+                    )
         for cell in self.trained:
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
             method.check(params, cell.t_train, self.train_recipe(cell.method), self.neuron(cell.method))
+
+
+def agrees(cell: Cell, entry: dict[str, Any]) -> bool:
+    """Whether a cell has all the values of an entry of `matrix.exclude`."""
+    return all(getattr(cell, key) == value for key, value in entry.items())
 
 
 _code = cache(sources.digest)  # a plan is made once a process, and files do not change under it

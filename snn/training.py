@@ -89,8 +89,8 @@ def fit(
     """Train `network` with a method and evaluate it after every epoch.
 
     checkpoint: written after each epoch, and resumed from if it is there and of the same `identity` (a digest of
-    configuration and code); the resumed training equals an undisturbed one bit for bit on the same machine and
-    thread count. report: called with each finished epoch's row.
+    configuration and code); on a CPU the resumed training equals an undisturbed one bit for bit, at the same thread
+    count on the same machine. report: called with each finished epoch's row.
     Raises Diverged when the loss or a weight is no longer a finite number.
     """
     train = run.train

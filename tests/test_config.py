@@ -60,6 +60,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(overlay, key, hin
         ({"matrix": {"exclude": [{"dataset": "saccades"}]}}, "no cell"),
         ({"recipes": {"mtt": {"train": {"lr": 0.1}}}}, "published"),
         ({"train": {"lr": -1}}, "train.lr"),
+        ({"methods": {"mtt": {"draws": 2}}}, "would not have MTT's compute"),
+        ({"matrix": {"exclude": [{"method": "mttt"}]}}, "fits no cell"),
+        ({"deploy": {"times_ms": [-5]}}, "deploy.times_ms"),
+        ({"deploy": {"fractions": [2]}}, "deploy.fractions"),
+        ({"datasets": {"a b/c": {"reader": "saccades"}}}, "becomes a folder"),
         ({"resources": {"threads": 0}}, "resources.threads"),
         ({"resources": {"device": "tpu"}}, "resources.device"),
         ({"benchmark": "../x"}, "benchmark"),
@@ -100,7 +105,8 @@ def test_methods_without_time_have_one_cell():
 
 def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
     cell, other = Cell("saccades", "3c1fc", "mtt", 10, 0), Cell("saccades", "3c1fc", "sdt", 10, 0)
-    before, after = Plan.load(changed()), Plan.load(changed(methods={"mtt": {"draws": 2}}, sweep={"t_eval": [1]}))
+    fewer = {m: {"draws": 2} for m in ("mtt", "sdt-matched")}
+    before, after = Plan.load(changed()), Plan.load(changed(methods=fewer, sweep={"t_eval": [1]}))
     assert before.token(cell, "train") != after.token(cell, "train")
     assert before.token(other, "train") == after.token(other, "train")
     assert before.token(other, "sweep") != after.token(other, "sweep")

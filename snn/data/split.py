@@ -51,7 +51,7 @@ def split(entries: Sequence[Entry], params: SplitParams, classes: Sequence[str])
     for k, name in enumerate(SPLITS):
         members = by_lot[code[by_lot] == k]
         empty = [classes[c] for c in range(len(classes)) if not (labels[members] == c).any()]
-        if empty and (name != "validation"):
+        if empty:
             raise DataError(
                 f"class without samples: {', '.join(empty)} has no recordings in the {name} split; "
                 "add some, remove the class, or change split.validation and split.test"

@@ -10,8 +10,9 @@ backward each, one optimiser step [authors' code]. The loss is the cross-entropy
 T_max is the cell's t_train. Frames come in at T_max bins, the TTM sums them to t_1 (the authors' clock-driven code
 drops the frames after the first t_1 instead, a fault; ours sums [ours]).
 
-Summing makes the effective learning rate of plain SGD s times SDT's; Adam-like optimisers are invariant to it. With
-`sgd` we therefore offer `reduction: mean`; the published behaviour, `sum`, is the default.
+Summing makes the effective learning rate of plain SGD s times SDT's. Adam-like optimisers are invariant to it, unless
+gradients are clipped: a sum of s reaches `train.clip_norm` s times as early. For comparisons at matched effective rate
+there is `reduction: mean` [ours]; the published behaviour, `sum`, is the default.
 
 Before any evaluation the normalisation statistics are recomputed with all stages at T_max over 10 training batches,
 cumulative mean [authors' code]. Networks without normalisation have nothing to recompute.

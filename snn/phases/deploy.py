@@ -6,6 +6,7 @@ modelled energy, and the accuracy while a recording is still arriving. The netwo
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from torch import nn
 from snn.config import Deploy
 from snn.data.frames import Frames
 from snn.data.store import Store
-from snn.errors import ConfigError
+from snn.errors import ConfigError, Diverged, UserError
 from snn.evaluate import decide
 from snn.events import EventNetwork, RunResult
 from snn.export import export, has_biases, without_biases
 from snn.phases._job import Job, write_csv
 from snn.training import Splits, fit, is_spiking
+
+BLOCK = 500
+"""Recordings whose events are in memory at once."""
 
 
 def deploy(job: Job, in_memory_mb: float) -> None:
@@ -35,40 +39,73 @@ def deploy(job: Job, in_memory_mb: float) -> None:
         return job.write(predictions, "diverged", reason)
 
     network, _ = job.trained(store)
-    if settings.bias_free_epochs is not None and has_biases(network):
-        network = fine_tuned(job, store, without_biases(network), settings.bias_free_epochs, in_memory_mb)
-    clock_counts = None
+    status, reasons = "ok", []
+    try:
+        if settings.bias_free_epochs is not None and has_biases(network):
+            network = fine_tuned(job, store, without_biases(network), settings.bias_free_epochs, in_memory_mb)
+        clock = at_clocks(job, store, network, settings, in_memory_mb, chosen, labels, predictions)
+        deployable = to_events(job, store, network)
+        deployable.save(job.out / "network.npz")
+        for mode in settings.modes:
+            try:
+                result = run(deployable, mode, store, indices, settings, job.spec["threads"])
+            except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
+                reasons.append(f"{mode}: {refusal}")
+                continue
+            predictions[f"{mode}//accuracy"] = result.prediction
+            add_metrics(job, mode, deployable, result, labels, settings)
+            add_differences(job, mode, result, labels, clock, is_spiking(network))
+            curves += curve_rows(mode, result, labels)
+    except Diverged as failure:
+        status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
+    except UserError as refusal:
+        status, reasons = "refused", [str(refusal)]
+    write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
+    job.write(predictions, status, "; ".join(reasons))
+
+
+def at_clocks(
+    job: Job,
+    store: Store,
+    network: nn.Module,
+    settings: Deploy,
+    in_memory_mb: float,
+    chosen: np.ndarray,
+    labels: np.ndarray,
+    predictions: dict[str, np.ndarray],
+) -> tuple[float, np.ndarray]:
+    """Evaluate with clocks, at t_train and the finer ones; returns (accuracy, readout summed over time) at t_train."""
     for t in sorted({job.cell.t_train, *settings.t_clock}):
         frames = Frames(store, "test", t, in_memory_mb, job.device)
         predicted, counts = clock_driven(network, frames, chosen)
         predictions[f"clock/{t}/accuracy"] = predicted
-        job.add("accuracy", float((predicted == labels).mean()), t)
+        accuracy = float((predicted == labels).mean())
+        job.add("accuracy", accuracy, t)
         if t == job.cell.t_train:
-            clock_accuracy, clock_counts = float((predicted == labels).mean()), counts
-    try:
-        deployable = to_events(job, store, network)
-    except ConfigError as refusal:
-        write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
-        return job.write(predictions, "refused", str(refusal))
-    deployable.save(job.out / "network.npz")
+            reference = accuracy, counts
+    return reference
 
-    events, offsets = gathered(store, indices)
-    for mode in settings.modes:
-        engine = deployable.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
-        result = engine.run_batch(
-            events,
-            offsets,
-            threads=job.spec["threads"],
-            checkpoints={"times_us": [round(1000 * ms) for ms in settings.times_ms], "fractions": settings.fractions},
-        )
-        predictions[f"{mode}//accuracy"] = result.prediction
-        add_metrics(job, mode, deployable, result, labels, settings)
-        job.add("difference", float((result.prediction == labels).mean()) - clock_accuracy, mode=mode)
-        if is_spiking(network):
-            job.add("spike_difference", spike_difference(clock_counts, result.counts), mode=mode)
-        curves += curve_rows(mode, result, labels)
-    write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
-    job.write(predictions)
+
+def run(
+    network: EventNetwork, mode: str, store: Store, indices: np.ndarray, settings: Deploy, threads: int
+) -> RunResult:
+    """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
+    engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+    times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
+    checkpoints = {"times_us": times, "fractions": sorted(settings.fractions)}
+    parts = [
+        engine.run_batch(*gathered(store, block), threads=threads, checkpoints=checkpoints)
+        for block in np.split(indices, range(BLOCK, len(indices), BLOCK))
+    ]
+    shared = {"times_us", "fractions", "trace"}
+    return replace(
+        parts[0],
+        **{
+            f.name: np.concatenate([getattr(part, f.name) for part in parts])
+            for f in fields(RunResult)
+            if f.name not in shared
+        },
+    )
 
 
 def recordings(store: Store, limit: int | None) -> np.ndarray:
@@ -146,12 +183,24 @@ def add_metrics(
         f"synops_{synapse.source}_to_{synapse.target}": result.synops[:, i].mean()
         for i, synapse in enumerate(network.synapses)
     }
+    # Time to the first correct decision, to the grid of `times_ms`; a recording that is never right has none.
     right = result.over_time == labels[:, None]
-    if right.any():
-        first = np.asarray(settings.times_ms)[right.argmax(1)][right.any(1)]
-        values["first_correct_us"] = float(np.median(first)) * 1000
+    values["never_correct"] = (~right.any(1)).sum()
+    first = np.where(right.any(1), np.asarray(result.times_us)[right.argmax(1)], np.inf)
+    if np.isfinite(median := np.median(first)):
+        values["first_correct_us"] = median
     for metric, value in values.items():
         job.add(metric, float(value), mode=mode)
+
+
+def add_differences(
+    job: Job, mode: str, result: RunResult, labels: np.ndarray, clock: tuple[float, np.ndarray], spiking: bool
+) -> None:
+    """What is lost against the clock at t_train, on the same recordings."""
+    accuracy, counts = clock
+    job.add("difference", float((result.prediction == labels).mean()) - accuracy, mode=mode)
+    if spiking:
+        job.add("spike_difference", spike_difference(counts, result.counts), mode=mode)
 
 
 def spike_difference(reference: np.ndarray, counts: np.ndarray) -> float:

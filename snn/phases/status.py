@@ -9,7 +9,7 @@ from snn import files
 from snn.cell import Cell
 from snn.plan import Plan
 
-MARKS = {"done": "●", "running": "◐", "missing": "·", "diverged": "✗", "refused": "⊘", "failed": "!"}
+MARKS = {"done": "●", "running": "◐", "missing": "·", "diverged": "✗", "refused": "⊘", "failed": "!", "stale": "○"}
 
 
 def plan_text(plan: Plan) -> str:
@@ -36,9 +36,12 @@ def state(plan: Plan, cell: Cell, phase: str, root: Path) -> str:
     record = folder / phase / "record.json"
     if record.exists():
         try:
-            status = files.read_json(record)["status"]
+            record = files.read_json(record)
+            status, token = record["status"], record["token"]
         except (ValueError, KeyError):
             return "failed"
+        if token != plan.token(cell, phase):
+            return "stale"  # of an earlier configuration or code: the next run makes it anew
         return {"ok": "done"}.get(status, status)
     if phase == "train" and (folder / "checkpoint.pt").exists():
         return "running"  # or interrupted: either way it goes on from there

@@ -59,7 +59,7 @@ truth; this view can be deleted and is rebuilt from them.
 * **Find**: `params.method = "mtt" and params.t_train = "10"`, or `tags.snn.status = "diverged"`.
 * **Compare**: *Group by* `group` takes the mean over seeds; `epoch/…` are curves over epochs, `sweep/…` have the time
   steps T as step, `train/…` and `deploy/…` are final values.
-* **Report**: the run `report` has the rendered page among its artifacts.
+* **Report**: `reports/{name}/index.html`, rendered from the same files.
 """
 
 

@@ -56,6 +56,8 @@ def train(
             live(epoch, row)
 
     identity = job.token + f"-{store.version}"
+    if teacher is not None:
+        identity += "-" + files.sha256(teacher / "train" / "weights.pt")[:12]
     common: dict[str, Any] = {"dataset_version": store.version, "parameters": parameters}
     labels = {"index": splits.test.indices.astype(np.int64), "label": splits.test.labels.cpu().numpy()}
     try:

@@ -31,9 +31,14 @@ def test_every_class_gives_its_share():
     assert counts(listing, code, "train") == [81, 162, 243]
 
 
+def test_a_split_without_samples_of_a_class_is_refused():
+    with pytest.raises(DataError, match=r"class without samples: .* validation split"):
+        split(entries([12, 12, 12]), SplitParams(test=15, validation=0), CLASSES)
+
+
 @settings(deadline=None, max_examples=50)
 @given(
-    st.lists(st.integers(12, 40), min_size=3, max_size=3), st.integers(15, 20), st.integers(0, 3), st.integers(0, 99)
+    st.lists(st.integers(12, 40), min_size=3, max_size=3), st.integers(12, 15), st.integers(10, 12), st.integers(0, 99)
 )
 def test_numbers_are_met_exactly_and_shares_to_within_one(sizes, test, validation, seed):
     listing = entries(sizes)

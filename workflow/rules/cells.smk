@@ -25,7 +25,7 @@ rule train:
     shell:
         "python -m snn.cli train"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} > {log} 2>&1"
+        " --configfile {params.config} --token {params.token} > {log} 2>&1"
 
 
 rule sweep:
@@ -51,7 +51,7 @@ rule sweep:
     shell:
         "python -m snn.cli sweep"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} > {log} 2>&1"
+        " --configfile {params.config} --token {params.token} > {log} 2>&1"
 
 
 rule deploy:
@@ -68,7 +68,7 @@ rule deploy:
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=240,
-        gpu=0,
+        gpu=int(C.resources.device != "cpu"),
     params:
         config=RESOLVED,
         token=token("deploy"),
@@ -77,4 +77,4 @@ rule deploy:
     shell:
         "python -m snn.cli deploy"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} > {log} 2>&1"
+        " --configfile {params.config} --token {params.token} > {log} 2>&1"

@@ -1,6 +1,7 @@
 # The plan of the benchmark, and the helpers of the rules. All helpers are here.
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from snn import files, sources
 from snn.cell import Cell, results
 from snn.errors import UserError
-from snn.plan import Plan
+from snn.plan import Plan, digest
 
 try:
     PLAN = Plan.load(config)
@@ -18,7 +19,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
-    raise WorkflowError("--cores 0: no job can run without a core; use --cores 1 or more, or --cores all")
+    raise WorkflowError(
+        "--cores 0: no job can run without a core; use --cores 1 or more, or --cores all"
+    )
 
 C = PLAN.config
 ROOT = results(C.benchmark)

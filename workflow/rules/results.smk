@@ -120,6 +120,7 @@ rule mlflow:
     params:
         config=RESOLVED,
         code=sources.digest("snn.phases.track"),
+        server=digest(os.environ.get("MLFLOW_TRACKING_URI", "")),
     message:
         "mlflow: bring the view up to date"
     shell:

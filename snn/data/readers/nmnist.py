@@ -74,6 +74,8 @@ def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterat
 
 
 def inputs(params: Params) -> list[Path]:
+    if params.download:  # not there beforehand, and no reason to convert again once it is
+        return []
     root = _root(params)
     return [root / name for name in SPLITS.values()]
 
