@@ -6,12 +6,14 @@ modelled energy, and the accuracy while a recording is still arriving. The netwo
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from snn.config import Deploy
 from snn.data.frames import Frames
@@ -93,10 +95,16 @@ def run(
     engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
     times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
     checkpoints = {"times_us": times, "fractions": sorted(settings.fractions)}
-    parts = [
-        engine.run_batch(*gathered(store, block), threads=threads, checkpoints=checkpoints)
-        for block in np.split(indices, range(BLOCK, len(indices), BLOCK))
-    ]
+    parts = []
+    with tqdm(total=len(indices), desc=mode, unit="recording", file=sys.stderr, ncols=110) as bar:
+        for block in np.split(indices, range(BLOCK, len(indices), BLOCK)):
+            begun = bar.n
+
+            def progress(done: int, _: int, begun: int = begun) -> None:
+                bar.update(begun + done - bar.n)
+
+            batch = gathered(store, block)
+            parts.append(engine.run_batch(*batch, threads=threads, checkpoints=checkpoints, progress=progress))
     shared = {"times_us", "fractions", "trace"}
     return replace(
         parts[0],

@@ -54,8 +54,11 @@ def with_other_statistics(
     """The network with the two other sets of normalisation statistics; itself where it has none."""
     if not norms(network):
         return {"accuracy_running": network, "accuracy_recalibrated": network}
-    as_left, anew = copy.deepcopy(network), copy.deepcopy(network)
-    as_left.load_state_dict(running, strict=False)
+    anew = copy.deepcopy(network)
+    as_left = network
+    if any(not torch.equal(buffer, running[name]) for name, buffer in network.named_buffers()):
+        as_left = copy.deepcopy(network)
+        as_left.load_state_dict(running, strict=False)
     frames = Frames(store, "train", job.cell.t_train, in_memory_mb, job.device)
     recalibrate(
         anew, recalibration_batches(frames, job.train.batch_size, job.cell.seed, settings.recalibration_batches)
