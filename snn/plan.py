@@ -31,7 +31,8 @@ class Plan:
     """The cells of one configuration. Raises ConfigError where it cannot be carried out."""
 
     def __init__(self, config: Config):
-        self.config = config
+        # As the jobs will read it back from JSON: a default 10 and a read 10.0 must give the same token.
+        self.config = configuration.validate(Config, config.model_dump(mode="json"))
         self._check_names()
         self.cells = self._expand()
         self._check_cells()

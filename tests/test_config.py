@@ -115,6 +115,13 @@ def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
     assert before.token(cell, "train") == resources.token(cell, "train")
 
 
+def test_tokens_survive_the_way_through_json():
+    plan = Plan.load(changed())
+    again = Plan.load(json.loads(json.dumps(plan.config.model_dump(mode="json"))))
+    for phase in ("train", "sweep", "deploy"):
+        assert all(plan.token(cell, phase) == again.token(cell, phase) for cell in plan.cells)
+
+
 def test_the_schema_file_is_in_step():
     path = ROOT / "workflow/schemas/config.schema.json"
     assert path.read_text() == json.dumps(full_schema(), indent=1) + "\n", (
