@@ -13,6 +13,9 @@ from snn.models._stages import norms
 
 NO_OUTPUT = -1
 
+BATCH = 64
+"""Samples a pass: larger ones leave the cache of a CPU and take longer."""
+
 
 def decide(outputs: Tensor, spiking: bool) -> Tensor:
     """Predicted classes [N] from the readout [T, N, K].

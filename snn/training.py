@@ -24,7 +24,7 @@ from snn import files
 from snn.config import Train
 from snn.data.frames import Frames, flipped, shifted
 from snn.errors import DataError, Diverged
-from snn.evaluate import assess
+from snn.evaluate import BATCH, assess
 from snn.methods._contract import Method, Run
 from snn.seeds import derive
 
@@ -124,7 +124,7 @@ def fit(
         method.before_evaluation(model, recalibration_batches(splits.train, train.batch_size, seed))
         deployable = method.strip(model)
         for name, split in (("val", splits.validation), ("test", splits.test)):
-            loss, predicted = assess(deployable, split.in_order(256), spiking, run.decode)
+            loss, predicted = assess(deployable, split.in_order(BATCH), spiking, run.decode)
             row[f"{name}_accuracy"] = float((predicted == split.labels.cpu().numpy()).mean())
             if name == "val":
                 row["val_loss"] = loss

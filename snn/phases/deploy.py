@@ -19,7 +19,7 @@ from snn.config import Deploy
 from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import ConfigError, Diverged, UserError
-from snn.evaluate import decide
+from snn.evaluate import BATCH, decide
 from snn.events import EventNetwork, RunResult
 from snn.export import export, has_biases, without_biases
 from snn.phases._job import Job, write_csv
@@ -156,7 +156,7 @@ def to_events(job: Job, store: Store, network: nn.Module) -> EventNetwork:
 def clock_driven(network: nn.Module, frames: Frames, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(predictions [n], readout summed over time [n, K]) of the chosen recordings."""
     predicted, counts = [], []
-    for part in torch.from_numpy(chosen).split(256):
+    for part in torch.from_numpy(chosen).split(BATCH):
         outputs = network(frames.batch(part)[0])
         predicted.append(decide(outputs, is_spiking(network)).cpu().numpy())
         counts.append(outputs.sum(0).cpu().numpy())

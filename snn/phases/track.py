@@ -46,7 +46,7 @@ CELL, DIGEST, ORIGIN, LIVE = "snn.cell", "snn.digest", "snn.origin", "snn.live"
 LAYOUT = "1"  # how runs are laid out; raise it, and the next sync replaces every run
 REPORT = "report"
 
-WATCHABLE = 10.0  # seconds: a training that ends sooner is over before anybody looks, and pays nothing
+WATCHABLE = 60.0  # seconds: a training that ends sooner is over before anybody looks, and pays nothing
 GRACE = 10.0  # seconds that the end of a training waits for its last points
 BACKLOG = 1 << 20  # bytes that wait for a slow store before the live curves are given up
 BATCH = 800  # metrics a call; MLflow takes at most 1000 items, of which at most 100 parameters and 100 tags
