@@ -62,8 +62,8 @@ def hierarchical_interval(correct, level: float = 0.95, resamples: int = 2000, s
     return _interval(_matrix(correct), level, resamples, seed, bounds=(0.0, 1.0))[0]
 
 
-def mean_interval(values, level: float = 0.95) -> Interval:
-    """Student's interval of a quantity with one value a seed (seconds, spikes, operations)."""
+def mean_interval(values, level: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
+    """Student's interval of a quantity with one value a seed (seconds, spikes, operations), within its `bounds`."""
     values = np.asarray(values, dtype=float).ravel()
     if not values.size:
         raise ValueError("an interval needs at least one value")
@@ -71,7 +71,7 @@ def mean_interval(values, level: float = 0.95) -> Interval:
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n, 0, TOO_FEW)
     half = float(stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n, 0)
+    return Interval(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), n, 0)
 
 
 def paired_difference(a, b, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Paired:

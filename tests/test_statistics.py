@@ -132,3 +132,10 @@ def test_false_alarms_of_the_paired_test():
         a, b = draw.random((2, 3, 300)) < skill
         alarms += paired_difference(a, b, resamples=300).p < 0.05
     assert alarms / 300 <= 0.09
+
+
+def test_an_interval_over_seeds_stays_within_what_the_quantity_can_be():
+    unbounded = mean_interval([0.98, 0.99, 1.0])
+    assert unbounded.high > 1.0
+    bounded = mean_interval([0.98, 0.99, 1.0], bounds=(0.0, 1.0))
+    assert (bounded.low, bounded.high) == (unbounded.low, 1.0)

@@ -136,6 +136,7 @@ class Job:
             "threads": torch.get_num_threads(),
             "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
             "seconds": time.time() - self.started,
+            "cpu_seconds": time.process_time(),  # of the whole process, imports and threads included
         }
 
 

@@ -25,6 +25,7 @@ from snn.files import read_json, replacing, write_json, write_text
 PHASES = ("train", "sweep", "deploy")
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
+PARTIAL = "partial"  # numbers are there, but for some mode that was refused
 REMEDY = "delete its folder and run `snakemake` again"
 
 
@@ -58,7 +59,8 @@ def collect(
                 holes.append(key | {"phase": phase, "status": hole[0], "reason": hole[1]})
                 if phase == "train":
                     break  # what follows is missing because of this: one hole, not three
-                continue
+                if hole[0] != PARTIAL:
+                    continue
             metrics += _metrics({"benchmark": benchmark, "protocol": protocol, **key}, phase, folder / "metrics.csv")
             curves += [key | {"phase": phase} | row for row in _rows(folder / "curves.csv")]
             predictions |= _correct(key, phase, folder / "predictions.npz")
@@ -89,14 +91,14 @@ def _but_seed(cell: Mapping) -> tuple:
 
 
 def _hole(folder: Path) -> tuple[str, str] | None:
-    """(status, reason) of a phase that gives no numbers, or None."""
+    """(status, reason) of a phase that does not give all of its numbers, or None."""
     if not (folder / "record.json").exists():
         return "missing", "not run, or it failed: see its log"
     record = _json(folder / "record.json")
-    status = record.get("status", "ok")
+    status, reason = record.get("status", "ok"), " ".join(str(record.get("reason") or "").split())
     if status != "ok":
-        return status, " ".join(str(record.get("reason") or "no reason given").split())
-    return None
+        return status, reason or "no reason given"
+    return (PARTIAL, reason) if reason else None
 
 
 def _metrics(prefix: dict, phase: str, path: Path) -> list[dict]:

@@ -158,7 +158,9 @@ def test_download_is_asked_for_only_where_nothing_is_there(nmnist, tmp_path, mon
     monkeypatch.setattr(_tonic, "download_nmnist", lambda folder: nmnist.rename(folder / "NMNIST"))
     target.mkdir()
     assert converted(target, tmp_path, download=True)["recordings"] == 27
-    assert reader.inputs(reader.Params(folder=target)) == [target / "NMNIST" / "Train", target / "NMNIST" / "Test"]
+    inputs = reader.inputs(reader.Params(folder=target))
+    assert inputs[:2] == [target / "NMNIST" / "Train", target / "NMNIST" / "Test"]
+    assert target / "NMNIST" / "Test" / "0" in inputs  # where a recording that is added leaves its trace
 
 
 def test_a_failing_download_is_one_clear_line(tmp_path, monkeypatch):

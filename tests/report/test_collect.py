@@ -102,3 +102,15 @@ def test_a_broken_file_is_named_with_a_remedy(cells, tmp_path, name):
     broken.write_text("phase,t_eval,mode,metric,value\ntrain,1,clock,accuracy,high\n")
     with pytest.raises(DataError, match=f"{name}.*delete"):
         collect("smoke", "matched", cells, tmp_path)
+
+
+def test_a_refused_mode_is_a_hole_and_the_others_count(cells, tmp_path):
+    cell = cells[-1]
+    record = cell["folder"] / "deploy" / "record.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"reason": "event-int8: a threshold leaves 16 bits"}))
+    collect("smoke", "matched", cells, tmp_path)
+    hole = next(hole for hole in rows(tmp_path / "holes.csv") if hole["phase"] == "deploy")
+    assert (hole["status"], hole["reason"]) == ("partial", "event-int8: a threshold leaves 16 bits")
+    key = {name: str(cell[name]) for name in ("network", "method", "t_train", "seed")}
+    assert any(row["phase"] == "deploy" and key.items() <= row.items() for row in rows(tmp_path / "metrics.csv"))

@@ -77,7 +77,9 @@ def inputs(params: Params) -> list[Path]:
     if params.download:  # not there beforehand, and no reason to convert again once it is
         return []
     root = _root(params)
-    return [root / name for name in SPLITS.values()]
+    splits = [root / name for name in SPLITS.values()]
+    # The digits' folders too: recordings that come or go change only the folder that they lie in.
+    return splits + sorted(p for split in splits if split.is_dir() for p in split.iterdir() if p.is_dir())
 
 
 def read(file: Path):

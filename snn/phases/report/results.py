@@ -147,7 +147,8 @@ class Results:
             if correct is not None:
                 self._intervals[s, what] = hierarchical_interval(correct[0])
             else:
-                self._intervals[s, what] = mean_interval(list(values.values())) if values else None
+                bounds = (0.0, 1.0) if what.metric.startswith("accuracy") else (-np.inf, np.inf)
+                self._intervals[s, what] = mean_interval(list(values.values()), bounds=bounds) if values else None
         return self._intervals[s, what]
 
     def contrast(self, terms: list[tuple[float, Setting, What]]) -> Paired | None:
