@@ -3,6 +3,7 @@
     results.py  what the files say: settings, intervals, curves       style.py    names and colours of methods
     answer.py   the question's answer in three sentences              tables.py   one function a table
     page.py     tables, figures and captions to index.html            figures.py  one function a figure
+    claims.py   the papers' claims, each with a verdict                 published.py  the papers' numbers
 
 Captions, published numbers and the page itself are in `reports/templates/`: editing them reruns rendering only.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
-TABLES = ("accuracy", "event_driven", "accuracy_over_t", "paired", "cost", "anytime", "published", "holes")
+TABLES = ("accuracy", "event_driven", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published", "holes")
 FIGURES = (
     "accuracy",
     "accuracy_over_t",

@@ -57,11 +57,10 @@ def over_time_steps(results: Results, panel: Panel) -> str:
     pair = _pair(results, panel, CANDIDATE, BASELINE)
     if isinstance(pair, str):
         return pair
-    below = [set(_below(results, s)) for s in pair]
-    steps = sorted(below[0] & below[1])
+    steps = sorted(set(below(results, pair[0])) & set(below(results, pair[1])))
     if not steps or pair[0].t_train != pair[1].t_train:
         return "not answered, as no sweep below the T of training is there for both"
-    losses = [_loss_terms(s, What("sweep", "clock", s.t_train), steps) for s in pair]
+    losses = [loss_terms(s, What("sweep", "clock", s.t_train), steps) for s in pair]
     span = f"T = {steps[0]}" + (f" to {steps[-1]}" if len(steps) > 1 else "")
     fact = (
         f"{span} instead of the T = {pair[0].t_train} of training costs {{0}} {{1}} and {{2}} {{3}} points on average"
@@ -73,7 +72,7 @@ def without_clock(results: Results, panel: Panel) -> str:
     pair = _pair(results, panel, CANDIDATE, BASELINE)
     if isinstance(pair, str):
         return pair
-    mode = _event_mode(results, pair)
+    mode = event_mode(results, pair)
     if mode is None:
         return "not answered, as no event-driven deployment is there for both"
     losses = [[(1.0, s, What("deploy", "clock", s.t_train)), (-1.0, s, What("deploy", mode, None))] for s in pair]
@@ -85,7 +84,7 @@ def at_matched_compute(results: Results, panel: Panel) -> str:
     pair = _pair(results, panel, CANDIDATE, MATCHED)
     if isinstance(pair, str):
         return pair
-    mode = _event_mode(results, pair)
+    mode = event_mode(results, pair)
     if mode is None:
         return "not answered, as no event-driven deployment is there for both"
     accuracies = [[(1.0, s, What("deploy", mode, None))] for s in pair]
@@ -130,16 +129,16 @@ def _absolute(paired: Paired) -> Paired:
     return Paired(-paired.mean, -paired.high, -paired.low, paired.n_seeds, paired.n_samples, paired.note, paired.p)
 
 
-def _loss_terms(s: Setting, at: What, steps: list[int]) -> list:
+def loss_terms(s: Setting, at: What, steps: list[int]) -> list:
     return [(1.0, s, at), *((-1.0 / len(steps), s, at._replace(t=t)) for t in steps)]
 
 
-def _below(results: Results, s: Setting) -> list[int]:
+def below(results: Results, s: Setting) -> list[int]:
     steps = {t for mode, t in results.evaluated(s, "sweep") if mode == "clock"}
     return sorted(t for t in steps if t < s.t_train) if s.t_train in steps else []
 
 
-def _event_mode(results: Results, pair) -> str | None:
+def event_mode(results: Results, pair) -> str | None:
     modes = [results.event_modes(s) for s in pair]
     return next((mode for mode in modes[0] if mode in modes[1]), None)
 

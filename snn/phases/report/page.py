@@ -12,7 +12,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from snn.files import write_text
-from snn.phases.report import FIGURES, TABLES, answer, figures, published, style, tables, text
+from snn.phases.report import FIGURES, TABLES, answer, claims, figures, published, style, tables, text
 from snn.phases.report.results import Results, What
 from snn.statistics import MIN_SEEDS, TOO_FEW, Interval
 
@@ -27,6 +27,8 @@ def render(folder: Path, config: dict, templates: Path) -> None:
     for name in TABLES:
         if name == "published":
             table = published.beside(results, templates / "published.yaml")
+        elif name == "claims":
+            table = claims.claims(results)
         else:
             table = getattr(tables, name)(results)
         caption = captions.of("tables", name)

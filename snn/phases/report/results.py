@@ -126,6 +126,10 @@ class Results:
         ordered = sorted(found, key=lambda x: (style.mode_order(x[0]), x[1]))
         return [(mode, None if t < 0 else t) for mode, t in ordered]
 
+    def metric_names(self, s: Setting, phase: str) -> list[str]:
+        """All metrics of a phase that are known for the setting."""
+        return sorted({k[7] for k in self._values if k[:4] == tuple(s) and k[4] == phase})
+
     def deployed(self, s: Setting) -> list[tuple[str, int | None]]:
         """(mode, t) of the deployment to be held against the clock at the T of training: finer clocks, and events."""
         return [(mode, t) for mode, t in self.evaluated(s, "deploy") if (mode, t) != ("clock", s.t_train)]
