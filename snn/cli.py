@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         ("train", train, "train one cell, or go on with its training"),
         ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
         ("deploy", deploy, "run a trained cell on the event-driven engine"),
+        ("probe", probe, "measure the mechanisms of a trained cell: gradients, memory, firing rates, noise"),
     ):
         c = command(name, marking_failure(name, run), text)
         c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
@@ -156,6 +157,15 @@ def deploy(options: argparse.Namespace) -> None:
 
     j, plan = job(options, "deploy")
     deploy(j, plan.config.resources.in_memory_mb)
+
+
+def probe(options: argparse.Namespace) -> None:
+    from snn.phases.probe import probe
+
+    j, plan = job(options, "probe")
+    teacher = plan.teacher(j.cell)
+    folder = None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
+    probe(j, teacher=folder)
 
 
 def marking_failure(phase: str, run):

@@ -104,6 +104,24 @@ class Deploy(Model):
     )
 
 
+class Probe(Model):
+    """Mechanism probes: gradients, memory, firing rates and noise of the main cells (those at `matrix.t_train`)."""
+
+    seeds: int = Field(1, ge=0, description="so many seeds of each cell are probed, the first ones; 0: no probes")
+    iterations: int = Field(10, ge=1, description="first iterations of the training that are replayed for gradients")
+    t_memory: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[1, 2, 4, 8, 16], description="T at which the bytes kept for backward are measured"
+    )
+    recordings: int = Field(200, ge=1, description="at most so many test recordings for firing rates and noise")
+    draws: int = Field(2, ge=1, description="independent draws of the noise at each level")
+    weight_noise: list[PositiveFloat] = Field(default=[0.1, 0.2, 0.4], description="σ / rms of a layer's weights")
+    frame_noise: list[PositiveFloat] = Field(default=[0.25, 0.5, 1.0], description="σ / rms of the frames")
+    events_dropped: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        default=[0.25, 0.5, 0.75], description="probability that an event is lost"
+    )
+    events_added: list[PositiveFloat] = Field(default=[0.25, 0.5, 1.0], description="random events / own events")
+
+
 class Resources(Model):
     """What a job asks for. Settings, never assumptions."""
 
@@ -137,6 +155,7 @@ class Config(Model):
     recipes: dict[str, Recipe] = {}
     sweep: Sweep = Sweep()
     deploy: Deploy = Deploy()
+    probe: Probe = Probe()
     resources: Resources = Resources()
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
@@ -24,7 +26,7 @@ from snn.errors import ConfigError, DataError, did_you_mean
 from snn.neurons.spec import NeuronSpec
 
 # The phases of a cell, and the module that computes each: its import closure decides what reruns.
-PHASES = {"train": "snn.phases.train", "sweep": "snn.phases.sweep", "deploy": "snn.phases.deploy"}
+PHASES = {phase: f"snn.phases.{phase}" for phase in ("train", "sweep", "deploy", "probe")}
 
 
 class Plan:
@@ -74,7 +76,18 @@ class Plan:
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
 
     def phases(self, cell: Cell) -> list[str]:
-        return ["train"] if methods.find(cell.method).timeless else list(PHASES)
+        if methods.find(cell.method).timeless:
+            return ["train"]
+        return [phase for phase in PHASES if phase != "probe" or cell in self.probed]
+
+    @cached_property
+    def probed(self) -> set[Cell]:
+        """The first seeds of every main cell; SDT* and the like, at other T, have no probes."""
+        seeds = defaultdict(list)
+        for cell in self.trained:
+            if cell.t_train in self.config.matrix.t_train:
+                seeds[replace(cell, seed=0)].append(cell)
+        return {cell for found in seeds.values() for cell in found[: self.config.probe.seeds]}
 
     # --- what a job depends on
 
@@ -105,12 +118,14 @@ class Plan:
             spec["sweep"] = c.sweep.model_dump()
         if phase == "deploy":
             spec["deploy"] = c.deploy.model_dump()
+        if phase == "probe":
+            spec["probe"] = c.probe.model_dump()
         return spec
 
     def modules(self, cell: Cell, phase: str) -> list[str]:
         """The roots of the job's import closure."""
         roots = [PHASES[phase], methods.module_name(cell.method), models.family(cell.network).__name__]
-        if phase == "train" and (teacher := self.teacher(cell)):
+        if phase in ("train", "probe") and (teacher := self.teacher(cell)):
             roots.append(methods.module_name(teacher.method))
         return roots
 

@@ -13,7 +13,7 @@ from snn import config
 from snn.cell import Cell
 from snn.config import Config, merge
 from snn.errors import ConfigError
-from snn.plan import Plan
+from snn.plan import PHASES, Plan
 from snn.schema import full_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,6 +97,17 @@ def test_exclude_and_also():
     assert not [c for c in cells if c.seed == 2 or (c.network, c.method) == ("resnet8", "mtt")]
 
 
+@pytest.mark.parametrize(("seeds", "probed"), [(0, set()), (1, {3}), (2, {3, 7}), (9, {3, 7, 8})])
+def test_the_first_seeds_of_the_main_cells_are_probed(seeds, probed):
+    matrix = {"methods": ["ann", "sdt", "mtt"], "networks": ["3c1fc"], "t_train": [10], "seeds": [7, 3, 8]}
+    matrix |= {"also": [{"methods": ["sdt"], "t_train": [2]}], "exclude": []}
+    plan = Plan.load(changed(matrix=matrix, probe={"seeds": seeds}))
+    found = [cell for cell in plan.trained if "probe" in plan.phases(cell)]
+    assert {cell.seed for cell in found} == probed
+    assert {cell.t_train for cell in found} <= {10}, "SDT* is not probed, nor is what has no time"
+    assert len(found) == 2 * len(probed)
+
+
 def test_methods_without_time_have_one_cell():
     assert {
         c.t_train for c in Plan.load(changed(matrix={"t_train": [2, 4]})).cells if c.method in ("ann", "chance")
@@ -118,7 +129,7 @@ def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
 def test_tokens_survive_the_way_through_json():
     plan = Plan.load(changed())
     again = Plan.load(json.loads(json.dumps(plan.config.model_dump(mode="json"))))
-    for phase in ("train", "sweep", "deploy"):
+    for phase in PHASES:
         assert all(plan.token(cell, phase) == again.token(cell, phase) for cell in plan.cells)
 
 

@@ -25,6 +25,7 @@ matrix: {networks: [3c1fc], methods: [chance, sdt, mtt], t_train: [3], seeds: [0
 datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
+probe: {iterations: 2, t_memory: [1, 2], draws: 1}
 deploy: {recordings: 4, modes: [event-float]}
 """
 CELLS = "results/tiny/cells/saccades/3c1fc"
@@ -93,7 +94,7 @@ def test_it_ends_with_every_table_and_the_page(project):
     header = ",".join(rows[0])
     assert header == "benchmark,protocol,dataset,network,method,t_train,seed,phase,t_eval,mode,metric,value"
     assert {r["method"] for r in rows} == {"chance", "sdt", "mtt"}
-    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy"}
+    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy", "probe"}
     assert all(0 <= float(r["value"]) <= 1 for r in rows if r["metric"] == "accuracy")
     page = (report / "index.html").read_text()
     assert "sdt" in page.lower()
@@ -118,7 +119,8 @@ def test_a_second_run_does_nothing(project):
 def test_editing_a_method_reruns_its_cells_and_nothing_else(project, edited):
     edited("snn/methods/mtt.py", lambda text: text + "\n# a change\n")
     assert planned(project) == {
-        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("collect", ""), ("render", ""), ("mlflow", ""),
+        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("probe", "mtt"),
+        ("collect", ""), ("render", ""), ("mlflow", ""),
     }  # fmt: skip
 
 

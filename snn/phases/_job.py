@@ -22,7 +22,7 @@ from snn import files, memory, methods, models
 from snn.cell import Cell
 from snn.config import Train
 from snn.data.store import Store, open_store
-from snn.errors import DataError
+from snn.errors import DataError, Diverged
 from snn.methods._contract import Run
 from snn.neurons import NeuronSpec, make_neuron
 from snn.seeds import derive
@@ -116,10 +116,11 @@ class Job:
         )
 
     def write(self, predictions: dict[str, np.ndarray], status: str = "ok", reason: str = "", **more: Any) -> None:
-        """metrics.csv, predictions.npz and, last, record.json: a folder with a record is complete."""
+        """metrics.csv, predictions.npz if there are any and, last, record.json: a folder with a record is complete."""
         write_csv(self.out / "metrics.csv", self.rows, ["phase", "t_eval", "mode", "metric", "value"])
-        with files.replacing(self.out / "predictions.npz") as temporary, open(temporary, "wb") as f:
-            np.savez_compressed(f, **predictions)
+        if predictions:
+            with files.replacing(self.out / "predictions.npz") as temporary, open(temporary, "wb") as f:
+                np.savez_compressed(f, **predictions)
         files.write_json(self.out / "record.json", {**self.record(status, reason), **more})
 
     def record(self, status: str, reason: str) -> dict[str, Any]:
@@ -138,6 +139,16 @@ class Job:
             "seconds": time.time() - self.started,
             "cpu_seconds": time.process_time(),  # of the whole process, imports and threads included
         }
+
+
+def load_teacher(job: Job, store: Store, folder: Path) -> nn.Module:
+    """The teacher's trained network: evaluation mode, no gradient."""
+    record = files.read_json(folder / "train" / "record.json")
+    other = Job(record["config"], "", job.store_path, folder, "train")
+    if reason := other.diverged():
+        raise Diverged(f"its teacher {other.cell.key} diverged: {reason}")
+    network, _ = other.trained(store)
+    return network.requires_grad_(False)
 
 
 def commit() -> str:

@@ -63,5 +63,7 @@ def status_text(plan: Plan, root: Path) -> str:
         lines.append(
             f"{dataset:<16} {network:<14} {method:<24} {t:>4}  " + " ".join(f"{marks.get(s, ''):<7}" for s in seeds)
         )
-    lines.append("   ".join(f"{MARKS[s]} {s}: {n}" for s, n in count.items()) + "   (marks: train, sweep, deploy)")
+    lines.append(
+        "   ".join(f"{MARKS[s]} {s}: {n}" for s, n in count.items()) + "   (marks: train, sweep, deploy, probe)"
+    )
     return "\n".join(lines)

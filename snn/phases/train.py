@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from snn import files, training
 from snn.data.frames import Frames
-from snn.data.store import Store
 from snn.errors import Diverged
 from snn.models._stages import weight_count
 from snn.neurons import implementation
-from snn.phases._job import Job, write_csv
+from snn.phases._job import Job, load_teacher, write_csv
 
 HISTORY = [
     "epoch",
@@ -90,16 +88,6 @@ def train(
     predictions = {f"clock/{t}/accuracy": result.predictions, f"clock/{t}/accuracy_selected": result.selected}
     job.write(labels | predictions, neurons=implementation(result.network), **common)
     checkpoint.unlink(missing_ok=True)
-
-
-def load_teacher(job: Job, store: Store, folder: Path) -> torch.nn.Module:
-    """The teacher's trained network: evaluation mode, no gradient."""
-    record = files.read_json(folder / "train" / "record.json")
-    other = Job(record["config"], "", job.store_path, folder, "train")
-    if reason := other.diverged():
-        raise Diverged(f"its teacher {other.cell.key} diverged: {reason}")
-    network, _ = other.trained(store)
-    return network.requires_grad_(False)
 
 
 def add_metrics(job: Job, result: training.Result, labels: np.ndarray, parameters: int) -> None:

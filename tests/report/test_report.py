@@ -12,7 +12,7 @@ import yaml
 from fake import make_cells
 
 from snn.phases.collect import collect
-from snn.phases.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES, render, tables, text
+from snn.phases.report import FIGURE_FORMATS, FIGURES, MECHANISMS, TABLE_FORMATS, TABLES, render, tables, text
 from snn.phases.report.answer import answer, caveats
 from snn.phases.report.page import Captions, cell, latex, markdown
 from snn.phases.report.results import Results, What
@@ -222,7 +222,8 @@ def test_the_page_stands_alone(rendered):
     assert "url(http" not in page
     assert "@import" not in page
     assert "<script" not in page
-    assert page.count("<svg") == len(FIGURES)
+    assert page.count("<svg") == len(FIGURES) - page.count('class="none"')
+    assert page.count('class="none"') == len(MECHANISMS) - 1, "but for accuracy over T these cells were not probed"
 
 
 def test_the_page_says_what_it_should(rendered):

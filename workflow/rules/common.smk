@@ -52,6 +52,7 @@ PHASE_FILES = {
     ],
     "sweep": ["metrics.csv", "predictions.npz", "record.json"],
     "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
+    "probe": ["metrics.csv", "record.json", "curves.csv"],
 }
 
 

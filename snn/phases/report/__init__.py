@@ -3,6 +3,7 @@
     results.py  what the files say: settings, intervals, curves       style.py    names and colours of methods
     answer.py   the question's answer in three sentences              tables.py   one function a table
     page.py     tables, figures and captions to index.html            figures.py  one function a figure
+                                                                      mechanisms.py  those about mechanisms
     claims.py   the papers' claims, each with a verdict                 published.py  the papers' numbers
 
 Captions, published numbers and the page itself are in `reports/templates/`: editing them reruns rendering only.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
 TABLES = ("accuracy", "event_driven", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published", "holes")
-FIGURES = (
+CLASSICAL = (
     "accuracy",
     "accuracy_over_t",
     "clock_against_event",
@@ -23,6 +24,17 @@ FIGURES = (
     "accuracy_over_time",
     "accuracy_over_events",
 )
+MECHANISMS = (
+    "gradient_depth",
+    "gradient_histogram",
+    "dspike_temperature",
+    "ltl_convergence",
+    "memory_over_t",
+    "flexibility",
+    "firing_rates",
+    "noise_robustness",
+)
+FIGURES = (*CLASSICAL, *MECHANISMS)
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "png")
 

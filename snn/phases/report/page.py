@@ -36,9 +36,11 @@ def render(folder: Path, config: dict, templates: Path) -> None:
         shown_tables[name] = {"caption": caption, "rows": table.view, "csv": table.data.to_csv(index=False)}
     for name in FIGURES:
         figure = figures.draw(name, results)
-        figures.save(figure or figures.empty("Nothing to show in this benchmark"), folder / "figures" / name)
+        missing = "Nothing to show in this benchmark" if figure is None else figure if isinstance(figure, str) else ""
+        figures.save(figures.empty(missing) if missing else figure, folder / "figures" / name)
         shown_figures[name] = figure and {
             "caption": captions.of("figures", name),
+            "missing": missing,
             "svg": inline_svg((folder / "figures" / f"{name}.svg").read_text(encoding="utf-8"), name),
         }
     environment = jinja2.Environment(
@@ -73,6 +75,8 @@ class Captions:
         trained = [(s, results.interval(s, What("train", "clock", s.t_train))) for s in results.settings]
         chance = {text.percent(i).split(" ")[0] for s, i in trained if s.method == "chance" and i}
         self._words = {"level": LEVEL, "n": _n([i for _, i in trained if i]), "chance": " and ".join(sorted(chance))}
+        probed = results.curves.loc[results.curves["phase"] == "probe", "seed"].nunique()
+        self._words["probed"] = f"{probed} seed" + "s" * (probed != 1)
         self._words |= {name: self._fill(phrase) for name, phrase in self._known["phrases"].items()}
 
     def phrase(self, name: str) -> str:

@@ -1,0 +1,113 @@
+"""Accuracy of a trained network under noise that it was not trained with: does its rule find a flatter optimum?
+
+The MTT paper claims better generalisation of networks trained with mixed time steps; it does not say by which noise to
+see it, so kinds and levels are ours. ε: standard normal, drawn anew for each draw; r(·): root mean square.
+
+    weight_noise      W + σ · r(W) · ε          for every layer of weights W, normalisation untouched
+    frame_noise       x + σ · r(x) · ε          x: frames
+    events_dropped    every event is lost with probability p
+    events_added      a recording of n events gets q·n more, anywhere in space, time and polarity
+
+Events are only dropped and added where frames are counts of events. The draws of a seed are the same in every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snn.config import Probe
+from snn.evaluate import predict
+from snn.phases._job import Job
+from snn.seeds import derive
+from snn.training import is_spiking
+
+
+def noise(job: Job, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
+    """Curves `weight_noise`, `frame_noise`, `events_dropped`, `events_added` on frames x [T, N, C, H, W] with labels y:
+    x is the level, value the accuracy, the mean over the draws; level 0 is without noise. Metrics `<curve>_<level>`."""
+    labels = y.cpu().numpy()
+
+    def accuracy(frames: Tensor) -> float:
+        return float((predict(network, iter(frames.split(64, 1)), is_spiking(network)) == labels).mean())
+
+    def of_input(disturb: Callable[[Tensor, float, torch.Generator], Tensor]):
+        return lambda level, g: accuracy(disturb(x, level, g))
+
+    def of_weights(level: float, g: torch.Generator) -> float:
+        with noisy_weights(network, level, g):
+            return accuracy(x)
+
+    kinds = {
+        "weight_noise": (settings.weight_noise, of_weights),
+        "frame_noise": (settings.frame_noise, of_input(noisy_frames)),
+    }
+    if are_counts(x):
+        kinds["events_dropped"] = settings.events_dropped, of_input(dropped)
+        kinds["events_added"] = settings.events_added, of_input(added)
+    clean, curves = accuracy(x), []
+    for kind, (levels, measure) in kinds.items():
+        values = {0.0: clean}
+        for level in levels:
+            found = [measure(level, _generator(job.cell.seed, kind, level, i)) for i in range(settings.draws)]
+            values[level] = sum(found) / len(found)
+            job.add(f"{kind}_{level:g}", values[level], job.cell.t_train)
+        curves += [{"mode": "clock", "curve": kind, "x": k, "value": v} for k, v in sorted(values.items())]
+    return curves
+
+
+@contextmanager
+def noisy_weights(network: nn.Module, sigma: float, g: torch.Generator) -> Iterator[None]:
+    """While entered, the weights of convolutions and linear layers are W + σ·r(W)·ε; afterwards they are as before."""
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    before = [w.detach().clone() for w in weights]
+    with torch.no_grad():
+        for w in weights:
+            w.add_(torch.randn(w.shape, generator=g).to(w), alpha=sigma * _rms(w))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for w, value in zip(weights, before, strict=True):
+                w.copy_(value)
+
+
+def noisy_frames(x: Tensor, sigma: float, g: torch.Generator) -> Tensor:
+    return x + sigma * _rms(x) * torch.randn(x.shape, generator=g).to(x)
+
+
+def dropped(x: Tensor, p: float, g: torch.Generator) -> Tensor:
+    """Of the events counted in x each is lost with probability p."""
+    counts = x.cpu()
+    at = counts > 0
+    kept = counts.clone()
+    kept[at] = torch.binomial(counts[at], torch.full_like(counts[at], 1 - p), generator=g)
+    return kept.to(x)
+
+
+def added(x: Tensor, share: float, g: torch.Generator) -> Tensor:
+    """To every recording of x [T, N, C, H, W] a share of its own number of events, at uniformly random places."""
+    t, n, *rest = x.shape
+    counts = x.cpu().transpose(0, 1).reshape(n, -1).clone()
+    more = (share * counts.sum(1)).round().long()
+    recording = torch.repeat_interleave(torch.arange(n), more)
+    place = torch.randint(counts.shape[1], (len(recording),), generator=g)
+    counts.index_put_((recording, place), torch.ones(len(recording)), accumulate=True)
+    return counts.reshape(n, t, *rest).transpose(0, 1).contiguous().to(x)
+
+
+def are_counts(x: Tensor) -> bool:
+    """Whether frames hold numbers of events: static images do not."""
+    return bool(((x >= 0) & (x == x.round())).all())
+
+
+def _rms(x: Tensor) -> float:
+    return x.square().mean().sqrt().item()
+
+
+def _generator(seed: int, *what: object) -> torch.Generator:
+    return torch.Generator().manual_seed(derive(seed, "disturbance", "probe", *what))

@@ -1,0 +1,92 @@
+"""The figures about mechanisms show what the probes and histories hold, or say what they need."""
+
+from pathlib import Path
+
+import pytest
+from fake import CEILING, MORE, make_cells
+from matplotlib.figure import Figure
+
+from snn.phases.collect import collect
+from snn.phases.report import MECHANISMS, figures, render
+from snn.phases.report.results import Results
+from snn.phases.report.style import method_label
+
+TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
+SMALL = {"networks": ("3c1fc",), "samples": 60, "epochs": 12, "diverged": (), "seeds": (0, 1), "probes": True}
+SHOWN = {
+    "gradient_depth": {"sdt", "shortcut", "mine"},
+    "gradient_histogram": {"sdt", "shortcut", "mine"},
+    "ltl_convergence": {"sdt", "ltl-offline", "ltl-online", "mine"},
+    "memory_over_t": {"sdt", "ltl-offline", "ltl-online", "mine"},
+    "flexibility": {"sdt", "sdt*", "mtt", "nmt", "mine"},
+    "firing_rates": {*CEILING, *MORE} - {"chance", "ann"},
+    "noise_robustness": {"sdt", "sdt-matched", "mtt", "nmt", "mine"},
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    root = tmp_path_factory.mktemp("mechanisms")
+    collect("fake", "matched", make_cells(root / "cells", methods=(*CEILING, *MORE), **SMALL), root / "report")
+    return Results(root / "report")
+
+
+def lines(figure: Figure, panel: int = 0) -> list[list[float]]:
+    return [list(map(float, line.get_ydata())) for line in figure.axes[panel].get_lines()]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_it_holds_the_methods_of_its_claim_and_new_ones(name, results):
+    (legend,) = figures.draw(name, results).legends
+    assert {text.get_text() for text in legend.get_texts()} == {method_label(m) for m in SHOWN[name]}
+
+
+def test_layers_stand_in_the_order_of_computation(results):
+    left, right = (lines(figures.draw("gradient_depth", results), i) for i in (0, 1))
+    assert left == [[2, 4], [4, 8], [2, 4]], "means over iterations, first layer first: SDT, Shortcut, mine"
+    assert right == [[1, 1], [2, 2], [1, 1]], "divided by SDT's"
+
+
+def test_memory_is_in_kib_at_each_t(results):
+    sdt, offline, online, _ = lines(figures.draw("memory_over_t", results))
+    assert sdt == [2, 5, 17]
+    assert offline == pytest.approx([1.3, 2.2, 5.8])
+    assert online == [1, 1, 1]
+
+
+def test_dspike_shows_temperature_and_candidates(results):
+    figure = figures.draw("dspike_temperature", results)
+    ((first, *_),) = lines(figure)
+    assert first == pytest.approx(3.4)
+    assert [line[0] for line in lines(figure, 1)] == [0.1, 0.2, 0.3]
+
+
+def test_ltl_shows_the_first_ten_epochs_only(results):
+    curves = lines(figures.draw("ltl_convergence", results))
+    assert {len(line) for line in curves} == {10, 2}, "two ends: the teacher's line"
+
+
+def test_noise_shows_the_kinds_that_were_measured(results):
+    figure = figures.draw("noise_robustness", results)
+    assert [a.get_xlabel() for a in figure.axes] == [
+        *("Noise on weights (σ / rms)", "Noise on frames (σ / rms)", "Events dropped")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted({*MECHANISMS} - {"firing_rates"}))
+def test_it_says_what_it_needs(name, tmp_path):
+    collect("fake", "matched", make_cells(tmp_path / "c", methods=("sdt",), star=(), **SMALL), tmp_path / "report")
+    needs = figures.draw(name, Results(tmp_path / "report"))
+    assert needs.startswith("needs ")
+    assert any(method_label(m) in needs for m in ("shortcut", "dspike", "ltl-offline", "mtt"))
+
+
+def test_the_page_says_it_in_one_line(tmp_path):
+    cells = make_cells(tmp_path / "c", methods=("sdt", "mtt"), star=(), **(SMALL | {"probes": False}))
+    collect("fake", "matched", cells, tmp_path / "report")
+    render(tmp_path / "report", {}, TEMPLATES)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Dspike&#39;s temperature: needs Dspike in this benchmark." in page
+    assert "Under noise: needs results of" in page
+    assert 'id="figure-flexibility"' in page
+    assert 'id="figure-noise_robustness"' not in page
