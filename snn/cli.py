@@ -115,6 +115,10 @@ def job(options: argparse.Namespace, phase: str):
     plan, cell = load(options), Cell.parse(options.cell)
     if cell not in plan.trained:
         raise UserError(f"{cell.key}: no cell of this benchmark{did_you_mean(cell.key, [c.key for c in plan.trained])}")
+    if phase not in plan.phases(cell):
+        raise UserError(
+            f"{cell.key}: has no {phase}; methods without time are only trained, and static images have no events"
+        )
     root = results(plan.config.benchmark)
     spec, token = plan.spec(cell, phase), plan.token(cell, phase)
     if options.token not in (None, token):

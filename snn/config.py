@@ -54,6 +54,15 @@ class Dataset(Model):
     split: dict[str, Any] = Field(default={}, description="see snn/data/store.py: SplitParams")
 
 
+class Augment(Model):
+    """Augmentation of the training split, drawn anew for each sample and the same at all time steps, in this order."""
+
+    crop: int = Field(0, ge=0, description="pad by so many zeros on each side, then crop to the old size at random")
+    flip: bool = Field(False, description="mirror left to right with probability one half")
+    autoaugment: bool = Field(False, description="the AutoAugment policy for CIFAR-10; static images only")
+    cutout: int = Field(0, ge=0, description="zero a square of so many pixels a side around a random pixel")
+
+
 class Train(Model):
     """The recipe of a training, the same for every method under the `matched` protocol."""
 
@@ -70,6 +79,7 @@ class Train(Model):
     logit_scale: float = Field(1.0, gt=0, description="factor on the logits inside the loss")
     shift: int = Field(0, ge=0, description="augmentation: random shifts of at most so many pixels")
     flip: bool = Field(False, description="augmentation: random horizontal flips")
+    augment: Augment = Augment()
     selection: Literal["last"] = Field(
         "last", description="the result is the last epoch; others are recorded beside it"
     )

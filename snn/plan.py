@@ -76,9 +76,12 @@ class Plan:
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
 
     def phases(self, cell: Cell) -> list[str]:
+        """Methods without time have nothing to sweep, static images no events to be deployed on, and only the first
+        seeds are probed."""
         if methods.find(cell.method).timeless:
             return ["train"]
-        return [phase for phase in PHASES if phase != "probe" or cell in self.probed]
+        left_out = {"deploy": self.kind(cell.dataset) != "events", "probe": cell not in self.probed}
+        return [phase for phase in PHASES if not left_out.get(phase)]
 
     @cached_property
     def probed(self) -> set[Cell]:
@@ -89,10 +92,16 @@ class Plan:
                 seeds[replace(cell, seed=0)].append(cell)
         return {cell for found in seeds.values() for cell in found[: self.config.probe.seeds]}
 
+    def kind(self, dataset: str) -> str:
+        """Whether a data set holds `events` or `images`."""
+        return readers.kind(self.config.datasets[dataset].reader)
+
     # --- what a job depends on
 
     def train_recipe(self, method: str) -> Train:
-        return configuration.validate(Train, self.config.train.model_dump() | self._recipe(method).train, "recipes")
+        return configuration.validate(
+            Train, configuration.merge(self.config.train.model_dump(), self._recipe(method).train), "recipes"
+        )
 
     def neuron(self, method: str) -> NeuronSpec:
         value = configuration.merge(self.config.neuron.model_dump(), self._recipe(method).neuron)
@@ -206,7 +215,13 @@ class Plan:
         for cell in self.trained:
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
-            method.check(params, cell.t_train, self.train_recipe(cell.method), self.neuron(cell.method))
+            recipe = self.train_recipe(cell.method)
+            method.check(params, cell.t_train, recipe, self.neuron(cell.method))
+            if recipe.augment.autoaugment and self.kind(cell.dataset) != "images":
+                raise ConfigError(
+                    f"train.augment.autoaugment: made for images of 8 bits, but {cell.dataset!r} holds events; "
+                    "set it to false, or take this data set out"
+                )
 
 
 def agrees(cell: Cell, entry: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from snn import files
 from snn.config import Train
+from snn.data.augment import autoaugment, cutout
 from snn.data.frames import Frames, flipped, shifted
 from snn.errors import DataError, Diverged
 from snn.evaluate import BATCH, assess
@@ -146,8 +147,8 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
     model.train()
     losses, correct, seen, time_steps, extra = 0.0, 0, 0, 0.0, None
     iteration = (epoch - 1) * math.ceil(len(frames) / train.batch_size)
-    for i, (x, y) in enumerate(frames.shuffled(train.batch_size, order), iteration):
-        x = augmented(x, train, augment)
+    batches = frames.shuffled(train.batch_size, order, lambda x: augmented(x, train, augment))
+    for i, (x, y) in enumerate(batches, iteration):
         if extra is None:
             extra = method.start_epoch(model, epoch, (x, y))
         optimizer.zero_grad(set_to_none=True)
@@ -171,8 +172,12 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
 
 
 def augmented(x: Tensor, train: Train, augment: torch.Generator) -> Tensor:
-    x = shifted(x, train.shift, augment)
-    return flipped(x, augment) if train.flip else x
+    """Counts, or pixels from 0 to 255 [T, N, C, H, W], each sample changed in its own way at all its time steps."""
+    a = train.augment
+    x = shifted(shifted(x, train.shift, augment), a.crop, augment)
+    x = flipped(x, augment) if train.flip or a.flip else x
+    x = autoaugment(x, augment) if a.autoaugment else x
+    return cutout(x, a.cutout, augment)
 
 
 def recalibration_batches(frames: Frames, batch_size: int, seed: int, count: int = RECALIBRATION_BATCHES):

@@ -195,13 +195,13 @@ def test_a_bad_configuration_is_one_clear_line_and_touches_nothing(project, over
 
 
 def test_a_store_with_a_wrong_checksum_is_refused_by_name(project):
-    events = project / "results/tiny/data/saccades/events.bin"
+    events = project / "results/tiny/data/saccades/data.bin"
     raw, times = events.read_bytes(), (events.stat().st_atime_ns, events.stat().st_mtime_ns)
     try:
         events.write_bytes(raw[:100] + bytes([raw[100] ^ 1]) + raw[101:])
         done = snn(project, "sweep", "saccades/3c1fc/sdt/T3/seed0", check=False)
         assert done.returncode == 2
-        assert "events.bin" in done.stderr
+        assert "data.bin" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
         assert "sweep" in snn(project, "status").stdout
     finally:

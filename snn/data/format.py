@@ -1,4 +1,4 @@
-"""What a recording is: events of a sensor in time order, and a label.
+"""What a sample is: a recording (events of a sensor in time order) or an image, and a label.
 
 Times are microseconds. `x` counts columns from the left and `y` rows from the top, both from 0. Polarity `p` is 1
 where the intensity rose (ON) and 0 where it fell (OFF).
@@ -32,8 +32,22 @@ class Sensor:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """Static images: `channels` (1: grey; 3: red, green, blue) of 8 bits, rows and columns."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)`."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
 class Entry:
-    """What is known of a recording before its events are read."""
+    """What is known of a sample before its events or pixels are read."""
 
     label: int
     name: str
@@ -52,11 +66,22 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Image:
+    """One image: `pixels` uint8 `[C, H, W]`, `label` a position in the list of classes."""
+
+    pixels: np.ndarray
+    label: int
+    name: str
+    split: str | None = None
+
+
+@dataclass(frozen=True)
 class Description:
     """A data set as its reader finds it."""
 
     title: str
-    sensor: Sensor
+    sensor: Sensor | Picture
+    """What all samples have in common; a `Picture` where they are images."""
     classes: list[str]
     citation: str
     provenance: dict[str, Any] = field(default_factory=dict)

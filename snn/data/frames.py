@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snn.data.store import Store
+from snn.data.store import EventStore, ImageStore
+
+Change = Callable[[Tensor], Tensor]
 
 
 class Frames:
-    """The frames of one split at T bins, with labels.
+    """What the network sees of one split over T steps, with labels: `x` float32 [T, N, C, H, W] on the device.
 
-    Counts stay unsigned integers until a batch is used (a quarter of float32's memory and traffic), then become
-    float32 [T, N, P, H, W] on the device. If all of them take at most `in_memory_mb` they are binned once; otherwise
-    every batch is binned when it is asked for, so a data set never needs to fit in memory.
+    Recordings are counted in T bins of equal time. An image is the same at every step (direct coding), normalised to
+    mean 0 and standard deviation 1 of each channel over the training split; it is repeated without a copy.
+
+    Counts and pixels stay unsigned integers until a batch is used (a quarter of float32's memory and traffic). If all
+    of them take at most `in_memory_mb` they are made once; otherwise every batch is made when it is asked for, so a
+    data set never needs to fit in memory.
     """
 
-    def __init__(self, store: Store, split: str, t: int, in_memory_mb: float, device: str = "cpu"):
+    def __init__(self, store: EventStore | ImageStore, split: str, t: int, in_memory_mb: float, device: str = "cpu"):
         self.store, self.t, self.device = store, t, device
         self.indices = store.indices(split)
         self.labels = torch.from_numpy(store.labels[self.indices].astype(np.int64)).to(device)
-        sensor = store.sensor
-        size = len(self.indices) * t * sensor.polarities * sensor.height * sensor.width
+        self.static = store.kind == "images"
+        if self.static:
+            # One pixel's whole way from 0..255 as x · scale + shift; a channel without contrast only loses its mean.
+            sd = np.where(store.sd > 0, store.sd, 1).astype(np.float32)
+            self.scale, self.shift = (
+                torch.from_numpy(a).view(-1, 1, 1).to(device) for a in (1 / (255 * sd), -store.mean / sd)
+            )
         self._all = None
-        if size <= in_memory_mb * 2**20:
-            self._all = torch.from_numpy(store.frames(self.indices, t)).to(device)
+        if len(self.indices) * (1 if self.static else t) * np.prod(store.shape) <= in_memory_mb * 2**20:
+            self._all = torch.from_numpy(self._made(self.indices)).to(device)
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """(frames [T, N, P, H, W] float32, labels [N]) of the samples at positions `chosen` of the split."""
+    def _made(self, indices: np.ndarray) -> np.ndarray:
+        """Unsigned integers [N, T, C, H, W]; of images, which do not change, T is 1."""
+        return self.store.images(indices)[:, None] if self.static else self.store.frames(indices, self.t)
+
+    def batch(self, chosen: Tensor, change: Change | None = None) -> tuple[Tensor, Tensor]:
+        """(x [T, N, C, H, W] float32, labels [N]) of the samples at positions `chosen` of the split.
+
+        change: an augmentation, called with counts, or with pixels from 0 to 255 [1, N, C, H, W], as float32.
+        """
         if self._all is not None:
             x = self._all[chosen]
         else:
-            x = torch.from_numpy(self.store.frames(self.indices[chosen.cpu().numpy()], self.t)).to(self.device)
-        return x.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format), self.labels[chosen]
+            x = torch.from_numpy(self._made(self.indices[chosen.cpu().numpy()])).to(self.device)
+        x = x.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+        if change is not None:
+            x = change(x)
+        if self.static:
+            x = torch.addcmul(self.shift, x, self.scale).expand(self.t, -1, -1, -1, -1)
+        return x, self.labels[chosen]
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All samples once, in the store's order."""
         for chosen in torch.arange(len(self)).split(batch_size):
             yield self.batch(chosen)
 
-    def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator, change: Change | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """All samples once in random order; the last, smaller batch is kept."""
         for chosen in torch.randperm(len(self), generator=generator).split(batch_size):
-            yield self.batch(chosen)
+            yield self.batch(chosen, change)
 
 
 def shifted(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:

@@ -66,10 +66,8 @@ class Job:
     def build(self, store: Store) -> nn.Module:
         """The cell's network with initial weights drawn from its seed (the same for every method)."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
-        sensor = store.sensor
-        shape = (sensor.polarities, sensor.height, sensor.width)
         make = nn.ReLU if self.method.activation == "relu" else lambda: make_neuron(self.neuron)
-        return models.build(self.cell.network, self.spec["network"], shape, store.n_classes, make).to(self.device)
+        return models.build(self.cell.network, self.spec["network"], store.shape, store.n_classes, make).to(self.device)
 
     def trained(self, store: Store) -> tuple[nn.Module, dict[str, torch.Tensor]]:
         """(the trained network as evaluated, the running statistics as training left them)."""
@@ -89,7 +87,7 @@ class Job:
         return Run(
             t_train=self.cell.t_train,
             classes=store.n_classes,
-            input_shape=(store.sensor.polarities, store.sensor.height, store.sensor.width),
+            input_shape=store.shape,
             epochs=epochs,
             iterations=epochs * -(-len(splits.train) // self.train.batch_size),
             train=self.train,

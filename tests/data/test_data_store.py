@@ -70,7 +70,7 @@ def test_the_manifest_tells_what_is_in_the_store(small):
 def test_the_same_data_make_the_same_bytes(small, tmp_path):
     folder, reader = small
     write(reader, None, SPLIT, tmp_path / "again")
-    for name in ("events.bin", "index.npz", "manifest.json"):
+    for name in ("data.bin", "index.npz", "manifest.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     assert open_store(folder).version == open_store(tmp_path / "again").version
     write(reader, None, SplitParams(test=2, validation=2, seed=1), tmp_path / "other")
@@ -98,7 +98,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
         return top
 
     peak(8)  # imports
-    assert (tmp_path / "8" / "events.bin").stat().st_size == 8 * 20_000 * 13
+    assert (tmp_path / "8" / "data.bin").stat().st_size == 8 * 20_000 * 13
     assert peak(100) < peak(10) + 200_000, "90 more recordings of 260 kB each may add their index entries, no events"
 
 
@@ -108,14 +108,14 @@ def flipped(file):
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["events.bin", "index.npz"])
+@pytest.mark.parametrize("name", ["data.bin", "index.npz"])
 def test_a_changed_file_is_named_with_the_remedy(small, name):
     flipped(small[0] / name)
     with pytest.raises(DataError, match=rf"{name} does not match its checksum; delete the folder .* snakemake again"):
         open_store(small[0])
 
 
-@pytest.mark.parametrize("name", ["events.bin", "index.npz"])
+@pytest.mark.parametrize("name", ["data.bin", "index.npz"])
 def test_a_shortened_file_is_seen_even_without_checksums(small, name):
     file = small[0] / name
     file.write_bytes(file.read_bytes()[:-1])
@@ -131,7 +131,7 @@ def test_missing_files_and_foreign_manifests_are_named(small, tmp_path):
     for text, message in (
         ("{", "cannot be read as a manifest"),
         ("[]", "cannot be read as a manifest"),
-        (manifest.replace('"format": 1', '"format": 99'), "is of format 99, this version reads format 1"),
+        (manifest.replace('"format": 2', '"format": 99'), "is of format 99, this version reads format 2"),
     ):
         (folder / "manifest.json").write_text(text)
         with pytest.raises(DataError, match=message):
@@ -187,7 +187,7 @@ def test_a_killed_conversion_looks_incomplete_and_is_cleaned_up_by_the_next(tmp_
     with pytest.raises(DataError, match=r"manifest.json is missing"):
         open_store(tmp_path / "s")
     write(invented([5] * 12), None, SPLIT, tmp_path / "s")
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["events.bin", "index.npz", "manifest.json"]
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["data.bin", "index.npz", "manifest.json"]
     open_store(tmp_path / "s")
 
 
@@ -214,7 +214,7 @@ def test_half_official_splits_are_refused(tmp_path):
 
 
 def test_readers_are_found_by_name():
-    assert readers.names() == ["nmnist", "saccades"]
+    assert readers.names() == ["cifar10", "cifar100", "cifar10dvs", "idx", "image-folder", "nmnist", "saccades"]
     with pytest.raises(ConfigError, match=r"unknown reader 'nmnits'; did you mean 'nmnist'\?"):
         convert("nmnits", {}, {}, "unused")
     with pytest.raises(ConfigError, match=r"params.treshold.*'threshold'"):

@@ -41,7 +41,7 @@ if not RESOLVED.exists() or RESOLVED.read_text() != _resolved:
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
 
-STORE_FILES = ["events.bin", "index.npz", "manifest.json"]
+STORE_FILES = ["data.bin", "index.npz", "manifest.json"]
 PHASE_FILES = {
     "train": [
         "weights.pt",

@@ -3,11 +3,12 @@
 A reader is one module of this folder with
 
 - `Params`: its settings, a pydantic model that forbids unknown keys;
-- `describe(params) -> Description`: sensor, classes, provenance, what a partial copy lacks;
-- `listing(params) -> list[Entry]`: label, name and official split of every recording, without reading events;
-- `recordings(params, positions=None) -> Iterator[Recording]`: all recordings, or those at some positions of the
-  listing, in that order and one at a time;
-- `inputs(params) -> list[Path]`: the raw files or folders it reads (for Snakemake).
+- `describe(params) -> Description`: sensor (or picture), classes, provenance, what a partial copy lacks;
+- `listing(params) -> list[Entry]`: label, name and official split of every sample, without reading events or pixels;
+- `recordings(params, positions=None) -> Iterator[Recording]`: all samples (of images: `Iterator[Image]`), or those at
+  some positions of the listing, in that order and one at a time;
+- `inputs(params) -> list[Path]`: the raw files or folders it reads (for Snakemake);
+- `KIND = "images"` where it gives static images; without it, events.
 """
 
 from __future__ import annotations
@@ -32,3 +33,8 @@ def reader(name: str) -> ModuleType:
 
 
 find = reader
+
+
+def kind(name: str) -> str:
+    """`"events"` or `"images"`, known without any data."""
+    return getattr(reader(name), "KIND", "events")

@@ -1,0 +1,97 @@
+"""A publisher's archive: downloaded whole or not at all, checked, and unpacked without leaving its folder."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import shutil
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from pathlib import Path
+
+from tqdm import tqdm
+
+from snn import files
+from snn.errors import DataError
+
+BLOCK = 1 << 20
+
+
+def fetch(url: str, path: Path, sha256: str, timeout: float = 60) -> None:
+    """Leave the file at `url` as `path`; `DataError` unless it has this SHA-256.
+
+    A download that is cut off stays as `<path>.part`, and the next call goes on where it ended.
+    """
+    part = path.with_name(path.name + ".part")
+    by_hand = f"try again later, or put the file there yourself as {path}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _transfer(url, part, timeout)
+    except urllib.error.HTTPError as error:
+        raise DataError(f"{url}: the server answers {error.code} ({error.reason}); {by_hand}") from None
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataError(f"{url}: no connection ({reason}); {by_hand}") from None
+    if files.sha256(part) != sha256:
+        part.unlink()
+        raise DataError(f"{url}: what the server sent does not match its checksum and was deleted; {by_hand}")
+    part.replace(path)
+
+
+def _transfer(url: str, part: Path, timeout: float) -> None:
+    """Append to `part` what it lacks."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to send: whether it is the right file is for the checksum to say
+            return
+        raise
+    with response, open(part, "ab" if response.status == 206 else "wb") as f:
+        have = f.tell()
+        length = response.headers["Content-Length"]
+        total = None if length is None else have + int(length)
+        bar = tqdm(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, file=sys.stderr, mininterval=1)
+        with bar:
+            while block := response.read(BLOCK):
+                f.write(block)
+                bar.update(len(block))
+        if total is not None and f.tell() < total:
+            raise http.client.IncompleteRead(b"", total - f.tell())
+
+
+def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
+    """`<folder of the archive>/<root>`, unpacked from the `.tar.gz` unless all of `members` are there.
+
+    `DataError` for an archive of another checksum. Only plain files that lie directly in `root` are written, into a
+    folder that takes its name when all are: nothing of an archive can lie elsewhere, be a link, or be half there.
+    """
+    target = archive.parent / root
+    if all((target / name).is_file() for name in members):
+        return target
+    again = "delete it, and download it again"
+    if files.sha256(archive) != sha256:
+        raise DataError(f"{archive}: does not match its checksum; it is truncated, damaged or another file: {again}")
+    temporary = Path(tempfile.mkdtemp(dir=archive.parent, prefix=f".{root}.", suffix=".tmp"))
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                name = member.name.removeprefix(f"{root}/")
+                if member.isreg() and "/" not in name and name != "..":
+                    with tar.extractfile(member) as source, open(temporary / name, "wb") as f:
+                        shutil.copyfileobj(source, f, BLOCK)
+        if lacking := [name for name in members if not (temporary / name).is_file()]:
+            raise DataError(f"{archive}: holds no {root}/{lacking[0]}; {again}")
+        shutil.rmtree(target, ignore_errors=True)  # incomplete, or we would not be here
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); {again}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target

@@ -1,0 +1,157 @@
+"""IDX: images and labels in four files, as MNIST and Fashion-MNIST are published; plain or `.gz`.
+
+    train-images-idx3-ubyte   train-labels-idx1-ubyte   t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
+
+All integers are big-endian: a magic number (2051 images, 2049 labels), the sizes (images: number, rows, columns;
+labels: number), then one byte a pixel, row by row, or one byte a label. The split is that of the files.
+
+- Y. LeCun, C. Cortes, C. Burges. The MNIST database of handwritten digits, 1998.
+- H. Xiao, K. Rasul, R. Vollgraf. Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms.
+  arXiv:1708.07747, 2017.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from snn import files
+from snn.data.format import Description, Entry, Image, Picture
+from snn.errors import DataError
+
+KIND = "images"
+PREFIX = {"train": "train", "test": "t10k"}
+IMAGES, LABELS = 2051, 2049
+
+
+class Params(BaseModel):
+    """Where the files are, and what they are called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: Path
+    """Holds the four files."""
+    title: str = Field("MNIST (IDX)", max_length=100)
+    """Name of the data set, e.g. `Fashion-MNIST`."""
+    classes: list[str] = Field([str(digit) for digit in range(10)], min_length=2, max_length=256)
+    """Names of the classes, in the order of the labels."""
+    citation: str = Field("", max_length=1000)
+    provenance: str = Field("", max_length=1000)
+    """Where this copy came from; goes into the manifest."""
+
+
+def describe(params: Params) -> Description:
+    found = {split: _header(_file(params, split, "images"), IMAGES) for split in PREFIX}
+    (_, *train), (_, *test) = found.values()
+    if train != test:
+        raise DataError(
+            f"{_file(params, 'test', 'images')}: images of {test[0]}x{test[1]} pixels, but those of the training split "
+            f"are of {train[0]}x{train[1]}; take both from one data set"
+        )
+    sources = [_file(params, split, what) for split in PREFIX for what in ("images", "labels")]
+    return Description(
+        title=params.title,
+        sensor=Picture(1, *train),
+        classes=params.classes,
+        citation=params.citation,
+        provenance={
+            "sha256": {file.name: files.sha256(file) for file in sources},
+            **({"copy": params.provenance} if params.provenance else {}),
+        },
+    )
+
+
+def listing(params: Params) -> list[Entry]:
+    return [
+        Entry(int(label), f"{split}/{i:05d}", split)
+        for split in PREFIX
+        for i, label in enumerate(_labels(params, split))
+    ]
+
+
+def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+    entries = listing(params)
+    chosen = range(len(entries)) if positions is None else positions
+    first = 0
+    for split in PREFIX:
+        file = _file(params, split, "images")
+        count, rows, columns = _header(file, IMAGES)
+        wanted = [int(i) for i in chosen if first <= i < first + count]
+        with _opened(file) as f:
+            for i in wanted:
+                f.seek(16 + (i - first) * rows * columns)
+                raw = _read(f, rows * columns, file)
+                entry = entries[i]
+                yield Image(np.frombuffer(raw, np.uint8).reshape(1, rows, columns), entry.label, entry.name, split)
+        first += count
+
+
+def inputs(params: Params) -> list[Path]:
+    return [_file(params, split, what) for split in PREFIX for what in ("images", "labels")]
+
+
+def _file(params: Params, split: str, what: str) -> Path:
+    """The file in one of its usual spellings; the official one where none is there."""
+    dimensions = 3 if what == "images" else 1
+    stem = f"{PREFIX[split]}-{what}"
+    names = [f"{stem}{dot}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for dot in ("-", ".")]
+    folder = params.folder.expanduser()
+    return next((folder / name for name in names if (folder / name).is_file()), folder / names[2])
+
+
+def _labels(params: Params, split: str) -> np.ndarray:
+    images, file = _file(params, split, "images"), _file(params, split, "labels")
+    (count,) = _header(file, LABELS)
+    if (number := _header(images, IMAGES)[0]) != count:
+        raise DataError(f"{file}: {count} labels of {number} images in {images.name}; take both from one data set")
+    with _opened(file) as f:
+        f.seek(8)
+        labels = np.frombuffer(_read(f, count, file), np.uint8)
+    outside = labels >= len(params.classes)
+    if outside.any():
+        k = int(outside.argmax())
+        raise DataError(
+            f"{file}: label {k} is {labels[k]}, but there are {len(params.classes)} classes; name them all in "
+            "`classes`, or replace the file by an intact copy"
+        )
+    return labels
+
+
+def _header(file: Path, magic: int) -> tuple[int, ...]:
+    """The sizes: (number, rows, columns) of images, (number,) of labels."""
+    with _opened(file) as f:
+        (found,) = struct.unpack(">i", _read(f, 4, file))
+        if found != magic:
+            what = "images" if magic == IMAGES else "labels"
+            raise DataError(f"{file}: starts with {found} instead of {magic}: no IDX file of {what}; replace it")
+        n = 3 if magic == IMAGES else 1
+        sizes = struct.unpack(f">{n}i", _read(f, 4 * n, file))
+    if min(sizes) < 1:
+        raise DataError(f"{file}: says sizes {sizes}; the file is damaged: replace it by an intact copy")
+    return sizes
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; put the four IDX files there, or set `folder` to where they are")
+    with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as f:
+        try:
+            yield f
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{file}: not an intact .gz file ({error}); replace it by an intact copy") from None
+
+
+def _read(f: BinaryIO, size: int, file: Path) -> bytes:
+    raw = f.read(size)
+    if len(raw) < size:
+        raise DataError(f"{file}: ends early; it is truncated: replace it by an intact copy")
+    return raw

@@ -1,0 +1,142 @@
+"""Images in a folder for each class: PNG or JPEG, all of one size.
+
+    <folder>/{train,test}/<class>/…/<image>      with an official split
+    <folder>/<class>/…/<image>                   without one
+
+Classes are the folders' names in alphabetical order. JPEG is lossy, and the title says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
+
+from snn.data.format import Description, Entry, Image, Picture
+from snn.errors import DataError
+
+KIND = "images"
+SPLITS = ("train", "test")
+LOSSY = {".jpg", ".jpeg"}
+SUFFIXES = {".png", *LOSSY}
+MODES = {"rgb": ("RGB", 3), "grey": ("L", 1)}
+
+
+class Params(BaseModel):
+    """Where the images are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: Path
+    """Holds a folder for each class, or `train` and `test` with them."""
+    mode: Literal["rgb", "grey"] = "rgb"
+    """Three channels, or one."""
+    title: str = Field("", max_length=100)
+    """Name of the data set; the folder's name unless given."""
+    citation: str = Field("", max_length=1000)
+    provenance: str = Field("", max_length=1000)
+    """Where this copy came from; goes into the manifest."""
+
+
+def describe(params: Params) -> Description:
+    found = _files(params)
+    every = [file for classes in found.values() for images in classes.values() for file in images]
+    with _opened(every[0]) as image:
+        width, height = image.size
+    lossy = sum(file.suffix.lower() in LOSSY for file in every)
+    title = params.title or params.folder.expanduser().resolve().name
+    return Description(
+        title=f"{title} (JPEG: lossy)" if lossy else title,
+        sensor=Picture(MODES[params.mode][1], height, width),
+        classes=sorted(next(iter(found.values()))),
+        citation=params.citation,
+        provenance={"lossy_images": lossy, **({"copy": params.provenance} if params.provenance else {})},
+    )
+
+
+def listing(params: Params) -> list[Entry]:
+    return [entry for _, entry in _pairs(params)]
+
+
+def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+    pairs = _pairs(params)
+    mode, channels = MODES[params.mode]
+    first = None
+    for i in range(len(pairs)) if positions is None else positions:
+        file, entry = pairs[i]
+        with _opened(file) as image:
+            first = first or (image.size, file)
+            if image.size != first[0]:
+                (w, h), (w0, h0) = image.size, first[0]
+                raise DataError(
+                    f"{file}: {w}x{h} pixels, but {first[1]} has {w0}x{h0}; all images must be of one size: resize them"
+                )
+            try:
+                pixels = np.asarray(image.convert(mode), np.uint8).reshape(*image.size[::-1], channels)
+            except (OSError, SyntaxError, ValueError) as error:
+                raise DataError(
+                    f"{file}: cannot be decoded ({error}); delete it, or replace it by an intact copy"
+                ) from None
+        yield Image(pixels.transpose(2, 0, 1), entry.label, entry.name, entry.split)
+
+
+def inputs(params: Params) -> list[Path]:
+    root = params.folder.expanduser()
+    return [root / name for name in SPLITS] if _official(root) else [root]
+
+
+def _official(root: Path) -> bool:
+    return all((root / name).is_dir() for name in SPLITS)
+
+
+def _opened(file: Path):
+    try:
+        return Pillow.open(file, formats=("PNG", "JPEG"))
+    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise DataError(f"{file}: no readable PNG or JPEG; delete it, or replace it by an intact copy") from None
+
+
+def _files(params: Params) -> dict[str | None, dict[str, list[Path]]]:
+    """All images, sorted: `{split: {class: files}}`; split None where there is no official one."""
+    root = params.folder.expanduser()
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; set `folder` to the one that holds a folder for each class")
+    roots = {name: root / name for name in SPLITS} if _official(root) else {None: root}
+    found = {
+        split: {
+            folder.name: sorted(
+                p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+            )
+            for folder in sorted(top.iterdir())
+            if folder.is_dir() and not folder.name.startswith(".")
+        }
+        for split, top in roots.items()
+    }
+    classes = sorted(set().union(*found.values()))
+    if len(classes) < 2:
+        raise DataError(f"{root}: {len(classes)} class folders; it needs a folder for each of two or more classes")
+    for split, top in roots.items():
+        for name in classes:
+            if not found[split].get(name):
+                raise DataError(
+                    f"class without samples: {top / name} holds no .png, .jpg or .jpeg; put images there, or take the "
+                    "class away"
+                )
+    return found
+
+
+def _pairs(params: Params) -> list[tuple[Path, Entry]]:
+    root = params.folder.expanduser()
+    return [
+        (file, Entry(label, file.relative_to(root).as_posix(), split))
+        for split, classes in _files(params).items()
+        for label, name in enumerate(sorted(classes))
+        for file in classes[name]
+    ]
