@@ -70,6 +70,10 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
     c.add_argument("out", type=Path, help="file to write (.nir)")
     command("schema", schema, "print the JSON schema of the configuration")
+    c = commands.add_parser("new-baseline", help=(text := "start a new training method: its file, configuration, rule, test"),
+                            description=text)  # fmt: skip
+    c.set_defaults(run=new_baseline)
+    c.add_argument("name", help="lower-case words with hyphens, e.g. my-method")
     return p
 
 
@@ -241,11 +245,32 @@ def export_nir(options: argparse.Namespace) -> None:
 
 
 def schema(options: argparse.Namespace) -> None:
+    print(schema_text(), end="")
+
+
+def schema_text() -> str:
     import json
 
     from snn.schema import full_schema
 
-    print(json.dumps(full_schema(), indent=1))
+    return json.dumps(full_schema(), indent=1) + "\n"
+
+
+def new_baseline(options: argparse.Namespace) -> None:
+    from snn import files, scaffold, sources
+
+    if Path.cwd() != sources.ROOT:
+        raise UserError(f"new-baseline writes into the project that it is part of: change to {sources.ROOT} first")
+    written = scaffold.new_baseline(options.name)
+    exported = Path("workflow/schemas/config.schema.json")
+    files.write_text(exported, schema_text())
+    method, overlay, rule, test = written
+    print(*(f"wrote {path}" for path in [*written, exported]), sep="\n")
+    print(f"""
+It runs as it stands: standard training with one more term. Put your own into {method}, then
+    python -m pytest {test} tests/test_contract.py -k "{method.stem} or {options.name}"
+    snakemake --cores 2 --configfile config/smoke.yaml {overlay}    # a quick try, up to the report
+    snakemake --cores 2 {method.stem} --configfile {overlay}    # this baseline alone""")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom to the top; a module belongs to the longest prefix
     {"snn.models", "snn.evaluate", "snn.export"},
     {"snn.methods", "snn.training", "snn.plan", "snn.schema"},
     {"snn.phases"},
-    {"snn.cli"},
+    {"snn.cli", "snn.scaffold"},
 ]  # fmt: skip
 
 

@@ -97,11 +97,17 @@ def teacher_files(wildcards):
     )
 
 
-def all_cell_files():
-    """What the tables are made of: the files of every phase of every cell."""
+def cell_files(method=None):
+    """What the tables are made of: the files of every phase of every cell, or of one method's cells alone."""
+    cells = [cell for cell in PLAN.trained if method in (None, cell.method)]
+    if not cells:
+        raise WorkflowError(
+            f"no cell of {method!r} in this configuration; name it in matrix.methods, "
+            f"e.g. by --configfile config/baselines/{method}.yaml"
+        )
     return [
         path
-        for cell in PLAN.trained
+        for cell in cells
         for phase in PLAN.phases(cell)
         for path in phase_files(phase, ROOT / "cells" / cell.key)
     ]

@@ -15,7 +15,7 @@ TEMPLATES = sorted(str(p) for p in Path("reports/templates").rglob("*") if p.is_
 
 rule collect:
     input:
-        all_cell_files(),
+        cell_files(),
         manifests=[
             store_files(ROOT / "data" / name)[2]
             for name in sorted({cell.dataset for cell in PLAN.trained})
@@ -106,7 +106,7 @@ rule mlflow:
     # Files are the truth, MLflow is a view: delete the store, and this rule alone builds it anew. A server that is
     # down fails this rule and nothing else.
     input:
-        all_cell_files(),
+        cell_files(),
     output:
         ROOT / "mlflow" / "synced.txt",
     log:
