@@ -62,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
         c = command(name, marking_failure(name, run), text)
         c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
         c.add_argument("--token", help="what the workflow planned; another configuration or code is then refused")
+    c = command("export-frames", export_frames, "write a data set's frames for a foreign script")
+    c.add_argument("dataset")
+    c.add_argument("t", type=int, help="time steps of the training")
+    c.add_argument("out", type=Path, help="file to write (.npz)")
+    c = command("adopt", marking_failure("train", adopt), "make a cell of what a foreign script left in its folder")
+    c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
+    c.add_argument("--token", help="what the workflow planned; another configuration or code is then refused")
     command("collect", collect, "put the metrics of all cells into one table")
     command("report", report, "render tables, figures and index.html from the collected metrics")
     command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
@@ -70,8 +77,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
     c.add_argument("out", type=Path, help="file to write (.nir)")
     command("schema", schema, "print the JSON schema of the configuration")
-    c = commands.add_parser("new-baseline", help=(text := "start a new training method: its file, configuration, rule, test"),
-                            description=text)  # fmt: skip
+    text = "start a new training method: its file, configuration, rule and test"
+    c = commands.add_parser("new-baseline", help=text, description=text)
     c.set_defaults(run=new_baseline)
     c.add_argument("name", help="lower-case words with hyphens, e.g. my-method")
     return p
@@ -112,7 +119,7 @@ def convert(options: argparse.Namespace) -> None:
     convert(c.datasets[options.dataset], results(c.benchmark) / "data" / options.dataset)
 
 
-def job(options: argparse.Namespace, phase: str):
+def job(options: argparse.Namespace, phase: str, kind: type | None = None):
     """(job, plan) of the cell in the options."""
     from snn.phases._job import Job
 
@@ -123,6 +130,8 @@ def job(options: argparse.Namespace, phase: str):
         raise UserError(
             f"{cell.key}: has no {phase}; methods without time are only trained, and static images have no events"
         )
+    if (cell.method in plan.config.foreign) != (kind is not None):
+        raise UserError(f"{cell.key}: a foreign method's cell is made by its own rule and `snn adopt`, and no other is")
     root = results(plan.config.benchmark)
     spec, token = plan.spec(cell, phase), plan.token(cell, phase)
     if options.token not in (None, token):
@@ -130,7 +139,7 @@ def job(options: argparse.Namespace, phase: str):
             f"{options.configfile[0]} or the code changed after this run was planned; run snakemake again "
             f"(planned {options.token}, found {token})"
         )
-    return Job(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
+    return (kind or Job)(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
 
 
 def train(options: argparse.Namespace) -> None:
@@ -174,6 +183,23 @@ def probe(options: argparse.Namespace) -> None:
     teacher = plan.teacher(j.cell)
     folder = None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
     probe(j, teacher=folder)
+
+
+def export_frames(options: argparse.Namespace) -> None:
+    from snn.data.store import open_store
+    from snn.phases.foreign import export
+
+    c = configuration.load(*configuration_files(options))
+    store = open_store(results(c.benchmark) / "data" / options.dataset)
+    export(store, options.t, c.sweep.t_eval, options.out)
+
+
+def adopt(options: argparse.Namespace) -> None:
+    from snn.phases.foreign import ForeignJob, adopt
+
+    sweep, plan = job(options, "sweep", ForeignJob)
+    token = plan.token(sweep.cell, "train")
+    adopt(ForeignJob(plan.spec(sweep.cell, "train"), token, sweep.store_path, sweep.folder, "train"), sweep)
 
 
 def marking_failure(phase: str, run):
@@ -264,7 +290,7 @@ def new_baseline(options: argparse.Namespace) -> None:
     written = scaffold.new_baseline(options.name)
     exported = Path("workflow/schemas/config.schema.json")
     files.write_text(exported, schema_text())
-    method, overlay, rule, test = written
+    method, overlay, _, test = written
     print(*(f"wrote {path}" for path in [*written, exported]), sep="\n")
     print(f"""
 It runs as it stands: standard training with one more term. Put your own into {method}, then

@@ -150,6 +150,14 @@ class Recipe(Model):
     neuron: dict[str, Any] = {}
 
 
+class Foreign(Model):
+    """A method that another framework's script trains, in an environment of its own (docs/foreign.md)."""
+
+    script: str = Field(description="its file, run by a rule in workflow/rules/baselines/")
+    networks: list[str] | None = Field(None, description="the networks that it can build; null: not restricted")
+    params: dict[str, Any] = Field(default={}, description="handed to the script as they are")
+
+
 class Config(Model):
     """One benchmark."""
 
@@ -160,6 +168,7 @@ class Config(Model):
     datasets: dict[str, Dataset]
     networks: dict[str, dict[str, Any]] = Field(default={}, description="parameters of networks, by name")
     methods: dict[str, dict[str, Any]] = Field(default={}, description="hyper-parameters of methods, by name")
+    foreign: dict[str, Foreign] = Field(default={}, description="methods of other frameworks, by name")
     neuron: NeuronSpec = NeuronSpec()
     train: Train = Train()
     recipes: dict[str, Recipe] = {}

@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from snn import config as configuration
-from snn import methods, models, sources
+from snn import files, methods, models, sources
 from snn.cell import Cell
 from snn.config import Config, Recipe, Train
 from snn.data import readers
 from snn.data.params import SplitParams
 from snn.errors import ConfigError, DataError, did_you_mean
 from snn.neurons.spec import NeuronSpec
+from snn.seeds import derive
 
 # The phases of a cell, and the module that computes each: its import closure decides what reruns.
 PHASES = {phase: f"snn.phases.{phase}" for phase in ("train", "sweep", "deploy", "probe")}
+FOREIGN = {"train": "snn.phases.foreign", "sweep": "snn.phases.foreign"}  # of a cell that a foreign script trains
 
 
 class Plan:
@@ -52,7 +54,7 @@ class Plan:
         for block in [m, *m.also]:
             axes = [getattr(block, a) or getattr(m, a) for a in ("datasets", "networks", "methods", "t_train", "seeds")]
             for dataset, network, method, t, seed in product(*axes):
-                cell = Cell(dataset, network, method, 1 if methods.find(method).timeless else t, seed)
+                cell = Cell(dataset, network, method, 1 if self._timeless(method) else t, seed)
                 everything.add(cell)
                 if not any(agrees(cell, entry) for entry in m.exclude):
                     cells[cell] = None
@@ -70,7 +72,7 @@ class Plan:
 
     def teacher(self, cell: Cell) -> Cell | None:
         """The cell whose trained network this one learns from, if its method has a teacher."""
-        name = methods.find(cell.method).teacher
+        name = None if cell.method in self.config.foreign else methods.find(cell.method).teacher
         if name is None:
             return None
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
@@ -78,7 +80,9 @@ class Plan:
     def phases(self, cell: Cell) -> list[str]:
         """Methods without time have nothing to sweep, static images no events to be deployed on, and only the first
         seeds are probed."""
-        if methods.find(cell.method).timeless:
+        if cell.method in self.config.foreign:
+            return list(FOREIGN)
+        if self._timeless(cell.method):
             return ["train"]
         left_out = {"deploy": self.kind(cell.dataset) != "events", "probe": cell not in self.probed}
         return [phase for phase in PHASES if not left_out.get(phase)]
@@ -95,6 +99,9 @@ class Plan:
     def kind(self, dataset: str) -> str:
         """Whether a data set holds `events` or `images`."""
         return readers.kind(self.config.datasets[dataset].reader)
+
+    def _timeless(self, method: str) -> bool:
+        return method not in self.config.foreign and methods.find(method).timeless
 
     # --- what a job depends on
 
@@ -123,6 +130,11 @@ class Plan:
             "device": c.resources.device,
             "precision": c.resources.precision,
         }
+        if foreign := c.foreign.get(cell.method):
+            purposes = ("initialisation", "order", "augmentation", "method")
+            seeds = {purpose: derive(cell.seed, purpose) for purpose in purposes}
+            code = files.sha256(foreign.script)
+            spec["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
         if phase == "sweep":
             spec["sweep"] = c.sweep.model_dump()
         if phase == "deploy":
@@ -133,6 +145,8 @@ class Plan:
 
     def modules(self, cell: Cell, phase: str) -> list[str]:
         """The roots of the job's import closure."""
+        if cell.method in self.config.foreign:
+            return [FOREIGN[phase]]
         roots = [PHASES[phase], methods.module_name(cell.method), models.family(cell.network).__name__]
         if phase in ("train", "probe") and (teacher := self.teacher(cell)):
             roots.append(methods.module_name(teacher.method))
@@ -181,8 +195,15 @@ class Plan:
             configuration.validate(SplitParams, d.split, f"datasets.{name}.split")
         for name in {*c.networks, *(n for b in blocks for n in b.networks or [])}:
             models.parameters(name, c.networks.get(name, {}))
-        for name in {*c.methods, *(n for b in blocks for n in b.methods or [])}:
+        for name, foreign in c.foreign.items():
+            if name in methods.names() or not re.fullmatch(r"[A-Za-z0-9][\w\-]*", name):
+                raise ConfigError(f"foreign.{name}: taken by a method, or not of letters, digits, - and _; rename it")
+            if not Path(foreign.script).is_file():
+                raise ConfigError(f"foreign.{name}.script: {foreign.script}: no such file; mend the path")
+        for name in {*c.methods, *(n for b in blocks for n in b.methods or [])} - {*c.foreign}:
             methods.parameters(name, c.methods.get(name, {}))
+        for name in {*c.methods} & {*c.foreign}:
+            raise ConfigError(f"methods.{name}: a foreign method's parameters are set in foreign.{name}.params")
         for t in [*m.t_train, *(t for b in m.also for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
             if t < 1:
                 raise ConfigError(
@@ -196,7 +217,8 @@ class Plan:
                 "recipes: only for `protocol: published`; under `matched` every method gets the same recipe"
             )
         for name, recipe in c.recipes.items():
-            methods.find(name)
+            if name not in c.foreign:
+                methods.find(name)
             for key in recipe.train:
                 if key not in Train.model_fields:
                     raise ConfigError(f"recipes.{name}.train.{key}: unknown key{did_you_mean(key, Train.model_fields)}")
@@ -213,6 +235,13 @@ class Plan:
                         "compute; give both the same"
                     )
         for cell in self.trained:
+            if foreign := self.config.foreign.get(cell.method):
+                if cell.network not in (foreign.networks or [cell.network]):
+                    raise ConfigError(
+                        f"{cell.key}: {cell.method!r} builds {', '.join(foreign.networks)} only; leave it out with "
+                        f"matrix.exclude: [{{network: {cell.network}, method: {cell.method}}}]"
+                    )
+                continue
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
             recipe = self.train_recipe(cell.method)

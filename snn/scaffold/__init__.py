@@ -1,11 +1,11 @@
 """`snn new-baseline NAME`: the four files of a new training method, which runs as it is written.
 
-    templates/method.py   → snn/methods/<module>.py             the method: standard training plus one term, to be replaced
-    templates/config.yaml → config/baselines/<name>.yaml        the overlay that puts it beside `sdt`
-    templates/rule.smk    → workflow/rules/baselines/<name>.smk its target: this baseline alone
-    templates/test.py     → tests/methods/test_<module>.py      a check on its loss; the contract tests find it themselves
+    method.py    snn/methods/<module>.py                the method: standard training plus a term, to be replaced
+    config.yaml  config/baselines/<name>.yaml           the overlay that puts it beside `sdt`
+    rule.smk     workflow/rules/baselines/<name>.smk    a target: this baseline alone
+    test.py      tests/methods/test_<module>.py         a check of its loss, beside the contract tests, which find it
 
-In the templates `$name` is the name as users write it, `$module` the same with underscores, `$type` its class.
+In `templates/`, `$name` is the name as users write it, `$module` the same with underscores, `$type` its class.
 """
 
 from __future__ import annotations

@@ -54,12 +54,18 @@ PHASE_FILES = {
     "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
     "probe": ["metrics.csv", "record.json", "curves.csv"],
 }
+FOREIGN_FILES = ["predictions.npz", "history.csv", "record.json"]
+FOREIGN = (
+    "|".join(C.foreign) or "(?!)"
+)  # the methods that rules of other frameworks train; (?!) fits no name
+FRAMES = str(ROOT / "foreign" / "{dataset}" / "T{t}.npz")
+VENVS = "results/.venvs"
 
 
 wildcard_constraints:
     dataset=r"[^/]+",
     network=r"[^/]+",
-    method=r"[^/]+",
+    method=rf"(?!(?:{FOREIGN})/)[^/]+",
     t=r"\d+",
     seed=r"\d+",
 
@@ -97,6 +103,38 @@ def teacher_files(wildcards):
     )
 
 
+def foreign_files(folder=FOLDER):
+    """What the script of another framework leaves of a cell."""
+    return [f"{folder}/foreign/{name}" for name in FOREIGN_FILES]
+
+
+def foreign_phase_files(folder=FOLDER):
+    """The phases of a foreign cell: no network of ours, so no weights and no deployment."""
+    return phase_files("train", folder)[1:] + phase_files("sweep", folder)
+
+
+def foreign_script(wildcards):
+    return ancient(
+        C.foreign[wildcards.method].script
+    )  # its digest is in foreign_spec: edits rerun, touches do not
+
+
+def foreign_spec(wildcards):
+    """What a foreign script is told: the cell, and all of the configuration that its results depend on."""
+    return json.dumps(PLAN.spec(cell_of(wildcards), "sweep"), sort_keys=True)
+
+
+def foreign_environment(framework):
+    """What shows that the environment of a framework is there; Snakemake's own are made by itself."""
+    made_by_snakemake = workflow.deployment_settings.deployment_method
+    return [] if made_by_snakemake else f"{VENVS}/{framework}.txt"
+
+
+def foreign_python(framework):
+    made_by_snakemake = workflow.deployment_settings.deployment_method
+    return "python" if made_by_snakemake else f"{VENVS}/{framework}/bin/python"
+
+
 def cell_files(method=None):
     """What the tables are made of: the files of every phase of every cell, or of one method's cells alone."""
     cells = [cell for cell in PLAN.trained if method in (None, cell.method)]
@@ -105,9 +143,11 @@ def cell_files(method=None):
             f"no cell of {method!r} in this configuration; name it in matrix.methods, "
             f"e.g. by --configfile config/baselines/{method}.yaml"
         )
-    return [
-        path
-        for cell in cells
-        for phase in PLAN.phases(cell)
-        for path in phase_files(phase, ROOT / "cells" / cell.key)
-    ]
+    files = []
+    for cell in cells:
+        folder = ROOT / "cells" / cell.key
+        if cell.method in C.foreign:
+            files += foreign_phase_files(folder)
+        else:
+            files += [f for p in PLAN.phases(cell) for f in phase_files(p, folder)]
+    return files

@@ -1,0 +1,175 @@
+"""A cell that another framework trains: what its script is given, and how what it leaves becomes a cell like any other.
+
+    store ─ export ─▶ frames.npz ─ the script, in its own environment ─▶ <cell>/foreign/ ─ adopt ─▶ train/ and sweep/
+
+`frames.npz` (no test labels: nothing can be chosen on them; P polarities)
+
+    train/frames, validation/frames    [N, T, P, H, W] counts, unsigned, at T = t_train;  train/label, … int64 [N]
+    test/<T>/frames                    the same of the test split, at t_train and every T of `sweep.t_eval`
+    test/index                         int64 [N], the recordings of the test split
+    classes                            int64, their number K
+
+`<cell>/foreign/`, by the script, E epochs; predicted classes are 0 … K-1, or -1 for no output
+
+    predictions.npz    index [N] as given; validation [E, N'], test [E, N]: after each epoch at t_train;
+                       sweep/<T> [N]: of the last epoch's network, for every T that was given
+    history.csv        a row an epoch: epoch, loss, train_accuracy, seconds, and any other columns of numbers
+    record.json        {"status": "ok" or "diverged", "reason": str, "parameters": int, "versions": {package: version}}
+
+The accuracies are computed here. There is no deployment: the engine runs this project's networks only.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snn import files
+from snn.cell import Cell
+from snn.config import Train
+from snn.data.store import Store
+from snn.errors import DataError
+from snn.evaluate import NO_OUTPUT
+from snn.phases._job import Job
+from snn.phases.train import add_metrics, write_history
+from snn.training import Result
+
+COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
+
+
+def export(store: Store, t_train: int, t_eval: Iterable[int], out: Path) -> None:
+    """Write `frames.npz`, described above."""
+    arrays: dict[str, np.ndarray] = {"classes": np.int64(store.n_classes), "test/index": store.indices("test")}
+    for split in ("train", "validation"):
+        indices = store.indices(split)
+        arrays[f"{split}/frames"] = store.frames(indices, t_train)
+        arrays[f"{split}/label"] = store.labels[indices].astype(np.int64)
+    for t in sorted({t_train, *t_eval}):
+        arrays[f"test/{t}/frames"] = store.frames(store.indices("test"), t)
+    with files.replacing(out) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(f, **arrays)
+
+
+class ForeignJob(Job):
+    """A job of a cell that has no method and no network of ours."""
+
+    def __post_init__(self) -> None:
+        self.cell = Cell(**self.spec["cell"])
+        self.train = Train(**self.spec["train"])
+        self.device = self.spec["device"]
+
+
+def adopt(train: ForeignJob, sweep: ForeignJob) -> None:
+    """Check what the script left in `<cell>/foreign/`, and write the cell's `train/` and `sweep/`.
+
+    Raises DataError, naming the file and what is wrong in it; then nothing is written.
+    """
+    store, folder = train.store(), train.folder / "foreign"
+    indices = store.indices("test")
+    labels = {"index": indices.astype(np.int64), "label": store.labels[indices].astype(np.int64)}
+    record = read_record(folder / "record.json")
+    history = read_history(folder / "history.csv")
+    about: dict[str, Any] = {
+        "dataset_version": store.version,
+        "parameters": record["parameters"],
+        "versions": record["versions"],
+        "threads": train.spec["threads"],
+        "seconds": sum(row["seconds"] for row in history),
+    }
+    if record["status"] == "diverged":
+        write_history(train.out / "history.csv", history)
+        train.write(labels, "diverged", record["reason"], **about)
+        return sweep.write(labels, "diverged", record["reason"], **about)
+
+    t, steps = train.cell.t_train, sorted({train.cell.t_train, *sweep.spec["sweep"]["t_eval"]})
+    validation = store.labels[store.indices("validation")]
+    shapes = {"index": (len(indices),), "validation": (len(history), len(validation))}
+    shapes |= {"test": (len(history), len(indices))} | {f"sweep/{step}": (len(indices),) for step in steps}
+    found = read_predictions(folder / "predictions.npz", shapes, store.n_classes, labels["index"])
+    if not np.array_equal(found["test"][-1], found[f"sweep/{t}"]):
+        raise wrong(folder / "predictions.npz", f"sweep/{t} is not the last row of test: two different networks")
+
+    for row, val, test in zip(history, found["validation"], found["test"], strict=True):
+        row |= {
+            "val_accuracy": float((val == validation).mean()),
+            "test_accuracy": float((test == labels["label"]).mean()),
+        }
+    chosen = int(np.argmax([row["val_accuracy"] for row in history]))
+    result = Result(None, history, predictions=found["test"][-1], selected=found["test"][chosen])
+    add_metrics(train, result, labels["label"], record["parameters"])
+    for step in steps:
+        sweep.add("accuracy", float((found[f"sweep/{step}"] == labels["label"]).mean()), step)
+    write_history(train.out / "history.csv", history)
+    sweep.write(labels | {f"clock/{step}/accuracy": found[f"sweep/{step}"] for step in steps}, **about)
+    predictions = {f"clock/{t}/accuracy": result.predictions, f"clock/{t}/accuracy_selected": result.selected}
+    train.write(labels | predictions, **about)
+
+
+# --- what the script left
+
+
+def wrong(path: Path, what: str) -> DataError:
+    return DataError(f"{path}: {what}; mend the script that writes it (snn/phases/foreign.py says what is asked for)")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = files.read_json(path)
+    except ValueError as error:
+        raise wrong(path, f"not JSON ({error})") from None
+    types = {"status": str, "reason": str, "parameters": int, "versions": dict}
+    for key, kind in types.items():
+        if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+            raise wrong(path, f"{key!r} is missing or no {kind.__name__}")
+    if record["status"] not in ("ok", "diverged"):
+        raise wrong(path, f"status {record['status']!r} is neither 'ok' nor 'diverged'")
+    return record
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    with open(path, newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    try:
+        history = [{key: float(value) for key, value in row.items() if value != ""} for row in rows]
+    except (TypeError, ValueError) as error:
+        raise wrong(path, f"not a table of numbers ({error})") from None
+    for number, row in enumerate(history, 1):
+        for key in COLUMNS:
+            if not math.isfinite(row.get(key, math.nan)):
+                raise wrong(path, f"row {number} has no finite {key!r}")
+        if row["epoch"] != number:
+            raise wrong(path, f"row {number} is of epoch {row['epoch']:g}; rows are epochs 1, 2, 3, …")
+        row["epoch"] = number
+    return history
+
+
+def read_predictions(path: Path, shapes: dict[str, tuple], classes: int, index: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays, each of its shape and of whole numbers in -1 … classes - 1, of the recordings `index`."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise wrong(path, f"not readable as arrays ({error})") from None
+    if found.keys() != shapes.keys():
+        missing, more = shapes.keys() - found.keys(), found.keys() - shapes.keys()
+        raise wrong(
+            path,
+            f"arrays missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(more)) or 'none'}",
+        )
+    if 0 in shapes["test"]:
+        raise wrong(path.with_name("history.csv"), "no epoch")
+    for name, shape in shapes.items():
+        if found[name].shape != shape or not np.issubdtype(found[name].dtype, np.integer):
+            raise wrong(path, f"{name} is {found[name].dtype} {found[name].shape}, not whole numbers {shape}")
+        found[name] = found[name].astype(np.int64)
+    if not np.array_equal(found.pop("index"), index):
+        raise wrong(path, "index is not the test split's, in its order")
+    for name, values in found.items():
+        if values.size and not NO_OUTPUT <= values.min() <= values.max() < classes:
+            raise wrong(path, f"{name} has classes outside -1 … {classes - 1}")
+    return found
