@@ -58,16 +58,20 @@ def planned(folder: Path) -> set[tuple[str, str]]:
     return set(jobs)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A copy of the project in which the tiny benchmark has run."""
-    folder = tmp_path_factory.mktemp("project")
-    skip = shutil.ignore_patterns("__pycache__", ".snakemake")
+def copy_of_the_project(folder: Path) -> Path:
+    """What a run needs, with the compiled kernels that lie beside the sources: compiling them takes longer than a run."""
     for name in ("snn", "workflow", "config"):
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
     for name in ("environment.yml", "requirements.lock"):
         shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project in which the tiny benchmark has run."""
+    folder = copy_of_the_project(tmp_path_factory.mktemp("project"))
     (folder / "tiny.yaml").write_text(TINY)
     snakemake(folder)
     return folder
