@@ -122,9 +122,6 @@ class Plan:
         c = self.config
         spec: dict[str, Any] = {
             "cell": cell.asdict(),
-            "network": c.networks.get(cell.network, {}),
-            "method": c.methods.get(cell.method, {}),
-            "neuron": self.neuron(cell.method).model_dump(),
             "train": self.train_recipe(cell.method).model_dump(),
             "threads": c.resources.threads,
             "device": c.resources.device,
@@ -135,6 +132,10 @@ class Plan:
             seeds = {purpose: derive(cell.seed, purpose) for purpose in purposes}
             code = files.sha256(foreign.script)
             spec["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
+        else:
+            spec["network"] = c.networks.get(cell.network, {})
+            spec["method"] = c.methods.get(cell.method, {})
+            spec["neuron"] = self.neuron(cell.method).model_dump()
         if phase == "sweep":
             spec["sweep"] = c.sweep.model_dump()
         if phase == "deploy":

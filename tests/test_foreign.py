@@ -29,7 +29,14 @@ FRAMEWORK = ROOT / "workflow/foreign/snntorch"
 NAME = "snntorch-means"
 TINY = {
     "benchmark": "tiny",
-    "matrix": {"networks": ["3c1fc"], "methods": ["chance", NAME], "t_train": [3], "seeds": [0]},
+    "matrix": {
+        "networks": ["3c1fc"],
+        "methods": ["chance", NAME],
+        "t_train": [3],
+        "seeds": [0],
+        "also": [],
+        "exclude": [],
+    },
     "datasets": {"saccades": {"params": {"samples": 80}, "split": {"validation": 20, "test": 20, "seed": 0}}},
     "train": {"epochs": 2, "batch_size": 16},
     "sweep": {"t_eval": [1, 3]},

@@ -59,7 +59,7 @@ def planned(folder: Path) -> set[tuple[str, str]]:
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    """What a run needs, with the compiled kernels that lie beside the sources: compiling them takes longer than a run."""
+    """What a run needs, and the compiled kernels beside the sources: compiling them anew takes longer than a run."""
     for name in ("snn", "workflow", "config"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")

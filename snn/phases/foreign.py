@@ -14,7 +14,8 @@
     predictions.npz    index [N] as given; validation [E, N'], test [E, N]: after each epoch at t_train;
                        sweep/<T> [N]: of the last epoch's network, for every T that was given
     history.csv        a row an epoch: epoch, loss, train_accuracy, seconds, and any other columns of numbers
-    record.json        {"status": "ok" or "diverged", "reason": str, "parameters": int, "versions": {package: version}}
+    record.json        {"status": "ok" or "diverged", "reason": str, "parameters": int, "cpu_seconds": float or absent,
+                       "versions": {package: version}}
 
 The accuracies are computed here. There is no deployment: the engine runs this project's networks only.
 """
@@ -80,6 +81,7 @@ def adopt(train: ForeignJob, sweep: ForeignJob) -> None:
         "versions": record["versions"],
         "threads": train.spec["threads"],
         "seconds": sum(row["seconds"] for row in history),
+        "cpu_seconds": record.get("cpu_seconds"),  # of the script, not of this job
     }
     if record["status"] == "diverged":
         write_history(train.out / "history.csv", history)

@@ -195,6 +195,7 @@ def main():
         "status": "diverged" if diverged else "ok",
         "reason": diverged,
         "parameters": sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)),
+        "cpu_seconds": time.process_time(),
         "versions": {"snntorch": snntorch.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
