@@ -31,7 +31,7 @@ TINY = {
     "benchmark": "tiny",
     "matrix": {
         "networks": ["3c1fc"],
-        "methods": ["chance", NAME],
+        "methods": [NAME],
         "t_train": [3],
         "seeds": [0],
         "also": [],
@@ -191,6 +191,13 @@ def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(left, change, w
 def test_a_configuration_that_cannot_be_is_refused(script, overlay, words):
     with pytest.raises(ConfigError, match=words):
         plan_of(script, overlay)
+
+
+@pytest.mark.parametrize("under", [[], ["smoke.yaml"]])
+def test_the_overlay_of_snntorch_makes_a_plan(under, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    paths = [ROOT / "config" / name for name in ["config.yaml", *under, "baselines/snntorch.yaml"]]
+    assert {"snntorch-sdt", "sdt"} <= {cell.method for cell in Plan(load(*paths)).cells}
 
 
 def test_editing_the_script_changes_its_cells_and_no_other(script):
