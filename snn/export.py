@@ -19,7 +19,8 @@ from torch import nn
 
 from snn.errors import ConfigError
 from snn.events import EventNetwork, Population, Synapse
-from snn.models._stages import ConvStage, Network, Readout, ResidualStage, ScaleNorm
+from snn.models._scale_norm import ScaleNorm
+from snn.models._stages import ConvStage, DenseStage, Network, Readout, ResidualStage, blocks
 from snn.neurons.spec import NeuronSpec
 
 
@@ -43,16 +44,23 @@ def export(
     check_neuron(neuron, frame_us)
     draft = Draft(neuron, input_shape, frame_us)
     source, pool = "input", 1
-    for i, stage in enumerate(network.stages):
-        name = f"stages.{i}"
-        if isinstance(stage, ConvStage):
-            draft.population(name, source, pool, stage.conv, stage.norm)
-            source, pool = name, stage.pool
-        elif isinstance(stage, ResidualStage):
-            source = draft.residual(name, source, pool, stage)
+    for name, block in blocks(network):
+        if isinstance(block, ConvStage):
+            if block.pool > 1 and block.pooling == "max":
+                raise ConfigError(
+                    f"{name}: maximum pooling needs to know which spikes come together, i.e. a clock; "
+                    "train with `pooling: avg` or `pooling: stride`"
+                )
+            draft.population(name, source, pool, block.conv, block.norm)
+            source, pool = name, block.pool
+        elif isinstance(block, DenseStage):
+            draft.dense(name, source, pool, block.linear, factor(block.norm, name))
+            source, pool = name, 1
+        elif isinstance(block, ResidualStage):
+            source = draft.residual(name, source, pool, block)
             pool = 1
         else:
-            raise ConfigError(f"{name} ({type(stage).__name__}): the event-driven engine has no form of this stage")
+            raise ConfigError(f"{name} ({type(block).__name__}): the event-driven engine has no form of this block")
     draft.readout("readout", source, pool, network.readout)
     return EventNetwork(
         input_shape=tuple(input_shape),
@@ -136,12 +144,17 @@ class Draft:
         return outer
 
     def readout(self, name: str, source: str, pool: int, readout: Readout) -> None:
-        if readout.linear.bias is not None:
-            raise ConfigError(f"{name}: the linear layer has a bias; event-driven neurons have none: use bias=False")
         pool *= readout.pool  # ⌊⌊x / a⌋ / b⌋ = ⌊x / ab⌋, and what is cut off is the same
-        weight = as_array(readout.linear.weight.detach() / pool**2)
+        self.dense(name, source, pool, readout.linear, torch.ones(1), readout.spiking)
+
+    def dense(
+        self, name: str, source: str, pool: int, linear: nn.Linear, scale: torch.Tensor, spiking: bool = True
+    ) -> None:
+        if linear.bias is not None:
+            raise ConfigError(f"{name}: the linear layer has a bias; event-driven neurons have none: use bias=False")
+        weight = as_array(linear.weight.detach() * scale.view(-1, 1) / pool**2)
         self.synapses.append(Synapse(source=source, target=name, kind="linear", weight=weight, pool=pool))
-        self.add(name, (readout.linear.out_features, 1, 1), readout.spiking)
+        self.add(name, (linear.out_features, 1, 1), spiking)
 
 
 def factor(norm: nn.Module, name: str) -> torch.Tensor:
@@ -156,8 +169,9 @@ def factor(norm: nn.Module, name: str) -> torch.Tensor:
     )
 
 
-_CONVOLUTIONS = {
+_LAYERS = {
     ConvStage: [("conv", "norm")],
+    DenseStage: [("linear", "norm")],
     ResidualStage: [("conv1", "norm1"), ("conv2", "norm2"), ("shortcut", "shortcut_norm")],
 }
 
@@ -167,16 +181,16 @@ def without_biases(network: Network) -> Network:
     zero, and its scale is folded into the weights. Afterwards the network has to be fine-tuned. A new network."""
     functional.reset_net(network)  # what it remembers of its last input is no part of the copy
     network = copy.deepcopy(network)
-    for stage in network.stages:
-        for conv, norm in _CONVOLUTIONS[type(stage)]:
-            layer = getattr(stage, conv, None)
+    for _, block in blocks(network):
+        for name, norm in _LAYERS[type(block)]:
+            layer = getattr(block, name, None)
             if layer is None:
                 continue
             layer.bias = None
-            if isinstance(batch_norm := getattr(stage, norm), nn.BatchNorm2d):
+            if isinstance(batch_norm := getattr(block, norm), nn.BatchNorm2d):
                 scale = batch_norm.weight / torch.sqrt(batch_norm.running_var + batch_norm.eps)
-                layer.weight.data *= scale.detach().view(-1, 1, 1, 1)
-                setattr(stage, norm, nn.Identity())
+                layer.weight.data *= scale.detach().view(-1, *[1] * (layer.weight.ndim - 1))
+                setattr(block, norm, nn.Identity())
     network.readout.linear.bias = None
     return network
 

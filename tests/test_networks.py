@@ -14,7 +14,19 @@ from snn.errors import ConfigError
 from snn.evaluate import NO_OUTPUT, decide, recalibrate
 from snn.export import export, has_biases, without_biases
 from snn.models._scale_norm import ScaleNorm
-from snn.models._stages import weight_count
+from snn.models._params import LargeParams
+from snn.models._stages import (
+    ConvStage,
+    DenseStage,
+    Network,
+    PointwiseConv,
+    Readout,
+    ResidualStage,
+    Stage,
+    blocks,
+    output_shape,
+    weight_count,
+)
 from snn.neurons import NeuronSpec, make_neuron
 from snn.pooling import avg_pool2d
 
@@ -34,14 +46,163 @@ def test_the_reference_network_has_exactly_the_papers_weights():
     assert weight_count(build("3c1fc", {"norm": "scale"})) == 6160
 
 
+# Synaptic weights of each layer by hand, for 3x32x32 inputs and 10 classes: c(i, o) a 3x3 convolution i -> o.
+def c(i, o):
+    return 9 * i * o
+
+
+def block(i, o):
+    """A residual block, with the 1x1 convolution of its shortcut where the width changes."""
+    return c(i, o) + c(o, o) + (i * o if i != o else 0)
+
+
+def resnet(widths, counts):
+    return sum(
+        block(a, b) + (n - 1) * block(b, b) for a, b, n in zip([widths[0], *widths], widths, counts, strict=False)
+    )
+
+
+BY_HAND = {
+    # 1,728 + 147,456 + 525,312+... = 11,164,352; with 9,600 of BatchNorm and 10 biases the known 11,173,962 ("11.17 M").
+    "resnet18": (c(3, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_164_352, 11_173_962),
+    # The known 21.28 M.
+    "resnet34": (c(3, 64) + resnet([64, 128, 256, 512], [3, 4, 6, 3]) + 512 * 10, 21_265_088, 21_282_122),
+    # Stem 3,456; layer1 884,736; layer2 3,276,800; layer3 8,388,608; 5,120. Tables of the field say 12.63 M, counting
+    # with another readout that they do not describe: this one has 12.57 M with 10 and 12.62 M with 100 classes.
+    "resnet19": (c(3, 128) + resnet([128, 256, 512], [3, 3, 2]) + 512 * 10, 12_558_720, 12_569_226),
+    # ResNet-18 and two more convolutions of the stem, 2 * 36,864.
+    "resnet20mod": (
+        c(3, 64) + 2 * c(64, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_238_080, 11_247_946,
+    ),
+    # The known VGG16 for CIFAR with one linear layer: 14,724,042 with BatchNorm and no biases of convolutions.
+    "vgg14": (
+        c(3, 64) + c(64, 64) + c(64, 128) + c(128, 128) + c(128, 256) + 2 * c(256, 256) + c(256, 512) + 5 * c(512, 512)
+        + 512 * 10, 14_715_584, 14_724_042,
+    ),
+    # Convolutions 9,217,728, then 2048-512-512-10 with 1,048,576 + 262,144 + 5,120; 7,552 of BatchNorm, 10 biases.
+    "vgg11": (
+        c(3, 64) + c(64, 128) + c(128, 256) + c(256, 256) + c(256, 512) + 3 * c(512, 512)
+        + 2048 * 512 + 512 * 512 + 512 * 10, 10_533_568, 10_541_130,
+    ),
+    "vgg16": (
+        c(3, 64) + c(64, 64) + c(64, 128) + c(128, 128) + c(128, 256) + 2 * c(256, 256) + c(256, 512) + 5 * c(512, 512)
+        + 2048 * 512 + 512 * 512 + 512 * 10, 16_026_304, 16_036_810,
+    ),
+}  # fmt: skip
+LARGE = [*BY_HAND, "vggsnn"]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_the_networks_of_the_literature_have_their_weights(name):
+    by_hand, weights, parameters = BY_HAND[name]
+    with torch.device("meta"):
+        bare = build(name, {"norm": "none"}, shape=(3, 32, 32))
+        full = build(name, {"bias": True}, shape=(3, 32, 32))
+    assert by_hand == weights == weight_count(bare) == sum(p.numel() for p in bare.parameters())
+    assert sum(p.numel() for p in full.parameters()) == parameters, "with BatchNorm and the readout's bias"
+
+
+def test_vggsnn_without_biases_has_the_published_weights():
+    """1,152 + 73,728 + 294,912 + 589,824 + 1,179,648 + 3 * 2,359,296 and 2048 x 10 behind a field of 2x2. That is the
+    event-driven form, whose 128x128 pixels are pooled to 32x32; the clock-driven one has 48x48 and 4608 x 10."""
+    count = c(2, 64) + c(64, 128) + c(128, 256) + c(256, 256) + c(256, 512) + 3 * c(512, 512)
+    with torch.device("meta"):
+        small, large = (build("vggsnn", {"norm": "none"}, shape=(2, n, n)) for n in (32, 48))
+    assert weight_count(small) == sum(p.numel() for p in small.parameters()) == count + 2048 * 10 == 9_237_632
+    assert weight_count(large) == count + 4608 * 10 == 9_263_232
+
+
+STAGES = {"vgg11": 8 + 2, "vgg14": 13, "vgg16": 13 + 2, "vggsnn": 4, "resnet18": 8, "resnet19": 8, "resnet20mod": 8,
+          "resnet34": 16}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_stages_are_divided_as_published(name):
+    with torch.device("meta"):
+        network = build(name, shape=(3, 32, 32), relu=True)
+    assert len(network.stages) == STAGES[name]
+    stems = {"vggsnn": 2, "resnet18": 2, "resnet19": 2, "resnet34": 2, "resnet20mod": 4}
+    inside = [b for b, _ in blocks(network) if b.startswith("stages.0")]
+    assert len(inside) == stems.get(name, 1), "the stem is part of the first stage"
+
+
+def narrow(name, **params):
+    """Parameters of the network at a sixteenth of its width."""
+    large = issubclass(models.family(name).Params, LargeParams)
+    return params | ({"width": 1 / 16} if large else {})
+
+
 @pytest.mark.parametrize("name", sorted(models.FAMILIES))
-@pytest.mark.parametrize("shape", [(2, 34, 34), (3, 32, 32), (2, 48, 48)])
+@pytest.mark.parametrize("shape", [(2, 34, 34), (3, 32, 32), (2, 48, 48), (3, 64, 64)])
 def test_every_network_runs_and_learns_at_every_input(name, shape):
-    network = build(name, shape=shape)
+    network = build(name, narrow(name), shape=shape)
     out = network(torch.rand(3, 2, *shape) * 3)
     assert out.shape == (3, 2, 10)
     out.sum().backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg16", "resnet18", "resnet34"])
+def test_signals_reach_the_end_without_normalisation(name):
+    """Initial weights keep the size of signals through depth: an LTL student has no normalisation to do it."""
+    network = build(name, narrow(name, norm="none", width=0.25), shape=(3, 32, 32), relu=True)
+    sizes = []
+    for _, b in blocks(network):
+        b.register_forward_hook(lambda _m, _i, o: sizes.append(o.square().mean().sqrt().item()))
+    with torch.no_grad():
+        network(torch.rand(1, 2, 3, 32, 32))
+    assert 0.05 < sizes[-1] / sizes[0] < 200
+
+
+def test_every_way_of_halving_the_field_gives_the_same_shapes():
+    x = torch.rand(2, 1, 2, 32, 32)
+    shapes = set()
+    for how in ("avg", "max", "stride"):
+        network, collected = build("vggsnn", narrow("vggsnn", pooling=how), shape=(2, 32, 32)), []
+        network(x, collect=collected)
+        shapes.add(tuple(s.shape for s in collected))
+        pools = {b.pool for _, b in blocks(network)}
+        assert pools == ({1} if how == "stride" else {1, 2})
+    assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("size", [17, 33, 64])
+def test_a_strided_pointwise_convolution_has_its_gradient(size):
+    """On large channels-last maps of few channels torch's own crashes (oneDNN issue 6035)."""
+    conv = PointwiseConv(8, 16, 1, 2, bias=False)
+    x = torch.rand(4, 8, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = conv(x)
+    g = torch.randn(y.shape)
+    y.backward(g)
+    half = x.detach()[..., ::2, ::2]
+    assert torch.allclose(y, torch.einsum("nchw,oc->nohw", half, conv.weight[..., 0, 0]), atol=1e-5)
+    assert torch.allclose(conv.weight.grad[..., 0, 0], torch.einsum("nchw,nohw->oc", half, g), atol=1e-3)
+    assert torch.allclose(x.grad[..., ::2, ::2], torch.einsum("nohw,oc->nchw", g, conv.weight[..., 0, 0]), atol=1e-5)
+
+
+def test_maximum_pooling_takes_the_largest():
+    network, collected = build("vgg14", narrow("vgg14", pooling="max"), shape=(2, 32, 32)), []
+    spikes = {}
+    network.stages[1].neuron.register_forward_hook(lambda _m, _i, o: spikes.setdefault("before", o))
+    network(torch.rand(2, 1, 2, 32, 32) * 3, collect=collected)
+    windows = spikes["before"].unfold(3, 2, 2).unfold(4, 2, 2).flatten(5)
+    assert torch.equal(collected[1], windows.max(5).values)
+
+
+def test_an_input_that_leaves_nothing_is_refused():
+    with pytest.raises(ConfigError, match="16x16 pixels are too small"):
+        build("vgg14", shape=(2, 16, 16))
+
+
+def test_biases_are_where_no_batch_norm_is():
+    def biased(params):
+        network = build("vgg11", params, shape=(3, 32, 32))
+        layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        return [m.bias is not None for m in layers]
+
+    assert not any(biased({"width": 0.1}))
+    assert biased({"width": 0.1, "bias": True}) == [False] * 10 + [True]
+    assert all(biased({"width": 0.1, "bias": True, "norm": "none"}))
 
 
 def test_unknown_networks_and_parameters_name_the_nearest():
@@ -149,20 +310,40 @@ def branches(network):
 
         return f
 
-    for i, stage in enumerate(network.stages):
-        name = f"stages.{i}"
-        if hasattr(stage, "conv"):
-            made[name] = [(source, through(pool, stage.conv, stage.norm))]
-            source, pool = name, stage.pool
+    for name, block in blocks(network):
+        if hasattr(block, "conv"):
+            made[name] = [(source, through(pool, block.conv, block.norm))]
+            source, pool = name, block.pool
+        elif hasattr(block, "linear"):
+
+            def dense(x, k=pool, block=block):
+                return block.norm(block.linear(avg_pool2d(x, k).flatten(1))[..., None, None])
+
+            made[name] = [(source, dense)]
+            source, pool = name, 1
         else:
             inner, outer = name + ".neuron1", name + ".neuron2"
-            made[inner] = [(source, through(pool, stage.conv1, stage.norm1))]
-            short = through(pool) if stage.shortcut is None else through(pool, stage.shortcut, stage.shortcut_norm)
-            made[outer] = [(inner, through(1, stage.conv2, stage.norm2)), (source, short)]
+            made[inner] = [(source, through(pool, block.conv1, block.norm1))]
+            short = through(pool) if block.shortcut is None else through(pool, block.shortcut, block.shortcut_norm)
+            made[outer] = [(inner, through(1, block.conv2, block.norm2)), (source, short)]
             source, pool = outer, 1
     k = pool * network.readout.pool
     made["readout"] = [(source, lambda x: network.readout.linear(avg_pool2d(x, k).flatten(1))[..., None, None])]
     return made
+
+
+def composed():
+    """A network of every kind of block, small enough to stay between silence and an avalanche."""
+
+    def conv(i, o, stride, pool):
+        return ConvStage(nn.Conv2d(i, o, 3, stride, 1, bias=False), ScaleNorm(o), lambda: make_neuron(IAF), pool)
+
+    torch.manual_seed(0)
+    block = ResidualStage(8, 8, 1, ScaleNorm, lambda: make_neuron(IAF))
+    dense = DenseStage(nn.Linear(8 * 4 * 4, 24, bias=False), ScaleNorm(24), lambda: make_neuron(IAF))
+    stages = [Stage(conv(2, 8, 1, 2), conv(8, 8, 2, 2), block), dense]
+    assert output_shape(stages[:1], SHAPE) == (8, 4, 4)
+    return Network(stages, Readout(24, 10, make_neuron(IAF)))
 
 
 @pytest.mark.parametrize(
@@ -173,12 +354,13 @@ def branches(network):
         ("3c1fc", {"readout": "membrane"}),
         ("resnet8", {}),
         ("resnet14", {}),
+        ("composed", {}),
     ],
 )
 def test_one_event_a_step_gives_the_same_spikes_with_and_without_a_clock(name, params):
     """Each population, driven with a clock by the trained modules one event a step (normalisation not folded, pooling
     and flattening by torch, branches added up by SpikingJelly's neuron), fires as it does on the engine."""
-    network = exact(build(name, params))
+    network = exact(composed() if name == "composed" else build(name, params))
     rng = np.random.default_rng(1)
     n = 400
     t, x, y, p = np.arange(n) * 10, rng.integers(8, 26, n), rng.integers(8, 26, n), rng.integers(0, 2, n)
@@ -227,6 +409,13 @@ def test_what_cannot_be_deployed_is_refused_by_name():
     ):
         with pytest.raises(ConfigError, match=key):
             export(build("3c1fc", spec=spec), spec, SHAPE, [str(i) for i in range(10)])
+    for params, words in (
+        ({"pooling": "max", "norm": "none"}, r"stages\.0\.1: maximum pooling"),
+        ({"bias": True, "norm": "none"}, r"stages\.0\.0.*bias"),
+        ({"norm": "batch"}, r"stages\.0\.0.*BatchNorm2d"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            export(build("vggsnn", narrow("vggsnn", **params)), IAF, SHAPE, [str(i) for i in range(10)])
     network = build("3c1fc")
     network.stages[1].conv.bias = nn.Parameter(torch.zeros(16))
     with pytest.raises(ConfigError, match=r"stages\.1.*bias"):
@@ -255,6 +444,17 @@ def test_the_bias_free_route_drops_shifts_and_keeps_scales():
         shift = stage.norm1(torch.zeros(1, 8, 1, 1))
         assert torch.allclose(bare.conv1(x), stage.norm1(stage.conv1(x)) - shift, atol=1e-4)
     export(plain, IAF, SHAPE, [str(i) for i in range(10)])
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vggsnn", "resnet18"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_bias_free_route_makes_every_network_deployable(name, norm):
+    network = build(name, narrow(name, norm=norm, bias=True)).train()
+    network(torch.rand(2, 4, *SHAPE))
+    plain = without_biases(network.eval())
+    assert has_biases(network)
+    assert not has_biases(plain)
+    assert len(export(plain, IAF, SHAPE, [str(i) for i in range(10)]).populations) > 5
 
 
 def test_a_relu_network_reads_out_the_current():

@@ -31,10 +31,12 @@ class Branched(nn.Module):
 def branched(network: nn.Module, run: Run) -> Branched:
     """`network` with a branch at the end of each group of stages but the last; weights drawn from `run.steps`.
 
-    A group is a run of stages of one output shape: in a residual network layer1, layer2, ... of its paper.
+    Where the network does not name them (`Network.branches`), a group is a run of stages of one output shape.
     """
     shapes = stage_shapes(network, run.input_shape)
-    ends = [i for i in range(len(shapes) - 1) if shapes[i] != shapes[i + 1]]
+    ends = network.branches
+    if ends is None:
+        ends = [i for i in range(len(shapes) - 1) if shapes[i] != shapes[i + 1]]
     if not ends:
         raise ConfigError("a network whose stages all have one output shape has no group end to hang a branch on")
     return Branched(network, {i: _head(shapes[i][0], run) for i in ends})

@@ -15,7 +15,7 @@ the SNN at the same scale; a spiking readout gets a percentile of its own.
 
 Two things follow from the layout. The identity branch of a residual stage has no weight, so that there a spike must
 mean the same on both sides, q_l = θ · q_{l-1}; a chain of such stages takes the largest q that one of them needs.
-A shift (BatchNorm) is spread over T steps and is right at T steps only.
+A shift (bias, BatchNorm) is spread over T steps and is right at T steps only.
 
 Why not `ann2snn` itself: its FX tracing stops at the control flow of our stages (and our input has time already); and
 it gives another module tree, each neuron between two scalers, with SpikingJelly's own IF node, whose state dict is not
@@ -44,7 +44,7 @@ from snn.errors import ConfigError
 from snn.methods._contract import Method
 from snn.methods._neurons import neurons
 from snn.methods._teacher import activations, matching_layers, percentile
-from snn.models._stages import ConvStage, ResidualStage
+from snn.models._stages import ConvStage, DenseStage, ResidualStage, blocks
 from snn.neurons.spec import NeuronSpec
 
 
@@ -85,41 +85,54 @@ class Conversion(Method):
 def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool) -> None:
     """Rescale the ANN's weights in `network`; full: a_l by layer; mean: whether logits are means over time."""
     theta = next(iter(neurons(network).values())).spec.threshold
-    unit = 1.0  # q of what enters a stage
-    for i, stage in enumerate(network.stages):
+    unit = 1.0  # q of what enters a block
+    chain = list(blocks(network))
+    for i, (name, block) in enumerate(chain):
         before = unit
-        if isinstance(stage, ConvStage):
-            unit = _unit(network, i, full, theta) / steps
-            _rescale(stage.conv, stage.norm, before, theta / unit, steps)
-        elif isinstance(stage, ResidualStage):
-            inner = full[f"stages.{i}.neuron1"] / steps
-            unit = theta * before if stage.shortcut is None else _unit(network, i, full, theta) / steps
-            _rescale(stage.conv1, stage.norm1, before, theta / inner, steps)
-            _rescale(stage.conv2, stage.norm2, inner, theta / unit, steps)
-            if stage.shortcut is not None:
-                _rescale(stage.shortcut, stage.shortcut_norm, before, theta / unit, steps)
+        if isinstance(block, ConvStage | DenseStage):
+            if isinstance(block, ConvStage) and block.pool > 1 and block.pooling == "max":
+                raise ConfigError(
+                    f"{name}: maximum pooling of spikes is not that of rates; use `pooling: avg` or `stride`"
+                )
+            unit = _unit(chain[i:], full, theta) / steps
+            layer = block.conv if isinstance(block, ConvStage) else block.linear
+            _rescale(layer, block.norm, before, theta / unit, steps)
+        elif isinstance(block, ResidualStage):
+            inner = full[f"{name}.neuron1"] / steps
+            unit = theta * before if block.shortcut is None else _unit(chain[i:], full, theta) / steps
+            _rescale(block.conv1, block.norm1, before, theta / inner, steps)
+            _rescale(block.conv2, block.norm2, inner, theta / unit, steps)
+            if block.shortcut is not None:
+                _rescale(block.shortcut, block.shortcut_norm, before, theta / unit, steps)
         else:
-            raise ConfigError(f"stages.{i} ({type(stage).__name__}): conversion has no rule for this stage")
+            raise ConfigError(f"{name} ({type(block).__name__}): conversion has no rule for this block")
     out = theta * steps / full["readout"] if network.readout.spiking else steps if mean else 1.0
     network.readout.linear.weight.mul_(unit * out)
+    if network.readout.linear.bias is not None:
+        network.readout.linear.bias.mul_(out / steps)
 
 
-def _unit(network: nn.Module, i: int, full: dict[str, float], theta: float) -> float:
-    """The activation that T spikes of stage i mean: its own a_l, or what the identity branches behind it need."""
-    needed = full[f"stages.{i}.neuron" if isinstance(network.stages[i], ConvStage) else f"stages.{i}.neuron2"]
-    for k, stage in enumerate(list(network.stages)[i + 1 :], 1):
-        if not isinstance(stage, ResidualStage) or stage.shortcut is not None:
+def _unit(chain: list[tuple[str, nn.Module]], full: dict[str, float], theta: float) -> float:
+    """The activation that T spikes of the first block mean: its own a_l, or what the identity branches behind it need."""
+    (name, block), *behind = chain
+    needed = full[f"{name}.neuron2" if isinstance(block, ResidualStage) else f"{name}.neuron"]
+    for k, (name, block) in enumerate(behind, 1):
+        if not isinstance(block, ResidualStage) or block.shortcut is not None:
             break
-        needed = max(needed, full[f"stages.{i + k}.neuron2"] / theta**k)
+        needed = max(needed, full[f"{name}.neuron2"] / theta**k)
     return needed
 
 
-def _rescale(layer: nn.Conv2d, norm: nn.Module, before: float, after: float, steps: int) -> None:
+def _rescale(layer: nn.Conv2d | nn.Linear, norm: nn.Module, before: float, after: float, steps: int) -> None:
     """`before` restores the activations that the normalisation's statistics belong to; `after` is behind it."""
     if isinstance(norm, nn.Identity):
         layer.weight.mul_(before * after)
+        if layer.bias is not None:
+            layer.bias.mul_(after / steps)
         return
     layer.weight.mul_(before)
+    if layer.bias is not None:
+        layer.bias.div_(steps)
     norm.weight.mul_(after)
     if isinstance(norm, nn.BatchNorm2d):
         norm.bias.mul_(after / steps)

@@ -12,7 +12,16 @@ from snn import config, registry
 from snn.errors import ConfigError, did_you_mean
 
 # Which family builds which network. Families are imported on use.
-FAMILIES = {"3c1fc": "convnet", "resnet8": "resnet", "resnet14": "resnet", "resnet20-tiny": "resnet"}
+FAMILIES = {
+    network: family
+    for family, networks in {
+        "convnet": ["3c1fc"],
+        "resnet": ["resnet8", "resnet14", "resnet20-tiny"],
+        "resnet-standard": ["resnet18", "resnet19", "resnet20mod", "resnet34"],
+        "vgg": ["vgg11", "vgg14", "vgg16", "vggsnn"],
+    }.items()
+    for network in networks
+}
 
 
 def family(name: str) -> ModuleType:

@@ -8,22 +8,21 @@ counts stem, the two convolutions of each block and the readout: resnet8, resnet
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 from torch import nn
 
-from snn.config import Model
-from snn.models._stages import Activation, ConvStage, Network, Readout, ResidualStage, make_norm, readout_neuron
+from snn.models._params import Decision, NetworkParams, Norm
+from snn.models._residual import global_readout, residual_groups
+from snn.models._stages import Activation, ConvStage, Network, make_norm
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20-tiny": 3}
 
 
-class Params(Model):
-    widths: tuple[int, int, int] = (8, 16, 32)
-    norm: Literal["none", "scale", "batch"] = "scale"
+class Params(NetworkParams):
+    widths: tuple[int, int, int] = Field((8, 16, 32), description="channels of the three groups")
+    norm: Norm = "scale"
     gain: float = Field(0.5, gt=0, description="initial factor of the normalisation")
-    readout: Literal["spiking", "membrane"] = "membrane"
+    readout: Decision = "membrane"
 
 
 def build(
@@ -32,14 +31,8 @@ def build(
     def norm(channels: int) -> nn.Module:
         return make_norm(params.norm, channels, params.gain)
 
-    inputs, height, width = input_shape
-    stem = nn.Conv2d(inputs, params.widths[0], 3, 2, 1, bias=False)
-    stages: list[nn.Module] = [ConvStage(stem, norm(params.widths[0]), activation)]
-    size, channels = (min(height, width) - 1) // 2 + 1, params.widths[0]
-    for group, outputs in enumerate(params.widths):
-        for block in range(BLOCKS[name]):
-            stride = 2 if group > 0 and block == 0 else 1
-            stages.append(ResidualStage(channels, outputs, stride, norm, activation))
-            size, channels = (size - 1) // stride + 1, outputs
-    neuron = readout_neuron(params.readout, activation)
-    return Network(stages, Readout(channels, classes, neuron, pool=size))
+    first = params.widths[0]
+    stem = ConvStage(nn.Conv2d(input_shape[0], first, 3, 2, 1, bias=False), norm(first), activation)
+    groups = residual_groups(first, params.widths, [BLOCKS[name]] * 3, norm, activation)
+    stages = [stem, *sum(groups, [])]
+    return Network(stages, global_readout(stages, input_shape, classes, params, activation))

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from snn import files
+from snn import files, models
 from snn.config import Train
 from snn.errors import ConfigError
 from snn.methods import find, parameters
-from snn.neurons import NeuronSpec
+from snn.methods.conversion import convert
+from snn.neurons import NeuronSpec, make_neuron
 from snn.phases.deploy import deploy
 from snn.phases.sweep import sweep
 from snn.phases.train import train
@@ -97,11 +98,19 @@ def test_it_is_ann2snn_spike_for_spike(norm, method, network, teacher, batch):
 @pytest.mark.parametrize("logits", ["mean", "sum"])
 @pytest.mark.parametrize(
     ("name", "norm"),
-    [("3c1fc", "none"), ("3c1fc", "scale"), ("3c1fc", "batch"), ("resnet8", "scale"), ("resnet14", "batch")],
+    [
+        ("3c1fc", "none"),
+        ("3c1fc", "scale"),
+        ("3c1fc", "batch"),
+        ("resnet8", "scale"),
+        ("resnet14", "batch"),
+        ("vgg11", "none"),
+        ("vgg11", "scale"),
+    ],
 )
 def test_with_many_steps_it_approaches_the_ann(name, norm, logits, theta, method, network, teacher, batch):
     """At constant input. Where it changes, spikes that later inhibition would take back do not come back at any T."""
-    params = {"norm": norm, "readout": "membrane"}
+    params = {"norm": norm, "readout": "membrane"} | ({"width": 1 / 16, "bias": True} if name == "vgg11" else {})
     ann = teacher(name, params)
     image = batch(t=T, n=N)[0].sum(0, keepdim=True)
     want = ann(image)[0]
@@ -159,6 +168,13 @@ def test_it_is_a_plain_network_that_is_swept_and_deployed(make_job, tmp_path):
         job = make_job("conversion", phase, folder=tmp_path / "c", train={"epochs": 7})
         run(job, 100)
         assert files.read_json(job.out / "record.json")["status"] == "ok"
+
+
+def test_maximum_pooling_is_refused():
+    full = {f"stages.{i}.{j}.neuron": 1.0 for i in range(4) for j in range(2)}
+    network = models.build("vggsnn", {"pooling": "max", "width": 1 / 16}, (2, 32, 32), 4, lambda: make_neuron(IF))
+    with pytest.raises(ConfigError, match=r"stages\.0\.1: maximum pooling"):
+        convert(network, full, T, True)
 
 
 @pytest.mark.parametrize("neuron", [{"decay": 0.5}, {"reset": "hard"}])

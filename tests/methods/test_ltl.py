@@ -37,7 +37,9 @@ def grads(model):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("net", "params"), [("3c1fc", NORMALISED), ("resnet8", NORMALISED)])
+@pytest.mark.parametrize(
+    ("net", "params"), [("3c1fc", NORMALISED), ("resnet8", NORMALISED), ("vgg11", NORMALISED | {"width": 1 / 16})]
+)
 def test_a_layers_loss_reaches_that_layers_weights_only(name, net, params, method, network, teacher, batch):
     """Two targets that differ in one layer give two gradients that differ in that layer's weights only."""
     x, y = batch()
@@ -55,7 +57,7 @@ def test_a_layers_loss_reaches_that_layers_weights_only(name, net, params, metho
         reached = {k for k, g in grads(model).items() if not torch.equal(g, before[k])}
         stage, _, neuron = layer.rpartition(".")
         own = {
-            "neuron": ["conv", "norm"],
+            "neuron": ["conv", "linear", "norm"],
             "neuron1": ["conv1", "norm1"],
             "neuron2": ["conv2", "norm2", "shortcut", "shortcut_norm"],
         }

@@ -100,10 +100,22 @@ def test_what_remains_is_the_plain_network(name, method, network, batch):
 
 
 @pytest.mark.parametrize(
-    ("name", "ends"), [("3c1fc", [0, 1]), ("resnet8", [1, 2]), ("resnet14", [2, 4]), ("resnet20-tiny", [3, 6])]
+    ("name", "ends"),
+    [
+        ("3c1fc", [0, 1]),
+        ("resnet8", [1, 2]),
+        ("resnet14", [2, 4]),
+        ("resnet20-tiny", [3, 6]),
+        ("resnet18", [1, 3, 5]),  # layer1 to layer3
+        ("resnet34", [2, 6, 12]),
+        ("resnet19", [2, 5]),  # layer1 and layer2
+        ("resnet20mod", [1, 3]),
+        ("vgg11", [1, 3, 5]),
+    ],
 )
 def test_branches_hang_on_the_ends_of_groups(name, ends, method, network):
-    model = method("shortcut").prepare(network(name, {}))
+    large = name[-2:] in ("18", "34", "19", "11", "od")
+    model = method("shortcut").prepare(network(name, {"width": 0.1} if large else {}))
     assert [int(i) for i in model.heads] == ends
     assert not any(m.num_batches_tracked for m in model.modules() if hasattr(m, "num_batches_tracked"))
 

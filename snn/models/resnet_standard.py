@@ -1,0 +1,64 @@
+"""The residual networks of the literature in their form for small images, and for event data of such size.
+
+Every stem is made of 3x3 convolutions with stride 1, without the maximum pooling of the ImageNet form; each group of
+blocks but the first halves the field; then global average pooling and one linear layer. Blocks are `ResidualStage`s:
+3x3, 3x3, and a 1x1 convolution with normalisation in the shortcut where the shape changes.
+
+| name        | stem                             | groups (blocks x channels)         | stages |
+| ----------- | -------------------------------- | ---------------------------------- | ------ |
+| resnet18    | 64                               | 2x64, 2x128, 2x256, 2x512          | 8      |
+| resnet34    | 64                               | 3x64, 4x128, 6x256, 3x512          | 16     |
+| resnet19    | 128                              | 3x128, 3x256, 2x512                | 8      |
+| resnet20mod | 64, 64, 64, average pooling by 2 | as resnet18                        | 8      |
+
+A stage is one block; the stem belongs to the first (in MTT it runs at t_1) [MTT's code; 34 and 20mod: ours].
+`resnet20mod` is what the papers of Guo, Li and others call a modified ResNet-18, or ResNet-20 [code]. Shortcut's heads:
+the ends of layer1 to layer3, of layer1 and layer2 in resnet19 and resnet20mod [ours]. Zheng et al.'s ResNet-19 has a
+second linear layer, 512-256-K; MTT's and ours has one.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import NamedTuple
+
+from torch import nn
+
+from snn.models._params import LargeParams as Params
+from snn.models._residual import global_readout, residual_groups
+from snn.models._stages import Activation, ConvStage, Network, Stage, initialised, make_norm
+
+
+class Layout(NamedTuple):
+    stem: list[int]
+    widths: list[int]
+    blocks: list[int]
+    heads: int
+    stem_pool: int = 1
+
+
+LAYOUTS = {
+    "resnet18": Layout([64], [64, 128, 256, 512], [2, 2, 2, 2], heads=3),
+    "resnet34": Layout([64], [64, 128, 256, 512], [3, 4, 6, 3], heads=3),
+    "resnet19": Layout([128], [128, 256, 512], [3, 3, 2], heads=2),
+    "resnet20mod": Layout([64, 64, 64], [64, 128, 256, 512], [2, 2, 2, 2], heads=2, stem_pool=2),
+}
+
+
+def build(
+    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+) -> Network:
+    def norm(channels: int) -> nn.Module:
+        return make_norm(params.norm, channels, params.gain)
+
+    layout, channels, stem = LAYOUTS[name], input_shape[0], []
+    for i, outputs in enumerate(map(params.channels, layout.stem), 1):
+        conv = nn.Conv2d(channels, outputs, 3, 1, 1, bias=params.layer_bias)
+        stem.append(ConvStage(conv, norm(outputs), activation, layout.stem_pool if i == len(layout.stem) else 1))
+        channels = outputs
+    widths = [params.channels(c) for c in layout.widths]
+    first, *others = sum(residual_groups(channels, widths, layout.blocks, norm, activation, params.layer_bias), [])
+    stages = [Stage(*stem, first), *others]
+    readout = global_readout(stages, input_shape, classes, params, activation, params.bias)
+    ends = [n - 1 for n in accumulate(layout.blocks)]
+    return initialised(Network(stages, readout, branches=ends[: layout.heads]))

@@ -1,0 +1,44 @@
+"""Every method on every network: it trains a step, and leaves the plain network behind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from snn import methods, models
+from snn.models._params import LargeParams
+from snn.neurons import NeuronSpec
+
+NEURON = NeuronSpec(surrogate={"name": "triangle"})
+SMALL = {"dspike": {"weights": 2}}
+
+
+LARGE = sorted(n for n in models.FAMILIES if issubclass(models.family(n).Params, LargeParams))
+
+
+def params(name):
+    halving = {"pooling": "stride"} if name.startswith("vgg") else {}  # 12x12 inputs are too small for poolings
+    return {"width": 1 / 32, "norm": "scale", **halving}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_every_method_trains_it(name, method, network, batch):
+    x, y = batch(t=3, n=3)
+    teacher = network(name, params(name), relu=True).train()
+    teacher(x.sum(0, keepdim=True))
+    teacher.eval().requires_grad_(False)
+    for m in sorted({*methods.names()} - {"chance"}):  # which has no network
+        kind = methods.find(m)
+        plain = network(name, params(name), NEURON, relu=kind.activation == "relu").train()
+        keys = list(plain.state_dict())
+        trainer = method(m, t_train=3, teacher=teacher if kind.teacher else None, **SMALL.get(m, {}))
+        trainer.run.labels = y
+        model = trainer.prepare(plain)
+        if kind.trains:
+            trainer.start_epoch(model, 1, (x, y))
+            result = trainer.step(model, x, y)
+            assert torch.isfinite(torch.tensor(result.loss)), m
+            assert result.logits.shape == (3, 4), m
+            assert all(p.grad is not None for p in model.parameters()), m
+        trainer.before_evaluation(model, iter([x]))
+        assert list(trainer.strip(model).state_dict()) == keys, m
