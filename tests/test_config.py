@@ -33,7 +33,7 @@ def changed(**overlay) -> dict:
         ({"neuron": {"surrogate": {"nam": "triangle"}}}, "neuron.surrogate.nam", "name"),
         ({"matrix": {"also": [{"method": ["sdt"]}]}}, "matrix.also.0.method", "methods"),
         ({"matrix": {"methods": ["std"]}}, "std", "sdt"),
-        ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet8"),
+        ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet19"),
         ({"matrix": {"datasets": ["sacades"]}}, "sacades", "saccades"),
         ({"datasets": {"x": {"reader": "nmist"}}}, "nmist", "nmnist"),
         ({"methods": {"mtt": {"drws": 3}}}, "methods.mtt.drws", "draws"),

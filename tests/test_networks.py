@@ -13,8 +13,8 @@ from snn import models
 from snn.errors import ConfigError
 from snn.evaluate import NO_OUTPUT, decide, recalibrate
 from snn.export import export, has_biases, without_biases
-from snn.models._scale_norm import ScaleNorm
 from snn.models._params import LargeParams
+from snn.models._scale_norm import ScaleNorm
 from snn.models._stages import (
     ConvStage,
     DenseStage,
@@ -63,7 +63,7 @@ def resnet(widths, counts):
 
 
 BY_HAND = {
-    # 1,728 + 147,456 + 525,312+... = 11,164,352; with 9,600 of BatchNorm and 10 biases the known 11,173,962 ("11.17 M").
+    # Stem 1,728; layers 147,456, 524,288, 2,097,152, 8,388,608; 5,120. With 9,600 of BatchNorm and 10 biases the known 11.17 M.
     "resnet18": (c(3, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_164_352, 11_173_962),
     # The known 21.28 M.
     "resnet34": (c(3, 64) + resnet([64, 128, 256, 512], [3, 4, 6, 3]) + 512 * 10, 21_265_088, 21_282_122),

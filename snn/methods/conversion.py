@@ -113,7 +113,7 @@ def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool) 
 
 
 def _unit(chain: list[tuple[str, nn.Module]], full: dict[str, float], theta: float) -> float:
-    """The activation that T spikes of the first block mean: its own a_l, or what the identity branches behind it need."""
+    """The activation that T spikes of the first block mean: its own a_l, or what identity branches behind it need."""
     (name, block), *behind = chain
     needed = full[f"{name}.neuron2" if isinstance(block, ResidualStage) else f"{name}.neuron"]
     for k, (name, block) in enumerate(behind, 1):

@@ -10,23 +10,23 @@ from snn.models._params import NetworkParams
 from snn.models._stages import Activation, Readout, ResidualStage, Shape, output_shape, readout_neuron
 
 
-def residual_groups(
+def residual_blocks(
     inputs: int,
     widths: Sequence[int],
-    blocks: Sequence[int],
+    counts: Sequence[int],
     norm: Callable[[int], nn.Module],
     activation: Activation,
     bias: bool = False,
-) -> list[list[ResidualStage]]:
-    """Groups of residual blocks, so many blocks of a width each; all groups but the first begin by halving the field."""
-    groups: list[list[ResidualStage]] = []
-    for outputs, count in zip(widths, blocks, strict=True):
-        groups.append([])
+) -> list[ResidualStage]:
+    """Residual blocks in groups, `counts` of them at each of the `widths`; every group but the first begins by halving
+    the field."""
+    stages = []
+    for group, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
         for block in range(count):
-            stride = 2 if len(groups) > 1 and block == 0 else 1
-            groups[-1].append(ResidualStage(inputs, outputs, stride, norm, activation, bias))
+            stride = 2 if group > 0 and block == 0 else 1
+            stages.append(ResidualStage(inputs, outputs, stride, norm, activation, bias))
             inputs = outputs
-    return groups
+    return stages
 
 
 def global_readout(
@@ -37,7 +37,7 @@ def global_readout(
     activation: Activation,
     bias: bool = False,
 ) -> Readout:
-    """Pooling over the whole field behind `stages` (over its largest squares, if it is not square), then the readout."""
+    """Pooling over the whole field behind `stages` (largest squares, if it is not square), then the readout."""
     channels, h, w = output_shape(stages, input_shape)
     pool = min(h, w)
     features = channels * (h // pool) * (w // pool)

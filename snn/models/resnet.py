@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import nn
 
 from snn.models._params import Decision, NetworkParams, Norm
-from snn.models._residual import global_readout, residual_groups
+from snn.models._residual import global_readout, residual_blocks
 from snn.models._stages import Activation, ConvStage, Network, make_norm
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20-tiny": 3}
@@ -33,6 +33,5 @@ def build(
 
     first = params.widths[0]
     stem = ConvStage(nn.Conv2d(input_shape[0], first, 3, 2, 1, bias=False), norm(first), activation)
-    groups = residual_groups(first, params.widths, [BLOCKS[name]] * 3, norm, activation)
-    stages = [stem, *sum(groups, [])]
+    stages = [stem, *residual_blocks(first, params.widths, [BLOCKS[name]] * 3, norm, activation)]
     return Network(stages, global_readout(stages, input_shape, classes, params, activation))

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from torch import nn
 
 from snn.models._params import LargeParams as Params
-from snn.models._residual import global_readout, residual_groups
+from snn.models._residual import global_readout, residual_blocks
 from snn.models._stages import Activation, ConvStage, Network, Stage, initialised, make_norm
 
 
@@ -57,7 +57,7 @@ def build(
         stem.append(ConvStage(conv, norm(outputs), activation, layout.stem_pool if i == len(layout.stem) else 1))
         channels = outputs
     widths = [params.channels(c) for c in layout.widths]
-    first, *others = sum(residual_groups(channels, widths, layout.blocks, norm, activation, params.layer_bias), [])
+    first, *others = residual_blocks(channels, widths, layout.blocks, norm, activation, params.layer_bias)
     stages = [Stage(*stem, first), *others]
     readout = global_readout(stages, input_shape, classes, params, activation, params.bias)
     ends = [n - 1 for n in accumulate(layout.blocks)]

@@ -9,7 +9,7 @@
 
 LTL's networks have strides in place of pooling: the last convolution of a group has stride 2, so that 32x32 inputs
 leave 512 x 2 x 2 = 2048 values for the linear layers 2048-512-512-K [code; the groups of vgg16 are ours, its
-convolutions and 2048 inputs are not]. In vgg14 and vggsnn average pooling follows the neurons [TET's code; vgg14: ours].
+convolutions and 2048 inputs are not]. In vgg14 and vggsnn average pooling follows the neurons [code; vgg14: ours].
 MTT's stages begin before the first convolution of each group of vggsnn and before each convolution of vgg14 [code];
 hidden linear layers are stages of their own [ours]. Shortcut's heads: the ends of all groups but the last [ours].
 
