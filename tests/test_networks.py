@@ -63,7 +63,8 @@ def resnet(widths, counts):
 
 
 BY_HAND = {
-    # Stem 1,728; layers 147,456, 524,288, 2,097,152, 8,388,608; 5,120. With 9,600 of BatchNorm and 10 biases the known 11.17 M.
+    # Stem 1,728; layers 147,456, 524,288, 2,097,152, 8,388,608; 5,120. With BatchNorm's 9,600 and
+    # 10 biases the known 11.17 M.
     "resnet18": (c(3, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_164_352, 11_173_962),
     # The known 21.28 M.
     "resnet34": (c(3, 64) + resnet([64, 128, 256, 512], [3, 4, 6, 3]) + 512 * 10, 21_265_088, 21_282_122),
