@@ -435,3 +435,85 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
                 chunk = chunk // 2
                 break
         done = end
+
+
+@compiled
+def saturated(plan, work):  # type: ignore[no-untyped-def]
+    """Output membranes at a limit of int16 (for int16 membranes)."""
+    cell, n = plan.populations[plan.output], 0
+    for i in range(cell[OFFSET], cell[OFFSET] + cell[SIZE] // cell[CHANNELS] * cell[STRIDE]):
+        n += work.v[i] == -32768 or work.v[i] == 32767
+    return n
+
+
+@compiled
+def stops_of(t, times_us, fractions, stops, where):  # type: ignore[no-untyped-def]
+    """Numbers of events consumed at each checkpoint, ascending in `stops`, and where each of them belongs."""
+    for k in range(len(stops)):
+        if k < len(times_us):
+            low, high = 0, len(t)
+            while low < high:
+                middle = (low + high) // 2
+                if t[middle] - t[0] <= times_us[k]:
+                    low = middle + 1
+                else:
+                    high = middle
+            stop = low
+        else:
+            stop = np.int64(math.floor(fractions[k - len(times_us)] * len(t) + 1e-9))
+        j = k
+        while j > 0 and stops[j - 1] > stop:
+            stops[j], where[j] = stops[j - 1], where[j - 1]
+            j -= 1
+        stops[j], where[j] = stop, k
+
+
+@compiled
+def run_many(plan, work, queue, t, x, y, p, bounds, shape, chunk, integer, times_us, fractions, first_row, rows):  # type: ignore[no-untyped-def]
+    """Recordings bounds[i]..bounds[i+1] of the events, each from rest; results go to row first_row + i of `rows`.
+
+    Returns the queue and the number of the first recording with an event that cannot be (then the rest is not run),
+    or how many there are. All that a recording costs happens here, without the interpreter: threads share its lock.
+    """
+    cell = plan.populations[plan.output]
+    spiking, marks = cell[SPIKING] != 0, len(times_us) + len(fractions)
+    stops, where, decisions = np.empty(marks, np.int64), np.empty(marks, np.int64), np.empty(marks, np.int64)
+    values = np.empty(cell[SIZE])
+    for i in range(len(bounds) - 1):
+        begin, end, row = bounds[i], bounds[i + 1], first_row + i
+        what, _ = check(t[begin:end], x[begin:end], y[begin:end], p[begin:end], -1, shape)
+        if what != IN_ORDER:
+            return queue, i
+        for j in range(len(work.v)):
+            work.v[j] = 0
+        for j in range(len(work.last)):
+            work.last[j] = 0
+        for j in range(len(work.counts)):
+            work.counts[j], work.first[j], values[j] = 0, -1, 0
+        work.lead[LEADER], work.lead[MOST_SPIKES] = -1, 0
+        for j in range(len(work.spikes)):
+            work.spikes[j] = 0
+        for j in range(len(work.synops)):
+            work.synops[j] = 0
+        stops_of(t[begin:end], times_us, fractions, stops, where)
+        origin, now = (t[begin], t[end - 1]) if end > begin else (np.int64(0), np.int64(0))
+        queue = advance(
+            plan, work, queue, t[begin:end], x[begin:end], y[begin:end], p[begin:end], origin, chunk, stops, decisions
+        )
+        for k in range(marks):
+            if where[k] < len(times_us):
+                rows.over_time[row, where[k]] = decisions[k]
+            else:
+                rows.over_events[row, where[k] - len(times_us)] = decisions[k]
+        rows.prediction[row], rows.n_events[row] = predict(plan, work, now, values), end - begin
+        rows.saturated[row] = saturated(plan, work) if integer else 0
+        if not spiking:
+            read_output(plan, work, now, values)
+        for j in range(len(values)):
+            rows.counts[row, j] = work.counts[j] if spiking else values[j]
+            rows.first_spike_us[row, j] = work.first[j]
+        for j in range(len(work.spikes)):
+            rows.spikes[row, j] = work.spikes[j]
+        for j in range(len(work.synops)):
+            rows.synops[row, j] = work.synops[j]
+    return queue, len(bounds) - 1

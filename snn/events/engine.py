@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ MODES = ("float", "int8")
 ORDERS = ("breadth", "depth")
 PROGRESS_SECONDS = 0.2
 CHUNK = 1024  # input events that each population takes before the next one's turn
+PIECE = 1 << 15  # events of a batch that a worker brings into columns and runs at once, if recordings are that short
+PIECES = 8  # a worker's share of a batch, at least: the last ones to end leave others idle for so much less
 _NOTHING = np.zeros(0, np.int64)
 
 
@@ -33,6 +35,20 @@ class Work(NamedTuple):
     synops: np.ndarray  # int64 [S]
     head: np.ndarray
     frames: np.ndarray
+
+
+class Rows(NamedTuple):
+    """Results of a batch of n recordings as the kernel writes them; names and shapes of `RunResult`."""
+
+    prediction: np.ndarray
+    counts: np.ndarray  # float64 whether the output spikes or not: one type, one compilation
+    first_spike_us: np.ndarray
+    spikes: np.ndarray
+    synops: np.ndarray
+    n_events: np.ndarray
+    saturated: np.ndarray
+    over_time: np.ndarray
+    over_events: np.ndarray
 
 
 class State:
@@ -128,32 +144,30 @@ class Engine:
 
         events: structured, fields t (µs), x, y, p; may be a memory map. threads: recordings at the same time.
         checkpoints: {"times_us": [...]} elapsed since a recording's first event, and/or {"fractions": [...]} of its
-        events, at which the prediction is taken. progress(done, n) is called from this thread: after each recording
-        or, with several threads, five times a second and at the end.
+        events, at which the prediction is taken. progress(done, n) is called from this thread: after each piece of a
+        few recordings or, with several threads, five times a second and at the end.
         """
         events, offsets = _events.batch(events, offsets)
         if int(threads) != threads or threads < 1:
             raise UserError(f"threads must be a whole number, at least 1, not {threads!r}")
-        marks, n = _Checkpoints.of(checkpoints), len(offsets) - 1
-        rows: list[RunResult] = [None] * n
+        marks, n, done = _Checkpoints.of(checkpoints), len(offsets) - 1, []
+        rows = self._rows(n, marks)
         errors: dict[int, UserError] = {}
-        numbers = iter(range(n))  # shared: each worker takes the next recording
+        most = 1 if sort else max(1, n // (PIECES * threads))
+        pieces = iter(list(_pieces(offsets, most)))  # shared: each worker takes the next one
 
         def work(report: Callable[[int, int], None] | None = None) -> None:
             state = self._spare.pop() if self._spare else self.state()
-            for i in numbers:
-                part = events[offsets[i] : offsets[i + 1]]
-                state.reset()
+            for low, high in pieces:
                 try:
-                    columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
-                    rows[i] = self._one(state, columns, marks)
-                except UserError as error:
-                    errors[i] = error
-                    break
-                if report:
-                    report(i + 1, n)
+                    self._run_piece(state, events, offsets[low : high + 1], marks, rows, low, sort)
+                except _Refused as refused:
+                    errors[refused.recording] = refused
                 if errors:
                     break
+                done.append(high - low)
+                if report:
+                    report(sum(done), n)
             self._spare.append(state)
 
         if threads == 1:
@@ -166,13 +180,59 @@ class Engine:
                     for future in ended:
                         future.result()
                     if progress:
-                        progress(n - rows.count(None), n)
+                        progress(sum(done), n)
         for i in sorted(errors):  # every earlier recording was taken before, and is whole
             raise UserError(f"recording {i}: {errors[i]}")
-        return self._stack(rows, marks)
+        counts = rows.counts.astype(np.int64) if self._spiking else rows.counts
+        found = rows._replace(counts=counts)._asdict()
+        return RunResult(**found, times_us=marks.times_us, fractions=marks.fractions)
+
+    def _run_piece(
+        self,
+        state: State,
+        events: np.ndarray,
+        bounds: np.ndarray,
+        marks: _Checkpoints,
+        rows: Rows,
+        first_row: int,
+        sort: bool,
+    ) -> None:
+        part = events[bounds[0] : bounds[-1]]
+        try:
+            columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
+        except UserError as error:
+            raise _Refused(first_row, error) from None
+        bounds = bounds - bounds[0]
+        shape, integer = self.network.input_shape, self.mode == "int8"
+        state.queue, ran = self._kernel.run_many(
+            self.plan, state.work, state.queue, *columns, bounds, shape, CHUNK, integer, *marks, first_row, rows
+        )
+        if ran < len(bounds) - 1:
+            try:
+                _events.check(self._kernel, *(c[bounds[ran] : bounds[ran + 1]] for c in columns), -1, shape)
+            except UserError as error:
+                raise _Refused(first_row + ran, error) from None
+
+    def _rows(self, n: int, marks: _Checkpoints) -> Rows:
+        def whole(*shape: int) -> np.ndarray:
+            return np.empty((n, *shape), np.int64)
+
+        classes, populations = self.network.n_classes, len(self.network.populations)
+        return Rows(
+            prediction=whole(),
+            counts=np.empty((n, classes)),
+            first_spike_us=whole(classes),
+            spikes=whole(populations),
+            synops=whole(len(self.network.synapses)),
+            n_events=whole(),
+            saturated=whole(),
+            over_time=whole(len(marks.times_us)),
+            over_events=whole(len(marks.fractions)),
+        )
 
     def _one(self, state: State, columns: _events.Columns, marks: _Checkpoints) -> RunResult:
-        stops, where = marks.stops(columns.t)
+        stops, where = (np.empty(len(marks.times_us) + len(marks.fractions), np.int64) for _ in range(2))
+        self._kernel.stops_of(columns.t, *marks, stops, where)
         decisions = self._advance(state, *columns, stops=stops)
         ordered = np.empty_like(decisions)
         ordered[where] = decisions
@@ -215,20 +275,19 @@ class Engine:
         plan, work = self.plan, state.work
         values = np.zeros(self.network.n_classes)
         prediction = self._kernel.predict(plan, work, state.t_last, values)
-        spiking = plan.populations[plan.output, _plan.SPIKING]
-        if not spiking:
+        if not self._spiking:
             self._kernel.read_output(plan, work, state.t_last, values)
         trace = None
         if state.trace is not None:
             trace = [np.concatenate([np.empty((0, 5), np.int64), *kept]) for kept in state.trace]
         return RunResult(
             prediction=np.int64(prediction),
-            counts=work.counts.copy() if spiking else values,
+            counts=work.counts.copy() if self._spiking else values,
             first_spike_us=work.first.copy(),
             spikes=work.spikes.copy(),
             synops=work.synops.copy(),
             n_events=np.int64(state.n_events),
-            saturated=np.int64(self._saturated(work.v)),
+            saturated=np.int64(self._kernel.saturated(plan, work) if self.mode == "int8" else 0),
             times_us=marks.times_us,
             fractions=marks.fractions,
             over_time=times,
@@ -236,24 +295,27 @@ class Engine:
             trace=trace,
         )
 
-    def _saturated(self, v: np.ndarray) -> int:
-        if self.mode == "float":
-            return 0
-        row = self.plan.populations[self.plan.output]
-        cells = row[_plan.HEIGHT] * row[_plan.WIDTH] * row[_plan.STRIDE]
-        v = v[row[_plan.OFFSET] : row[_plan.OFFSET] + cells]
-        return int(np.count_nonzero((v == _plan.INT16.min) | (v == _plan.INT16.max)))
+    @property
+    def _spiking(self) -> bool:
+        return bool(self.plan.populations[self.plan.output, _plan.SPIKING])
 
-    def _stack(self, rows: list[RunResult], marks: _Checkpoints) -> RunResult:
-        empty = self._result(self.state(), marks, np.empty(len(marks.times_us)), np.empty(len(marks.fractions)))
-        shared = {"times_us": marks.times_us, "fractions": marks.fractions, "trace": None}
-        stacked = {}
-        for name in RunResult.__dataclass_fields__:
-            if name not in shared:
-                like = np.asarray(getattr(empty, name))
-                values = [getattr(row, name) for row in rows]
-                stacked[name] = np.stack(values) if values else np.empty((0, *like.shape), like.dtype)
-        return RunResult(**stacked, **shared)
+
+class _Refused(Exception):
+    """A recording of a batch holds an event that cannot be."""
+
+    def __init__(self, recording: int, reason: UserError) -> None:
+        super().__init__(str(reason))
+        self.recording = recording
+
+
+def _pieces(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
+    """(first, end) of successive recordings: at most `most` of them and `PIECE` events, but at least one recording."""
+    low, n = 0, len(offsets) - 1
+    while low < n:
+        within = int(np.searchsorted(offsets, offsets[low] + PIECE, side="right")) - 1
+        high = min(n, low + most, max(low + 1, within))
+        yield low, high
+        low = high
 
 
 class _Checkpoints(NamedTuple):
@@ -275,14 +337,3 @@ class _Checkpoints(NamedTuple):
         if not ((fractions >= 0) & (fractions <= 1)).all():
             raise UserError("checkpoints: fractions must lie in [0, 1]")
         return cls(np.floor(times).astype(np.int64), fractions)
-
-    def stops(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of events consumed at each checkpoint, ascending, and where each of them belongs."""
-        if not len(self.times_us) and not len(self.fractions):
-            return _NOTHING, _NOTHING
-        elapsed = t - t[0] if len(t) else t
-        by_time = np.searchsorted(elapsed, self.times_us, side="right")
-        by_count = np.floor(self.fractions * len(t) + 1e-9).astype(np.int64)
-        stops = np.concatenate([by_time, by_count]).astype(np.int64)
-        order = np.argsort(stops, kind="stable")
-        return stops[order], order

