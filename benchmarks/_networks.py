@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snn.errors import UserError
 from snn.events import EventNetwork, Population, Synapse
 
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
@@ -50,13 +51,19 @@ def _calibrated(input_shape: tuple, layers: list, events: np.ndarray, rate: floa
             else (target[0], int(np.prod([shape[0], shape[1] // pool, shape[2] // pool])))
         )
         base = rng.normal(0.15, 1.0, form).astype(np.float32)
+
+        def scaled(gain: float, base: np.ndarray = base) -> np.ndarray:
+            # Multiples of 2^-12 below θ: every sum is exact, and no rest of an event fires by itself, so that a
+            # network with a clock gives the same spikes.
+            return np.clip(np.rint(base * gain * 4096) / 4096, -4095 / 4096, 4095 / 4096).astype(np.float32)
+
         low, high = 1e-4, 2.0
         for _ in range(9 if spiking else 1):
             gain = (low * high) ** 0.5
             trial = EventNetwork(
                 input_shape,
                 [*populations, Population(name, target, spiking=spiking)],
-                [*synapses, Synapse(source, name, kind, base * np.float32(gain), **how)],
+                [*synapses, Synapse(source, name, kind, scaled(gain), **how)],
             )
             result = trial.engine().run(*(events[c] for c in "txyp"))
             arrived = result.synops[-1] / base[:, 0].size if kernel else result.synops[-1] / target[0]
@@ -69,14 +76,19 @@ def _calibrated(input_shape: tuple, layers: list, events: np.ndarray, rate: floa
 
 
 def nmnist_recordings(most: int = 60) -> tuple[list[np.ndarray], str]:
-    """Real recordings below the folder SNN_NMNIST (files of 40-bit events), or synthetic ones like them."""
+    """Real N-MNIST recordings below the folder SNN_NMNIST, spread over its files; otherwise the embedded saccades'."""
     folder = os.environ.get("SNN_NMNIST")
     if folder:
-        files = sorted(Path(folder).rglob("*.bin"))[:most]
-        if files:
-            return [_read(f) for f in files], f"{len(files)} real N-MNIST recordings"
-    rng = np.random.default_rng(1)
-    return [blobs(rng, 4000, 34, 300_000) for _ in range(most)], f"{most} synthetic recordings like N-MNIST"
+        files = sorted(Path(folder).rglob("*.bin"))
+        if not files:
+            raise UserError(f"SNN_NMNIST: no .bin files below {folder}")
+        files = [files[i] for i in np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)]
+        return [_read(f) for f in files], f"{len(files)} real N-MNIST recordings"
+    from snn.data.readers import saccades
+
+    most = max(10, most // 10 * 10)
+    recordings = [r.events for r in saccades.recordings(saccades.Params(samples=most))]
+    return recordings, f"{most} embedded saccades recordings"
 
 
 def blobs(rng: np.random.Generator, n: int, size: int, duration: int) -> np.ndarray:

@@ -54,18 +54,29 @@ def batch(events: Any, offsets: Any) -> tuple[np.ndarray, np.ndarray]:
     return events, offsets
 
 
-def check(kernel: Any, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray, before: int, shape: tuple) -> None:
-    """Raise `UserError` for the first event that cannot be. before: the last time stamp so far, or -1."""
+def check(
+    kernel: Any,
+    t: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    p: np.ndarray,
+    before: int,
+    shape: tuple,
+    first: int = 0,
+) -> None:
+    """Raise `UserError` for the first event that cannot be. before: the last time stamp so far, or -1; first: the
+    number of the first event."""
     what, i = kernel.check(t, x, y, p, before, shape)
+    n = first + i
     if what == kernel.IN_ORDER:
         return
     if what == kernel.BACKWARDS:
-        raise UserError(_backwards(int(t[i - 1]) if i else before, int(t[i]), i))
+        raise UserError(_backwards(int(t[i - 1]) if i else before, int(t[i]), n))
     if what == kernel.NEGATIVE:
-        raise UserError(f"event {i}: negative time {t[i]} µs; a counter that wrapped? Unwrap it before running")
+        raise UserError(f"event {n}: negative time {t[i]} µs; a counter that wrapped? Unwrap it before running")
     if what == kernel.OUTSIDE:
-        raise UserError(f"event {i}: (x, y) = ({x[i]}, {y[i]}) lies outside the sensor of {shape[2]} x {shape[1]}")
-    raise UserError(f"event {i}: polarity {p[i]}, but the network's input has {shape[0]} channels")
+        raise UserError(f"event {n}: (x, y) = ({x[i]}, {y[i]}) lies outside the sensor of {shape[2]} x {shape[1]}")
+    raise UserError(f"event {n}: polarity {p[i]}, but the network's input has {shape[0]} channels")
 
 
 def _backwards(before: int, now: int, i: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ ORDERS = ("breadth", "depth")
 PROGRESS_SECONDS = 0.2
 CHUNK = 1024  # input events that each population takes before the next one's turn
 PIECE = 1 << 15  # events of a batch that a worker brings into columns and runs at once, if recordings are that short
+LONG = 1 << 19  # events of a batch's recording above which it is brought into columns part by part
 PIECES = 8  # a worker's share of a batch, at least: the last ones to end leave others idle for so much less
 _NOTHING = np.zeros(0, np.int64)
 
@@ -198,6 +200,9 @@ class Engine:
         sort: bool,
     ) -> None:
         part = events[bounds[0] : bounds[-1]]
+        if len(part) > LONG and len(bounds) == 2 and not sort:
+            self._run_long(state, part, marks, rows, first_row)
+            return
         try:
             columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
         except UserError as error:
@@ -212,6 +217,25 @@ class Engine:
                 _events.check(self._kernel, *(c[bounds[ran] : bounds[ran + 1]] for c in columns), -1, shape)
             except UserError as error:
                 raise _Refused(first_row + ran, error) from None
+
+    def _run_long(self, state: State, events: np.ndarray, marks: _Checkpoints, rows: Rows, row: int) -> None:
+        """One long recording: memory does not grow with its events, which may be mapped from a file."""
+        state.reset()
+        stops, where = marks.stops(events["t"])
+        decisions = np.full(len(stops), -1, np.int64)
+        try:
+            for start in range(0, len(events), LONG):
+                part = events[start : start + LONG]
+                columns = _events.columns(part["t"], part["x"], part["y"], part["p"], False)
+                here = (stops > start) & (stops <= start + LONG)
+                decisions[here] = self._advance(state, *columns, stops=stops[here] - start, first=start)
+        except UserError as error:
+            raise _Refused(row, error) from None
+        ordered = np.empty_like(decisions)
+        ordered[where] = decisions
+        result = self._result(state, marks, ordered[: len(marks.times_us)], ordered[len(marks.times_us) :])
+        for name, array in rows._asdict().items():
+            array[row] = getattr(result, name)
 
     def _rows(self, n: int, marks: _Checkpoints) -> Rows:
         def whole(*shape: int) -> np.ndarray:
@@ -231,18 +255,24 @@ class Engine:
         )
 
     def _one(self, state: State, columns: _events.Columns, marks: _Checkpoints) -> RunResult:
-        stops, where = (np.empty(len(marks.times_us) + len(marks.fractions), np.int64) for _ in range(2))
-        self._kernel.stops_of(columns.t, *marks, stops, where)
+        stops, where = marks.stops(columns.t)
         decisions = self._advance(state, *columns, stops=stops)
         ordered = np.empty_like(decisions)
         ordered[where] = decisions
         return self._result(state, marks, ordered[: len(marks.times_us)], ordered[len(marks.times_us) :])
 
     def _advance(
-        self, state: State, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray, stops: np.ndarray = _NOTHING
+        self,
+        state: State,
+        t: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        p: np.ndarray,
+        stops: np.ndarray = _NOTHING,
+        first: int = 0,
     ) -> np.ndarray:
         before = state.t_last if state.n_events else -1
-        _events.check(self._kernel, t, x, y, p, before, self.network.input_shape)
+        _events.check(self._kernel, t, x, y, p, before, self.network.input_shape, first)
         if len(t) and not state.n_events:
             state.t_first = int(t[0])
         decisions = np.full(len(stops), -1, np.int64)
@@ -337,3 +367,13 @@ class _Checkpoints(NamedTuple):
         if not ((fractions >= 0) & (fractions <= 1)).all():
             raise UserError("checkpoints: fractions must lie in [0, 1]")
         return cls(np.floor(times).astype(np.int64), fractions)
+
+    def stops(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of events consumed at each checkpoint, ascending, and where each of them belongs (as the kernel's
+        `stops_of`, but t may be a column of a file that is mapped: only a few of its times are read)."""
+        n, begun = range(len(t)), int(t[0]) if len(t) else 0
+        by_time = [bisect_right(n, at, key=lambda i: int(t[i]) - begun) for at in self.times_us.tolist()]
+        by_count = np.floor(self.fractions * len(t) + 1e-9).astype(np.int64)
+        stops = np.concatenate([np.array(by_time, np.int64), by_count])
+        order = np.argsort(stops, kind="stable")
+        return stops[order], order

@@ -199,3 +199,19 @@ def test_without_a_place_for_the_cache_it_compiles_all_the_same(monkeypatch):
 
     monkeypatch.setattr(_kernel, "njit", no_cache)
     assert _kernel.compiled(lambda n: n + 1)(1) == 2
+
+
+@pytest.mark.parametrize("mode", ["float", "int8"])
+def test_a_long_recording_of_a_batch_is_run_part_by_part(residual, recordings, batch, mode, monkeypatch):
+    events, offsets = batch(recordings)
+    marks = {"times_us": [0, 500, 5000], "fractions": [0.0, 0.1, 0.5, 1.0]}
+    whole = residual.engine(mode).run_batch(events, offsets, checkpoints=marks)
+    monkeypatch.setattr("snn.events.engine.LONG", 100)
+    monkeypatch.setattr("snn.events.engine.PIECE", 1)
+    parts = residual.engine(mode).run_batch(events, offsets, checkpoints=marks)
+    for name in (*FIELDS, "over_time", "over_events"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name), err_msg=name)
+    number = next(i for i in range(20) if offsets[i + 1] - offsets[i] > 300)
+    events["p"][offsets[number] + 250] = 2
+    with pytest.raises(UserError, match=f"recording {number}: event 250: polarity 2"):
+        residual.engine(mode).run_batch(events, offsets)
