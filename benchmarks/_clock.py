@@ -24,7 +24,7 @@ Neurons = Callable[[tuple[int, ...]], Callable[[Tensor], Tensor]]
 
 
 def iaf(shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    """Neurons of the given shape [N, C, H, W] from rest: currents [T, N, C, H, W] -> spikes, state kept. θ 1, clip -1."""
+    """Neurons of the given shape [N, C, H, W] from rest, θ 1, clip -1: currents [T, N, C, H, W] -> spikes."""
     v = torch.zeros(shape)
 
     def fire(current: Tensor) -> Tensor:
@@ -47,9 +47,9 @@ def run(layers: list[dict], recordings: list[np.ndarray], input_shape: tuple, ne
     """
     sources, shape, cpu, wall, totals = recordings, input_shape, 0.0, 0.0, []
     for layer in layers:
-        layer = {**layer, "weight": torch.as_tensor(layer["weight"])}
+        layer = {**layer, "weight": torch.tensor(layer["weight"])}
         fire = neurons((len(recordings), *layer["shape"]))
-        emitted: list[list[np.ndarray]] = [[] for _ in recordings]
+        emitted: list[list[np.ndarray]] = [[np.zeros((0, 3), np.int64)] for _ in recordings]
         for start in range(0, max(map(len, sources)), STEPS):
             frames = _frames([s[start : start + STEPS] for s in sources], shape)
             begun, begun_wall = time.process_time(), time.perf_counter()

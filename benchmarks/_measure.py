@@ -78,7 +78,9 @@ def rates(
     """`amount` of `unit` a second. wall: by the wall's clock (where several threads share the work)."""
     rival_amount = amount if rival_amount is None else rival_amount
     more = amount / rival_amount
-    by_cpu, by_wall = ([getattr(r, c) / getattr(o, c) * more for o, r in zip(ours, rival, strict=True)] for c in Spent._fields)
+    by_cpu, by_wall = (
+        [getattr(r, c) / getattr(o, c) * more for o, r in zip(ours, rival, strict=True)] for c in Spent._fields
+    )
     clock = "wall" if wall else "cpu"
     return Row(
         name,
@@ -87,7 +89,7 @@ def rates(
         unit,
         median(by_wall if wall else by_cpu),
         median(by_wall),
-        None if wall else max(0.0, 1 - median(s.cpu / s.wall for s in [*ours, *rival])),
+        None if wall else max(0.0, 1 - sum(s.cpu for s in [*ours, *rival]) / sum(s.wall for s in [*ours, *rival])),
     )
 
 

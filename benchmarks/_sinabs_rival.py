@@ -20,7 +20,8 @@ def iaf(shape: tuple):
 torch.set_num_threads(1)
 case = np.load(sys.argv[1])
 network = [
-    {**how, "weight": case[f"weight{i}"], "shape": tuple(how["shape"])} for i, how in enumerate(json.loads(str(case["layers"])))
+    {**how, "weight": case[f"weight{i}"], "shape": tuple(how["shape"])}
+    for i, how in enumerate(json.loads(str(case["layers"])))
 ]
 recordings = np.split(case["events"], case["offsets"][1:-1])
 print(json.dumps(run(network, recordings, tuple(case["input_shape"]), iaf)))

@@ -1,11 +1,8 @@
 """The event-driven engine beside the machine's own ceiling, a network with a clock, and sinabs.
 
-    python -m benchmarks.engine
-
-Synaptic operations (SynOps) are membrane updates: one weight added, compared and clipped. Every figure is the best of
-several runs on one core and in CPU time, so that a busy machine does not change it; the scaling over two threads is in
-wall time (of both sides) and needs two idle cores. SNN_NMNIST: a folder of N-MNIST recordings (synthetic ones
-otherwise). SNN_SINABS_PYTHON: the interpreter of an environment with sinabs (not measured otherwise).
+Synaptic operations (SynOps) are membrane updates: one weight added, compared and clipped. Everything that a batch costs
+is counted. SNN_NMNIST: a folder of N-MNIST recordings (the embedded saccades otherwise). SNN_SINABS_PYTHON: the
+interpreter of an environment with sinabs (not measured otherwise).
 """
 
 from __future__ import annotations
@@ -19,61 +16,58 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from benchmarks import _clock
+from benchmarks._measure import Row, Spent, Unequal, costs, rates, require_equal, spent, turns
 from benchmarks._networks import blobs, nmnist_recordings, three_conv, vggsnn
 from snn.events import EventNetwork
 
-RATE = 1.0  # spikes that each layer emits for each event that reaches it
+HERE = Path(__file__).resolve().parent
 
 
-def run() -> list[dict]:
-    """Rows of name, ours, rival, unit, ratio: ours / rival, of seconds rival / ours. rival None: not measured."""
-    recordings, what = nmnist_recordings()
-    small = three_conv(recordings[0], RATE)
-    large_events = blobs(np.random.default_rng(2), 4000, 128, 1_000_000)
-    large = vggsnn(large_events, RATE)
-    cases = [
-        (f"3C1FC, {what}", small, recordings),
-        ("VGGSNN layers, synthetic events 128 x 128", large, [large_events] * 2),
-    ]
+def run(quick: bool = False) -> list[Row]:
+    recordings, what = nmnist_recordings(10 if quick else 60)
+    recordings = [r[:300] for r in recordings] if quick else recordings
+    events = blobs(np.random.default_rng(2), 60 if quick else 4000, 128, 1_000_000)
+    small = three_conv(recordings[0])
+    cases = [(f"3C1FC, {what}", small, recordings)]
+    if not quick:  # its weights alone take seconds
+        cases.append(("VGGSNN layers, synthetic events 128 x 128", vggsnn(events), [events]))
+    seconds = 0.1 if quick else 6.0
     rows = []
     for mode, dtype in (("float", np.float32), ("int8", np.int16)):
-        top = ceiling(dtype)
         for name, network, parts in cases:
-            rate = synops(network, mode, parts)
-            rows.append(row(f"engine: {name}, {mode}; rival: pure L1 additions", rate, top, "GSynOps/s"))
-            one, two = (synops(network, mode, parts * 2, n, time.perf_counter) for n in (1, 2))
-            rows.append(row(f"engine: {name}, {mode}, 2 threads; rival: 1 thread", two, one, "GSynOps/s"))
-    one, two = (ceiling(np.float32, n, time.perf_counter) for n in (1, 2))
-    rows.append(row("this machine now: pure L1 additions on 2 threads; rival: 1 thread", two, one, "GSynOps/s"))
-    ours = len(recordings) / best(batch_of(small, "float", recordings, 1))
-    clock = 1 / (clock_step(small, recordings) * np.mean([len(r) for r in recordings]))
-    rows.append(row("engine: 3C1FC float; rival: torch with a clock, one event a step", ours, clock, "recordings/s"))
-    sinabs = sinabs_seconds(small, recordings[0])
-    alone = 1 / best(batch_of(small, "float", recordings[:1], 1))
-    rows.append(
-        row("engine: 3C1FC float; rival: sinabs, one event a step", alone, sinabs and 1 / sinabs, "recordings/s")
+            rows += throughput(f"{name}, {mode}", network, mode, parts, dtype, seconds)
+    rows += rivals(small, recordings[:2] if quick else recordings[:16], 2 if quick else 3)
+    return rows if quick else [*rows, *first_call(), *memory()]
+
+
+def throughput(name: str, network: EventNetwork, mode: str, parts: list, dtype: type, seconds: float) -> list[Row]:
+    """One thread beside the ceiling; two threads beside one, for the engine and for the additions alone."""
+    two_parts = parts * (2 if len(parts) > 1 else 4)
+    batch, twice, doubled = (batch_of(network, mode, p, n) for p, n in ((parts, 1), (two_parts, 1), (two_parts, 2)))
+    add, add_twice, added = additions(dtype, 1), additions(dtype, 1), additions(dtype, 2)
+    synops, synops_two = float(batch().synops.sum()), float(twice().synops.sum())
+    require_equal(f"{name}, two threads", doubled().counts, twice().counts)
+    t = turns({"engine": batch, "additions": add}, seconds)
+    count = ADDITIONS * 8192 / np.dtype(dtype).itemsize
+    one = rates(
+        f"{name}; rival: pure L1 additions", t["engine"], t["additions"], "GSynOps/s", synops / 1e9, count / 1e9
     )
-    cold, warm = first_call()
-    rows.append(row("engine: first call, compiled before; rival: never compiled", warm, cold, "s", lower=True))
-    return rows
-
-
-def row(name: str, ours: float, rival: float | None, unit: str, lower: bool = False) -> dict:
-    ratio = None if not rival else (rival / ours if lower else ours / rival)
-    return {"name": name, "ours": ours, "rival": rival, "unit": unit, "ratio": ratio}
-
-
-def best(once: Callable[[], object], seconds: float = 1.5, clock: Callable[[], float] = time.process_time) -> float:
-    """Shortest of as many runs (at least 3) as fit into `seconds`: the run that was disturbed least."""
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < seconds:
-        start = clock()
-        once()
-        times.append(clock() - start)
-    return min(times)
+    t = turns({"one": twice, "two": doubled, "add one": add_twice, "add two": added}, seconds)
+    two = rates(f"{name}, 2 threads; rival: 1 thread", t["two"], t["one"], "GSynOps/s", synops_two / 1e9, wall=True)
+    plain = rates(
+        f"{name}, this machine meanwhile: pure additions, 2 threads; rival: 1 thread",
+        t["add two"], t["add one"], "G/s", 2 * count / 1e9, count / 1e9, wall=True,
+    )  # fmt: skip
+    work = costs(
+        f"{name}, processor time on 2 threads; rival: on 1 thread",
+        median(s.cpu for s in t["two"]), median(s.cpu for s in t["one"]), "s",
+    )  # fmt: skip
+    return [one, two, plain, work]
 
 
 def batch_of(network: EventNetwork, mode: str, recordings: list[np.ndarray], threads: int) -> Callable:
@@ -84,20 +78,11 @@ def batch_of(network: EventNetwork, mode: str, recordings: list[np.ndarray], thr
     return lambda: engine.run_batch(events, offsets, threads=threads)
 
 
-def synops(
-    network: EventNetwork,
-    mode: str,
-    recordings: list[np.ndarray],
-    threads: int = 1,
-    clock: Callable[[], float] = time.process_time,
-) -> float:
-    """10^9 synaptic operations a second, everything included that a batch costs."""
-    batch = batch_of(network, mode, recordings, threads)
-    return float(batch().synops.sum()) / best(batch, clock=clock) / 1e9
+ADDITIONS = 20_000  # passes over the arrays
 
 
-def ceiling(dtype: type, threads: int = 1, clock: Callable[[], float] = time.process_time) -> float:
-    """10^9 additions v += w a second, over two arrays of 8 KiB a thread that stay in the first-level cache."""
+def additions(dtype: type, threads: int) -> Callable[[], None]:
+    """v += w over two arrays of 8 KiB a thread, which stay in the first-level cache: the machine's ceiling."""
     from numba import njit
 
     @njit(nogil=True)
@@ -109,93 +94,105 @@ def ceiling(dtype: type, threads: int = 1, clock: Callable[[], float] = time.pro
     size = 8192 // np.dtype(dtype).itemsize
     arrays = [(np.zeros(size, dtype), np.zeros(size, dtype)) for _ in range(threads)]
     add(*arrays[0], 1)
-    with ThreadPoolExecutor(threads) as pool:
-
-        def once() -> None:
-            for done in [pool.submit(add, v, w, 20_000) for v, w in arrays]:
-                done.result()
-
-        return threads * size * 20_000 / best(once, 0.5, clock) / 1e9
-
-
-def clock_step(network: EventNetwork, recordings: list[np.ndarray], batch: int = 32, steps: int = 32) -> float:
-    """Seconds a step and recording of the same network with a clock, in torch, one event a step.
-
-    As fast as torch lets it be: `batch` recordings at once, and each layer's convolution over all `steps` at once.
-    """
-    import torch
-    from torch.nn import functional
-
-    torch.set_num_threads(1)
-    recordings = (recordings * batch)[:batch]
-    frames = torch.zeros(steps, batch, *network.input_shape)
-    for i, events in enumerate(recordings):
-        for step in range(min(steps, len(events))):
-            frames[step, i, events["p"][step], events["y"][step], events["x"][step]] = 1
-    weights = [torch.tensor(s.weight) for s in network.synapses]
+    pool = ThreadPoolExecutor(threads)
 
     def once() -> None:
-        with torch.no_grad():
-            x = frames
-            for population, synapse, weight in zip(network.populations, network.synapses, weights, strict=True):
-                flat = x.flatten(0, 1)
-                if synapse.pool > 1:
-                    flat = functional.avg_pool2d(flat, synapse.pool, divisor_override=1)
-                if synapse.kind == "conv":
-                    current = functional.conv2d(flat, weight, None, synapse.stride, synapse.padding)
-                else:
-                    current = functional.linear(flat.flatten(1), weight)
-                current = current.view(steps, batch, *population.shape)
-                v, spikes = torch.zeros(batch, *population.shape), torch.empty_like(current)
-                for step in range(steps):
-                    v += current[step]
-                    torch.ge(v, population.threshold, out=spikes[step])
-                    v.sub_(spikes[step], alpha=population.threshold).clamp_(min=population.v_min)
-                x = spikes
+        for done in [pool.submit(add, v, w, ADDITIONS) for v, w in arrays]:
+            done.result()
 
-    return best(once) / (steps * batch)
+    return once
 
 
-def sinabs_seconds(network: EventNetwork, events: np.ndarray) -> float | None:
-    """Seconds that sinabs takes for one recording in bins of one event; None where it is not installed."""
+def rivals(network: EventNetwork, recordings: list[np.ndarray], takes: int) -> list[Row]:
+    """Recordings a second beside torch and sinabs with a clock, which must give the same spikes."""
+    layers, columns = layers_of(network), [np.stack([r["p"], r["y"], r["x"]], 1).astype(int) for r in recordings]
+    batch = batch_of(network, "float", recordings, 1)
+
+    def torch_clock() -> dict:
+        return _clock.run(layers, columns, network.input_shape)
+
+    rows = []
+    for name, rival in (("torch", torch_clock), ("sinabs", lambda: sinabs_clock(layers, columns, network.input_shape))):
+        ours, theirs = [], []
+        for _ in range(takes if name == "torch" else 1):
+            repeats = [spent(batch) for _ in range(9)]
+            ours.append(Spent(*(median(column) for column in zip(*repeats, strict=True))))
+            told = rival()
+            if told is None:
+                break
+            theirs.append(Spent(told["cpu"], told["wall"]))
+        title = f"3C1FC float; rival: {name} with a clock, one spike a step, {len(recordings)} recordings at once"
+        if not theirs:
+            rows.append(Row(title, len(recordings) / ours[0].cpu, None, "recordings/s", None))
+            continue
+        result = batch()
+        if not result.spikes.all(1).any():
+            raise Unequal("the recordings are too short: no spike reaches the output, nothing is compared")
+        for key, mine in (("spikes", result.spikes), ("counts", result.counts), ("predictions", result.prediction)):
+            require_equal(f"{name} with a clock, {key}", mine, told[key])
+        print(
+            f"  equal to {name}: {len(recordings)} recordings, {sum(map(len, recordings)):,} events; spikes of each "
+            f"layer {result.spikes.sum(0).tolist()}, counts and predictions",
+            flush=True,
+        )
+        rows.append(rates(title, ours, theirs, "recordings/s", len(recordings)))
+    return rows
+
+
+def layers_of(network: EventNetwork) -> list[dict]:
+    return [
+        {"weight": s.weight, "stride": s.stride, "padding": s.padding, "pool": s.pool, "shape": p.shape}
+        for s, p in zip(network.synapses, network.populations, strict=True)
+    ]
+
+
+def sinabs_clock(layers: list[dict], recordings: list[np.ndarray], input_shape: tuple) -> dict | None:
+    """What `_clock.run` tells, with sinabs's neurons; None where it is not installed."""
     python = os.environ.get("SNN_SINABS_PYTHON")
     if not python:
         return None
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case.npz"
-        weights = {f"weight{i}": s.weight for i, s in enumerate(network.synapses)}
-        np.savez(case, **weights, **{name: events[name] for name in "xyp"})
-        script = Path(__file__).with_name("_sinabs_rival.py")
-        done = subprocess.run([python, script, case], capture_output=True, text=True)
+        weights = {f"weight{i}": layer["weight"] for i, layer in enumerate(layers)}
+        how = json.dumps([{k: v for k, v in layer.items() if k != "weight"} for layer in layers])
+        offsets = np.cumsum([0, *map(len, recordings)])
+        np.savez(
+            case, **weights, layers=how, events=np.concatenate(recordings), offsets=offsets, input_shape=input_shape
+        )
+        done = subprocess.run([python, HERE / "_sinabs_rival.py", case], capture_output=True, text=True)
     if done.returncode:
         print(f"sinabs could not be measured: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
-    return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def first_call() -> tuple[float, float]:
+def first_call() -> list[Row]:
     """Seconds to the first result in a new process: with an empty cache, and with the one that this leaves behind."""
     code = (
-        "import time; start = time.perf_counter()\n"
         "import numpy as np; from snn.events import EventNetwork, Population, Synapse\n"
         "net = EventNetwork((1, 1, 1), [Population('a', (1, 1, 1))], [Synapse('input', 'a', 'identity')])\n"
-        "net.engine().run([0], [0], [0], [0]); print(time.perf_counter() - start)"
+        "events = np.zeros(1, [('t', '<i8'), ('x', '<u2'), ('y', '<u2'), ('p', 'u1')])\n"
+        "net.engine().run_batch(events, np.array([0, 1]))"
     )
+    seconds = []
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
-        times = [
-            float(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout)
-            for _ in range(2)
-        ]
-    return times[0], times[1]
+        for _ in range(2):
+            start = time.perf_counter()
+            environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+            seconds.append(time.perf_counter() - start)
+    return [costs("new process to first result, compiled before; rival: never compiled", seconds[1], seconds[0], "s")]
 
 
-def main() -> None:
-    for r in run():
-        rival = "not measured" if r["rival"] is None else f"{r['rival']:.4g}"
-        ratio = "" if r["ratio"] is None else f"x {r['ratio']:.3g}"
-        print(f"{r['name']:<95} {r['ours']:>9.4g} {rival:>13} {r['unit']:<13} {ratio}")
+def memory() -> list[Row]:
+    """By how much a process's peak grows while an engine runs (less than 1 MiB counts as 1): not with the work."""
 
+    def grown(recordings: int, events: int) -> float:
+        command = [sys.executable, "-m", "benchmarks._memory", str(recordings), str(events)]
+        return max(1.0, float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
 
-if __name__ == "__main__":
-    main()
+    case = "3C1FC, growth of the peak memory over"
+    return [
+        costs(f"{case} 2000 recordings; rival: over 200", grown(2000, 2000), grown(200, 2000), "MiB"),
+        costs(f"{case} a recording of 10 million events; rival: of 1 million", grown(1, 10**7), grown(1, 10**6), "MiB"),
+    ]

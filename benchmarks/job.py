@@ -1,0 +1,75 @@
+"""What a job costs before its work begins: the command line, the imports of each phase, and the plan of a matrix.
+
+Processor seconds of new processes, beside the imports that any script on SpikingJelly's neurons pays.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks._measure import Row, Spent
+
+ROOT = Path(__file__).resolve().parent.parent
+RIVAL = "import torch, spikingjelly.activation_based.neuron"
+PHASES = ("convert", "train", "sweep", "deploy", "collect", "report", "track", "status")
+CELLS = 5000
+
+
+def run(quick: bool = False) -> list[Row]:
+    jobs = {"snn train --help": [sys.executable, "-m", "snn.cli", "train", "--help"]}
+    for phase in ("collect",) if quick else PHASES:
+        jobs[f"imports of the phase {phase}"] = [sys.executable, "-c", f"import snn.phases.{phase}"]
+    rival = [sys.executable, "-c", RIVAL]
+    taken: dict[str, list[Spent]] = {name: [] for name in (*jobs, "rival")}
+    for _ in range(1 if quick else 5):
+        for name, command in (*jobs.items(), ("rival", rival)):
+            taken[name].append(_process(command))
+    rows = [_row(f"{name}; rival: {RIVAL}", taken[name], taken["rival"]) for name in jobs]
+    return rows if quick else [*rows, *_plan()]
+
+
+def _row(name: str, ours: list[Spent], rival: list[Spent] | None = None) -> Row:
+    if rival is None:
+        return Row(name, median(s.cpu for s in ours), None, "s", None)
+    pairs = list(zip(ours, rival, strict=True))
+    by_cpu, by_wall = median(r.cpu / o.cpu for o, r in pairs), median(r.wall / o.wall for o, r in pairs)
+    return Row(name, median(s.cpu for s in ours), median(s.cpu for s in rival), "s", by_cpu, by_wall)
+
+
+def _process(command: list[str]) -> Spent:
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Spent(cpu, time.perf_counter() - start)
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def _plan() -> list[Row]:
+    """`snn plan` and `snakemake -n` of a matrix of so many cells; nothing is run."""
+    with tempfile.TemporaryDirectory() as folder:
+        overlay = Path(folder) / "large.yaml"
+        seeds = CELLS // 5
+        overlay.write_text(
+            "benchmark: planned\nmatrix: {datasets: [saccades], networks: [3c1fc], t_train: [10], "
+            f"methods: [sdt, mtt, tet, nmt, shortcut], seeds: {list(range(seeds))}}}\n"
+        )
+        commands = {
+            "snn plan": [sys.executable, "-m", "snn.cli", "plan", "--configfile", str(overlay)],
+            "snakemake -n": [
+                sys.executable, "-m", "snakemake", "-n", "-q", "all", "--cores", "2", "--configfile", str(overlay),
+            ],
+        }  # fmt: skip
+        return [_row(f"{name} of {CELLS:,} cells", [_process(command)]) for name, command in commands.items()]

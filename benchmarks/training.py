@@ -1,0 +1,319 @@
+"""Training steps and evaluation of the suite against plain SpikingJelly, and what the methods' steps cost.
+
+A step is forward, cross-entropy on the time-mean of the readout, backward, SGD, of T = 10 and batch 64 on one thread.
+Both sides train the same weights on the same frames with the same neurons (IF, soft reset, single spikes, arctan) and
+must come to the same loss and gradient. Each contestant lives in a process of its own, since the allocator is a matter
+of the process, and they take turns, one step each. Time is the process's own on the processor.
+
+    suite                  the suite's network: fused neurons, channels-last, own pooling, freed memory kept
+    spikingjelly           IFNode in step mode "m" and layers of SpikingJelly, as its tutorials write it
+    spikingjelly-tuned     the same, channels-last and with freed memory kept
+    default-allocator      as `suite`, but freed memory goes back to the system
+    step-by-step           as `suite`, but for the neurons: `implementation: spikingjelly`
+    floor                  the convolutions and the linear layer alone, forward and backward
+
+The methods are compared as the suite runs them (default neurons and recipe of `config/config.yaml`): a step of each
+beside one of `sdt`, times what the method itself says it costs in time steps (`StepResult.time_steps`); for MTT with
+T_min = 1 that is s(T_min + T_max)/(2 T_max) on average, 1.65 at T = 10.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
+
+STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
+NETWORKS = {"3c1fc": {}, "resnet8": {"readout": "spiking"}}
+RIVALS: dict[str, tuple[str, ...]] = {
+    "3c1fc": ("spikingjelly", "spikingjelly-tuned", "default-allocator", "step-by-step", "floor"),
+    "resnet8": ("spikingjelly", "spikingjelly-tuned", "floor"),
+}
+METHODS = ("mtt", "nmt", "tet", "shortcut", "ltl-offline", "ltl-online")
+T_EVAL = (1, 2, 3, 4, 5, 6, 8, 10, 20)
+WARM_UP, TURNS = 3, 11
+# Of the loss and of the gradient's norm. Float32 sums in another order move single spikes, and normalisation carries
+# each to all neurons of a channel. (In float64 the two agree to 1e-12: tests/test_benchmarks.py.)
+TOLERANCE = {"3c1fc": 1e-3, "resnet8": 5e-2}
+DIFFERING = 0.02  # of the decisions
+
+
+def run(quick: bool = False) -> list[Row]:
+    size = {"batch": 4, "steps": 3, "turns": 2, "warm": 1, "contest": _Contest} if quick else {}
+    rows: list[Row] = []
+    for network in NETWORKS:
+        rows += _against_spikingjelly(network, RIVALS[network][:1] if quick else RIVALS[network], **size)
+    return rows + _methods("3c1fc", ("mtt", "tet") if quick else METHODS, **size)
+
+
+def _against_spikingjelly(
+    network: str,
+    rivals: tuple,
+    batch: int = BATCH,
+    steps: int = STEPS,
+    turns: int = TURNS,
+    warm: int = WARM_UP,
+    contest: type[_Contest] | None = None,
+) -> list[Row]:
+    title = f"{network}, T={steps}, batch {batch}, one thread"
+    with (contest or _Processes)(network, ("suite", *rivals), batch, steps) as workers:
+        sums = {name: workers.ask(name, "sums") for name in ("suite", *rivals) if name != "floor"}
+        for name, told in sums.items():
+            for key, value in told.items():
+                if abs(value - sums["suite"][key]) > TOLERANCE[network] * abs(sums["suite"][key]):
+                    raise Unequal(f"{network}: the {key} of {name} is {value}, the suite's {sums['suite'][key]}")
+        ours, theirs = (workers.ask(name, "decisions") for name in ("suite", "spikingjelly"))
+        differing = sum(a != b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+        if differing > DIFFERING:
+            raise Unequal(f"{network}: {differing:.1%} of the decisions differ from plain SpikingJelly's")
+        for key, told in sums["suite"].items():
+            print(f"  equal to spikingjelly: {network}, {key} {told:.7g} and {sums['spikingjelly'][key]:.7g}")
+        print(f"  equal to spikingjelly: {network}, {differing:.2%} of {len(ours)} decisions differ", flush=True)
+        taken = workers.turns("step", turns, warm)
+        rows = [rates(f"{title}: training step; rival: {r}", taken["suite"], taken[r], "steps/s") for r in rivals]
+        taken = workers.turns("evaluate", max(3, turns // 3), 1, ("suite", "spikingjelly"))
+        what = f"{title}: evaluation at T = {', '.join(map(str, T_EVAL))}; rival: spikingjelly"
+        rows.append(rates(what, taken["suite"], taken["spikingjelly"], "sweeps/s"))
+        tensors, process = ({n: workers.ask(n, q) for n in ("suite", "spikingjelly")} for q in ("tensors", "process"))
+    rows.append(costs(f"{title}: tensors alive at the peak; rival: spikingjelly", *tensors.values(), "MiB"))
+    rows.append(costs(f"{title}: peak of the whole process; rival: spikingjelly", *process.values(), "MiB"))
+    return rows
+
+
+def _methods(
+    network: str,
+    methods: tuple,
+    batch: int = BATCH,
+    steps: int = STEPS,
+    turns: int = 31,
+    warm: int = WARM_UP,
+    contest: type[_Contest] | None = None,
+) -> list[Row]:
+    """Rows of a step's cost in steps of SDT; the rival is what the method's own count of time steps says."""
+    with (contest or _Processes)(network, ("sdt", *methods), batch, steps) as workers:
+        taken = workers.turns("step", turns, warm)
+        said = {name: workers.ask(name, "time_steps") / steps for name in methods}
+    sdt, rows = sum(s.cpu for s in taken["sdt"]), []
+    for name in methods:
+        cost = sum(s.cpu for s in taken[name]) / sdt  # sums: the draws of MTT and NMT differ from step to step
+        theory = (
+            f"s(T_min+T_max)/(2 T_max) = {3 * (1 + steps) / (2 * steps):.2f}, drawn"
+            if name in ("mtt", "nmt")
+            else "counted"
+        )
+        what = f"{network}, T={steps}: {name}, a step's cost beside sdt's; rival: its time steps ({theory})"
+        rows.append(Row(what, cost, said[name], "x sdt", said[name] / cost))
+    return rows
+
+
+class _Contest:
+    """Contestants in this process: a smoke run, where times do not matter."""
+
+    def __init__(self, network: str, names: tuple, batch: int, steps: int) -> None:
+        self.names = names
+        self.answers = {name: _contestant(network, batch, steps, name) for name in names}
+
+    def __enter__(self) -> _Contest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def ask(self, name: str, word: str) -> Any:
+        return self.answers[name](word)
+
+    def turns(self, word: str, turns: int, warm: int, names: tuple = ()) -> dict[str, list[Spent]]:
+        taken: dict[str, list[Spent]] = {name: [] for name in names or self.names}
+        for turn in range(warm + turns):
+            for name, spent_there in taken.items():
+                answer = Spent(*self.ask(name, word))
+                if turn >= warm:
+                    spent_there.append(answer)
+        return taken
+
+
+class _Processes(_Contest):
+    """One process a contestant; `ask` sends it a word and waits for its answer."""
+
+    def __init__(self, network: str, names: tuple, batch: int, steps: int) -> None:
+        self.names = names
+        command = [sys.executable, "-m", "benchmarks.training", network, str(batch), str(steps)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.processes = {name: subprocess.Popen([*command, name], **pipes) for name in names}
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            process.stdin.close()
+            process.wait(60)
+
+    def ask(self, name: str, word: str) -> Any:
+        process = self.processes[name]
+        print(word, file=process.stdin, flush=True)
+        if not (answer := process.stdout.readline()):
+            raise RuntimeError(f"the contestant {name} ended before it answered {word!r}; its reason stands above")
+        return json.loads(answer)
+
+
+def _contestant(network: str, batch: int, steps: int, name: str) -> Callable[[str], Any]:
+    """Answers to words: do what the word says, and tell what it cost or came to."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    make = _of_spikingjelly if name in _CONTESTANTS else _of_method
+    can = make(network, batch, steps, name)
+
+    def answer(word: str) -> Any:
+        if word in ("step", "evaluate"):
+            return spent(can[word])
+        if word == "tensors":
+            return _peak_of_tensors(can["step"])
+        if word == "process":
+            import resource
+
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return can[word]()
+
+    return answer
+
+
+_CONTESTANTS = {"suite", *(r for rivals in RIVALS.values() for r in rivals)}
+
+
+def _peak_of_tensors(step: Callable[[], None]) -> float:
+    """MiB of the tensors that a step makes, at the moment when most are alive."""
+    import torch
+
+    with torch.profiler.profile(profile_memory=True) as profile:
+        step()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events)) / 2**20
+
+
+def _of_spikingjelly(network: str, batch: int, steps: int, name: str) -> dict[str, Callable]:
+    import torch
+
+    from benchmarks._plain import plain
+    from snn import models
+    from snn.evaluate import decide
+    from snn.memory import keep_freed_memory
+    from snn.neurons import NeuronSpec, make_neuron
+
+    if name not in ("spikingjelly", "default-allocator"):
+        keep_freed_memory()
+    way = "spikingjelly" if name == "step-by-step" else "auto"
+    spec = NeuronSpec(surrogate={"name": "arctan"}, reset="soft", implementation=way)
+    model = models.build(network, NETWORKS[network], SHAPE, CLASSES, lambda: make_neuron(spec))
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    with torch.no_grad():  # weights with which every layer fires
+        for layer in layers:
+            layer.weight.normal_(0.1, 1.0, generator=torch.Generator().manual_seed(1)).mul_(
+                2 / layer.weight[0].numel() ** 0.5
+            )
+    frames = (torch.rand(max(steps, *T_EVAL), batch, *SHAPE) < 0.1).float()
+    labels = torch.randint(0, CLASSES, (batch,))
+    if name == "floor":
+        return {"step": _floor(model, frames[:steps])}
+    if name.startswith("spikingjelly"):
+        theirs = plain(network, NETWORKS[network], SHAPE, CLASSES)
+        for ours, copy in zip(model.parameters(), theirs.parameters(), strict=True):
+            copy.data.copy_(ours.data)
+        model = theirs
+    if name == "spikingjelly-tuned":
+        model = model.to(memory_format=torch.channels_last)
+        frames = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, frames.shape[:2])
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+
+    def forward_backward() -> Any:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(frames[:steps]).mean(0), labels)
+        loss.backward()
+        return loss
+
+    def step() -> None:
+        forward_backward()
+        optimizer.step()
+
+    def sums() -> dict[str, float]:
+        loss = forward_backward().item()
+        return {"loss": loss, "gradient": torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item()}
+
+    @torch.no_grad()
+    def decisions() -> list[int]:
+        model.eval()
+        found = torch.cat([decide(model(frames[:t]), True) for t in T_EVAL]).tolist()
+        model.train()
+        return found
+
+    return {"step": step, "sums": sums, "decisions": decisions, "evaluate": decisions}
+
+
+def _floor(model: Any, frames: Any) -> Callable[[], None]:
+    """Each layer by itself on an input of its shape; those that read the frames need no gradient of them."""
+    import torch
+
+    inputs: list[tuple[Any, Any]] = []
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    handles = [m.register_forward_pre_hook(lambda m, x: inputs.append((m, x[0].detach().clone()))) for m in layers]
+    with torch.no_grad():
+        model(frames)
+    for handle in handles:
+        handle.remove()
+    work = [(m, x.requires_grad_(i > 0), torch.rand_like(m(x))) for i, (m, x) in enumerate(inputs)]
+
+    def step() -> None:
+        for layer, x, gradient in work:
+            x.grad = None
+            layer.zero_grad()
+            layer(x).backward(gradient)
+
+    return step
+
+
+def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Callable]:
+    import torch
+    from torch import nn
+
+    from snn import config, models, registry
+    from snn.memory import keep_freed_memory
+    from snn.methods._contract import Run
+    from snn.neurons import NeuronSpec, make_neuron
+    from snn.training import generator, optimizer_for
+
+    keep_freed_memory()
+    neuron = NeuronSpec(v_min=-1.0, multi_spike=True, reset="soft", surrogate={"name": "exponential", "periodic": True})
+    train = config.Train(clip_norm=1.0, batch_size=batch)
+    values = {"norm": "scale", "gain": 0.5} if network == "3c1fc" else NETWORKS[network]
+    cls = registry.find("snn.methods", name, "method").METHOD
+    teacher = (
+        models.build(network, values, SHAPE, CLASSES, nn.ReLU).eval().requires_grad_(False) if cls.teacher else None
+    )
+    run = Run(
+        t_train=steps, classes=CLASSES, input_shape=SHAPE, epochs=1, iterations=100, train=train,
+        steps=generator(0, "steps"), teacher=teacher,
+    )  # fmt: skip
+    method = cls(cls.Params(), run)
+    model = method.prepare(models.build(network, values, SHAPE, CLASSES, lambda: make_neuron(neuron))).train()
+    optimizer = optimizer_for(model.parameters(), train)
+    x, y = torch.poisson(torch.full((steps, batch, *SHAPE), 0.17)), torch.randint(0, CLASSES, (batch,))
+    counted: list[float] = []
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        counted.append(method.step(model, x, y).time_steps)
+        nn.utils.clip_grad_norm_(model.parameters(), train.clip_norm)
+        optimizer.step()
+
+    return {"step": step, "time_steps": lambda: sum(counted[WARM_UP:] or counted) / len(counted[WARM_UP:] or counted)}
+
+
+if __name__ == "__main__":
+    answer = _contestant(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    for line in sys.stdin:
+        print(json.dumps(answer(line.strip())), flush=True)
