@@ -22,7 +22,7 @@ T, SHAPE = 10, (2, 34, 34)
 
 
 def run(quick: bool = False) -> list[Row]:
-    recordings, what = nmnist_recordings(20 if quick else 200)
+    recordings, what = nmnist_recordings(30 if quick else 200)
     recordings = [np.ascontiguousarray(r).astype(EVENT) for r in recordings]
     seconds = 0.0 if quick else 6.0
     return [_binning(recordings, what, seconds), _reading(recordings, what, seconds)]
@@ -71,7 +71,7 @@ def _reading(recordings: list[np.ndarray], what: str, seconds: float) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         files = _write_nmnist(Path(folder) / "raw", recordings)
         out = Path(folder) / "store"
-        params, split = {"folder": str(Path(folder) / "raw")}, {"validation": 0, "seed": 0}
+        params, split = {"folder": str(Path(folder) / "raw")}, {"validation": 10, "seed": 0}
 
         def ours() -> None:
             store.convert("nmnist", params, split, out, progress=False)
