@@ -179,7 +179,7 @@ def first_call() -> list[Row]:
         for _ in range(2):
             start = time.perf_counter()
             environment = os.environ | {"NUMBA_CACHE_DIR": folder}
-            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+            subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, env=environment, check=True)
             seconds.append(time.perf_counter() - start)
     return [costs("new process to first result, compiled before; rival: never compiled", seconds[1], seconds[0], "s")]
 
@@ -189,7 +189,9 @@ def memory() -> list[Row]:
 
     def grown(recordings: int, events: int) -> float:
         command = [sys.executable, "-m", "benchmarks._memory", str(recordings), str(events)]
-        return max(1.0, float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        return max(
+            1.0, float(subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout)
+        )
 
     case = "3C1FC, growth of the peak memory over"
     return [

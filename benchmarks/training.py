@@ -24,10 +24,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
 
+ROOT = Path(__file__).resolve().parent.parent
 STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
 NETWORKS = {"3c1fc": {}, "resnet8": {"readout": "spiking"}}
 RIVALS: dict[str, tuple[str, ...]] = {
@@ -143,7 +145,7 @@ class _Processes(_Contest):
     def __init__(self, network: str, names: tuple, batch: int, steps: int) -> None:
         self.names = names
         command = [sys.executable, "-m", "benchmarks.training", network, str(batch), str(steps)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        pipes = {"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.processes = {name: subprocess.Popen([*command, name], **pipes) for name in names}
 
     def __exit__(self, *_: object) -> None:

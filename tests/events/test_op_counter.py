@@ -1,0 +1,38 @@
+"""Synaptic operations are those that SpikingJelly counts on a network with a clock, one spike a step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import _clock
+from benchmarks.engine import layers_of
+from snn.events import EventNetwork, Population, Synapse
+
+op_counter = pytest.importorskip("spikingjelly.activation_based.op_counter")
+
+
+def test_synaptic_operations_equal_spikingjellys(stream):
+    rng = np.random.default_rng(0)
+
+    def w(*shape):  # multiples of 1/16 below θ: sums are exact, no rest of an event lasts
+        return np.clip(np.rint(rng.normal(4, 8, shape)), -15, 15) / 16
+
+    network = EventNetwork(
+        (2, 9, 11),
+        [Population("a", (4, 9, 11)), Population("b", (6, 5, 6)), Population("c", (3, 1, 1))],
+        [
+            Synapse("input", "a", "conv", w(4, 2, 3, 3), padding=1),
+            Synapse("a", "b", "conv", w(6, 4, 3, 3), padding=1, stride=2),
+            Synapse("b", "c", "linear", w(3, 36), pool=2),  # of 5 x 6 the last row is dropped
+        ],
+    )
+    recordings = [stream(150, network.input_shape, seed) for seed in range(2)]
+    columns = [np.stack([p, y, x], 1) for _, x, y, p in recordings]
+    counter = op_counter.SynOpCounter()
+    with op_counter.DispatchCounterMode([counter]):
+        clock = _clock.run(layers_of(network), columns, network.input_shape)
+    ours = [network.engine().run(*recording) for recording in recordings]
+    assert [r.spikes.tolist() for r in ours] == clock["spikes"]
+    assert min(map(min, clock["spikes"])) > 0
+    assert sum(r.synops.sum() for r in ours) == counter.get_total()
