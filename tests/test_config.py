@@ -89,7 +89,7 @@ def test_every_overlay_makes_a_plan(overlay):
 
 
 def test_exclude_and_also():
-    value = changed(matrix={"also": [{"methods": ["sdt"], "t_train": [3], "seeds": [0]}],
+    value = changed(matrix={"methods": ["sdt", "mtt"], "also": [{"methods": ["sdt"], "t_train": [3], "seeds": [0]}],
                             "exclude": [{"network": "resnet8", "method": "mtt"}, {"seed": 2}]})  # fmt: skip
     cells = Plan.load(value).cells
     assert Cell("saccades", "3c1fc", "sdt", 3, 0) in cells
