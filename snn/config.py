@@ -123,13 +123,13 @@ class Probe(Model):
         default=[1, 2, 4, 8, 16], description="T at which the bytes kept for backward are measured"
     )
     recordings: int = Field(200, ge=1, description="at most so many test recordings for firing rates and noise")
-    draws: int = Field(2, ge=1, description="independent draws of the noise at each level")
+    draws: int = Field(2, ge=1, description="draws of the noise on weights; on input every recording is a draw")
     weight_noise: list[PositiveFloat] = Field(default=[0.1, 0.2, 0.4], description="σ / rms of a layer's weights")
-    frame_noise: list[PositiveFloat] = Field(default=[0.25, 0.5, 1.0], description="σ / rms of the frames")
+    frame_noise: list[PositiveFloat] = Field(default=[0.5, 1.0], description="σ / rms of the frames")
     events_dropped: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        default=[0.25, 0.5, 0.75], description="probability that an event is lost"
+        default=[0.25, 0.5], description="probability that an event is lost"
     )
-    events_added: list[PositiveFloat] = Field(default=[0.25, 0.5, 1.0], description="random events / own events")
+    events_added: list[PositiveFloat] = Field(default=[0.5, 1.0], description="random events / own events")
 
 
 class Resources(Model):

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snn.config import Probe
-from snn.evaluate import predict
+from snn.evaluate import BATCH, predict
 from snn.phases._job import Job
 from snn.seeds import derive
 from snn.training import is_spiking
@@ -29,32 +30,35 @@ from snn.training import is_spiking
 
 def noise(job: Job, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
     """Curves `weight_noise`, `frame_noise`, `events_dropped`, `events_added` on frames x [T, N, C, H, W] with labels y:
-    x is the level, value the accuracy, the mean over the draws; level 0 is without noise. Metrics `<curve>_<level>`."""
+    x is the level, value the accuracy; level 0 is without noise. Metrics: `<curve>_<level>`.
+
+    One draw on input is one for each recording; noise on weights is shared by all, and the mean of several draws."""
     labels = y.cpu().numpy()
 
     def accuracy(frames: Tensor) -> float:
-        return float((predict(network, iter(frames.split(64, 1)), is_spiking(network)) == labels).mean())
+        return float((predict(network, iter(frames.split(BATCH, 1)), is_spiking(network)) == labels).mean())
 
-    def of_input(disturb: Callable[[Tensor, float, torch.Generator], Tensor]):
-        return lambda level, g: accuracy(disturb(x, level, g))
+    def of_input(disturb: Callable[[Tensor, float, torch.Generator], Tensor], level: float, name: str) -> float:
+        return accuracy(disturb(x, level, _generator(job.cell.seed, name, level)))
 
-    def of_weights(level: float, g: torch.Generator) -> float:
-        with noisy_weights(network, level, g):
-            return accuracy(x)
+    def of_weights(level: float, name: str) -> float:
+        total = 0.0
+        for i in range(settings.draws):
+            with noisy_weights(network, level, _generator(job.cell.seed, name, level, i)):
+                total += accuracy(x)
+        return total / settings.draws
 
     kinds = {
         "weight_noise": (settings.weight_noise, of_weights),
-        "frame_noise": (settings.frame_noise, of_input(noisy_frames)),
+        "frame_noise": (settings.frame_noise, partial(of_input, noisy_frames)),
     }
     if are_counts(x):
-        kinds["events_dropped"] = settings.events_dropped, of_input(dropped)
-        kinds["events_added"] = settings.events_added, of_input(added)
+        kinds["events_dropped"] = settings.events_dropped, partial(of_input, dropped)
+        kinds["events_added"] = settings.events_added, partial(of_input, added)
     clean, curves = accuracy(x), []
     for kind, (levels, measure) in kinds.items():
-        values = {0.0: clean}
+        values = {0.0: clean} | {level: measure(level, kind) for level in levels}
         for level in levels:
-            found = [measure(level, _generator(job.cell.seed, kind, level, i)) for i in range(settings.draws)]
-            values[level] = sum(found) / len(found)
             job.add(f"{kind}_{level:g}", values[level], job.cell.t_train)
         curves += [{"mode": "clock", "curve": kind, "x": k, "value": v} for k, v in sorted(values.items())]
     return curves

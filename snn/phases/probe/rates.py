@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snn.evaluate import BATCH
 from snn.methods._neurons import neurons
 from snn.methods._teacher import after_each
 from snn.phases._job import Job
@@ -28,7 +29,7 @@ def rates(job: Job, network: nn.Module, x: Tensor) -> list[dict[str, Any]]:
 
     n, curves = x.shape[1], []
     with after_each(network, list(neurons(network)), count):
-        for part in x.split(64, 1):
+        for part in x.split(BATCH, 1):
             network(part)
     for layer, spikes in per_step.items():
         rate = spikes / (n * size[layer])
