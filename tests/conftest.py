@@ -36,8 +36,9 @@ def make_job(tiny_store, tmp_path):
 
     def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, **overlay):
         base = load(ROOT / "config/config.yaml").model_dump()
+        one = {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed], "also": [], "exclude": []}
         small = {
-            "matrix": {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed]},
+            "matrix": one,
             "datasets": {
                 "saccades": {"params": {"samples": SAMPLES}, "split": {"validation": 20, "test": 20, "seed": 0}}
             },
