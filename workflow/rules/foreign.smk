@@ -17,7 +17,7 @@ rule foreign_venv:
         mem_mb=2000,
         runtime=60,
     params:
-        folder=f"{VENVS}/{{framework}}",
+        folder=subpath(output[0], strip_suffix=".txt"),
     message:
         "environment of {wildcards.framework}"
     shell:
