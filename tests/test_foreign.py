@@ -35,7 +35,6 @@ TINY = {
         "t_train": [3],
         "seeds": [0],
         "also": [],
-        "exclude": [],
     },
     "datasets": {"saccades": {"params": {"samples": 80}, "split": {"validation": 20, "test": 20, "seed": 0}}},
     "train": {"epochs": 2, "batch_size": 16},
