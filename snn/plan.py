@@ -242,6 +242,8 @@ class Plan:
                         f"{cell.key}: {cell.method!r} builds {', '.join(foreign.networks)} only; leave it out with "
                         f"matrix.exclude: [{{network: {cell.network}, method: {cell.method}}}]"
                     )
+                if self.kind(cell.dataset) != "events":
+                    raise ConfigError(f"{cell.key}: foreign methods are given frames of events, not static images")
                 continue
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))

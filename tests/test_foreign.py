@@ -183,6 +183,7 @@ def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(left, change, w
     [
         ({"foreign": {NAME: {"script": "nowhere.py"}}}, "foreign.snntorch-means.script: nowhere.py: no such file"),
         ({"foreign": {"sdt": {"script": __file__}}}, "foreign.sdt: taken by a method"),
+        ({"datasets": {"saccades": {"reader": "cifar10", "params": {}}}}, "not static images"),
         ({"matrix": {"networks": ["resnet8"]}}, "builds 3c1fc only"),
         ({"methods": {NAME: {"beta": 1}}}, "foreign.snntorch-means.params"),
     ],

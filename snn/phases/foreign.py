@@ -33,7 +33,7 @@ import numpy as np
 from snn import files
 from snn.cell import Cell
 from snn.config import Train
-from snn.data.store import Store
+from snn.data.store import EventStore
 from snn.errors import DataError
 from snn.evaluate import NO_OUTPUT
 from snn.phases._job import Job
@@ -43,7 +43,7 @@ from snn.training import Result
 COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
 
 
-def export(store: Store, t_train: int, t_eval: Iterable[int], out: Path) -> None:
+def export(store: EventStore, t_train: int, t_eval: Iterable[int], out: Path) -> None:
     """Write `frames.npz`, described above."""
     arrays: dict[str, np.ndarray] = {"classes": np.int64(store.n_classes), "test/index": store.indices("test")}
     for split in ("train", "validation"):

@@ -144,10 +144,9 @@ def check(spec):
         raise SystemExit(f"error: parameters {params}; known are {DEFAULTS}, norm batch or none")
     if spec["cell"]["network"] != "3c1fc":
         raise SystemExit(f"error: network {spec['cell']['network']!r}: this script builds 3c1fc only")
-    if spec["train"]["shift"] or spec["train"]["flip"] or spec["precision"] != "float32":
-        raise SystemExit(
-            "error: train.shift, train.flip and a precision other than float32 are not done by this script"
-        )
+    recipe = spec["train"]
+    if recipe["shift"] or recipe["flip"] or any(recipe["augment"].values()) or spec["precision"] != "float32":
+        raise SystemExit("error: augmentations and a precision other than float32 are not done by this script")
     return params
 
 
