@@ -81,6 +81,14 @@ def test_a_method_that_is_not_there_is_named(tmp_path):
     assert all("no MTT" in sentence for sentence in sentences)
 
 
+def test_a_network_without_the_compared_methods_is_passed_over(tmp_path):
+    cells = make_cells(tmp_path / "cells", networks=("3c1fc",), diverged=(), star=())
+    cells += make_cells(tmp_path / "cells", networks=("resnet-small",), methods=("sdt",), diverged=(), star=())
+    collect("fake", "matched", cells, tmp_path / "report")
+    sentences = answer(Results(tmp_path / "report"))
+    assert not any("not answered" in sentence or "resnet" in sentence for sentence in sentences)
+
+
 def test_the_answer_names_holes_and_missing_data(tmp_path):
     found = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
     assert "MTT on 3C1FC (seed 2, train: diverged)" in caveats(found)[0]
