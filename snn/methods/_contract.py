@@ -39,7 +39,8 @@ FORWARD = 1 / 3
 class Run:
     """What a method may know of the training that it is part of.
 
-    t_train: time steps T of the frames it is given; classes: K; input_shape: (C, H, W) of a frame;
+    t_train: time steps T of the frames it is given; classes: K; input_shape: (C, H, W) of a frame; static: the same
+    image at all T steps, which the method `ann` sees once, instead of events, which it sees summed over time;
     iterations: of the whole training; steps: the generator for its own random draws (purpose `steps`), no other source
     may be used; train: the recipe; teacher: the trained `ann` of the same layout, for methods that ask for it.
     """
@@ -54,6 +55,7 @@ class Run:
     device: str = "cpu"
     teacher: nn.Module | None = None
     labels: Tensor | None = field(default=None, repr=False)
+    static: bool = False
 
     def decode(self, outputs: Tensor) -> Tensor:
         """Logits [N, K] from the readout [T, N, K]: mean or sum over time (the recipe says which), times its scale."""

@@ -43,10 +43,13 @@ def after_each(network: nn.Module, names: list[str], act: Callable[[str, Tensor]
 
 
 @torch.no_grad()
-def activations(teacher: nn.Module, x: Tensor, names: list[str], clip: float | None = None) -> dict[str, Tensor]:
+def activations(
+    teacher: nn.Module, x: Tensor, names: list[str], clip: float | None = None, static: bool = False
+) -> dict[str, Tensor]:
     """The teacher's activations [N, C, H, W] by layer on frames x [T, N, C, H, W], its ReLU cut off at `clip`.
 
-    The teacher is the method `ann`: it sees all events at once, i.e. the frames summed over time.
+    The teacher is the method `ann`: it sees all events at once, i.e. the frames summed over time; of a static image,
+    which every frame repeats, it sees one.
     """
     found: dict[str, Tensor] = {}
 
@@ -56,7 +59,7 @@ def activations(teacher: nn.Module, x: Tensor, names: list[str], clip: float | N
         return output
 
     with after_each(teacher, names, keep):
-        teacher(x.sum(0, keepdim=True))
+        teacher(x[:1] if static else x.sum(0, keepdim=True))
     return found
 
 

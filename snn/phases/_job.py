@@ -95,6 +95,7 @@ class Job:
             device=self.device,
             teacher=teacher,
             labels=splits.train.labels,
+            static=store.kind == "images",
         )
 
     def diverged(self) -> str:

@@ -38,6 +38,25 @@ def rendered(tmp_path_factory) -> Path:
     return root / "report"
 
 
+def test_without_deployments_everything_else_is_there(tmp_path):
+    """Static images have no events: the report says what it cannot answer, and no hole is made of it."""
+    cells = make_cells(tmp_path / "cells", **SMALL)
+    for one in cells:
+        shutil.rmtree(Path(one["folder"]) / "deploy", ignore_errors=True)
+        one["phases"] = ["train"] if one["method"] in ("chance", "ann") else ["train", "sweep"]
+    collect("fake", "matched", cells, tmp_path / "report")
+    render(tmp_path / "report", {}, TEMPLATES)
+    found = Results(tmp_path / "report")
+    assert found.holes.empty
+    sentences = answer(found)
+    assert "MTT stays flatter, by" in sentences[0]
+    assert all("no event-driven deployment is there for both" in sentence for sentence in sentences[1:])
+    for name in [*(f"tables/{n}.{f}" for n in TABLES for f in TABLE_FORMATS), "index.html"]:
+        assert (tmp_path / "report" / name).is_file(), name
+    for name in FIGURES:
+        assert all((tmp_path / "report" / "figures" / f"{name}.{f}").stat().st_size for f in FIGURE_FORMATS)
+
+
 # --- the answer
 
 

@@ -1,0 +1,160 @@
+"""Static images through the phases: what is planned, what is refused, and every method trains on them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from snn import methods
+from snn.cell import Cell
+from snn.cli import main
+from snn.config import Train, load, merge
+from snn.data import store
+from snn.errors import ConfigError
+from snn.phases._job import Job
+from snn.phases.sweep import sweep
+from snn.phases.train import train
+from snn.plan import Plan
+from snn.training import augmented, generator
+
+sys.path.insert(0, str(Path(__file__).parent / "data"))
+from image_data import write_idx
+
+ROOT = Path(__file__).resolve().parent.parent
+SPLIT = {"validation": 0.25}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    """A folder with `raw`, four IDX files of bars whose place tells the class, and their `store`."""
+    folder = tmp_path_factory.mktemp("digits")
+    write_idx(folder / "raw", train=80, test=20)
+    store.convert("idx", {"folder": str(folder / "raw")}, SPLIT, folder / "store", progress=False)
+    return folder
+
+
+@pytest.fixture
+def job_on_images(digits, tmp_path):
+    """job_on_images(method, phase, folder, **overlay): a job of a cell on the digits."""
+
+    def make(method, phase="train", folder=None, t=3, **overlay):
+        plan = planned(digits, method, t, **overlay)
+        cell = Cell("digits", "3c1fc", method, 1 if methods.find(method).timeless else t, 0)
+        spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+        return Job(spec, token, digits / "store", Path(folder or tmp_path / "cell"), phase)
+
+    return make
+
+
+def planned(digits, method, t=3, **overlay) -> Plan:
+    small = {
+        "matrix": {
+            "datasets": ["digits"], "networks": ["3c1fc"], "methods": [method], "t_train": [t],
+            "seeds": [0], "also": [],
+        },
+        "datasets": {"digits": {"reader": "idx", "params": {"folder": str(digits / "raw")}, "split": SPLIT}},
+        "train": {"epochs": 2, "batch_size": 16},
+        "sweep": {"t_eval": [1, 2]},
+    }  # fmt: skip
+    return Plan.load(merge(merge(load(ROOT / "config/config.yaml").model_dump(), small), overlay))
+
+
+def test_there_is_no_deployment_on_static_images(digits):
+    plan = planned(digits, "sdt")
+    assert plan.phases(plan.cells[0]) == ["train", "sweep"]
+    assert plan.kind("digits") == "images"
+    assert plan.kind("saccades") == "events"
+
+
+def test_autoaugment_on_events_is_refused_before_anything_runs(digits):
+    with pytest.raises(ConfigError, match=r"train.augment.autoaugment: made for images .* 'saccades' holds events"):
+        planned(digits, "sdt", train={"augment": {"autoaugment": True}}, matrix={"datasets": ["saccades"]})
+    planned(digits, "sdt", train={"augment": {"autoaugment": True}})
+    with pytest.raises(ConfigError, match=r"train.augment.cut_out.*'cutout'"):
+        planned(digits, "sdt", train={"augment": {"cut_out": 8}})
+
+
+def test_a_recipe_replaces_single_augmentations(digits):
+    plan = planned(
+        digits,
+        "mtt",
+        protocol="published",
+        train={"augment": {"crop": 4}},
+        recipes={"mtt": {"train": {"augment": {"cutout": 8}}}},
+    )
+    augment = plan.train_recipe("mtt").augment
+    assert (augment.crop, augment.cutout, augment.flip) == (4, 8, False)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_trains_on_images(name, job_on_images, tmp_path):
+    teacher = tmp_path / "teacher" if methods.find(name).teacher else None
+    if teacher:
+        train(job_on_images("ann", folder=teacher), 100)
+    epochs = {"train": {"epochs": 1}, "methods": {"dspike": {"weights": 4}}}
+    train(job := job_on_images(name, folder=tmp_path / "cell", **epochs), 100, teacher)
+    assert '"status": "ok"' in (job.out / "record.json").read_text()
+    if not methods.find(name).timeless:
+        sweep(again := job_on_images(name, "sweep", folder=tmp_path / "cell", **epochs), 100)
+        with np.load(again.out / "predictions.npz") as p:
+            assert p["clock/2/accuracy"].shape == (20,)
+
+
+def test_a_killed_training_with_all_augmentations_resumes_to_the_same_bits(job_on_images, tmp_path):
+    recipe = {"train": {"epochs": 3, "augment": {"crop": 2, "flip": True, "autoaugment": True, "cutout": 3}}}
+
+    def stop(epoch, row):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    train(whole := job_on_images("mtt", folder=tmp_path / "a", **recipe), 100)
+    with pytest.raises(KeyboardInterrupt):
+        train(job_on_images("mtt", folder=tmp_path / "b", **recipe), 0, live=stop)
+    done = []
+    train(resumed := job_on_images("mtt", folder=tmp_path / "b", **recipe), 0, live=lambda e, row: done.append(e))
+    assert done == [3]
+    a, b = (torch.load(j.out / "weights.pt", weights_only=True)["network"] for j in (whole, resumed))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in csv.DictReader((j.out / "history.csv").open())]
+            for j in (whole, resumed))  # fmt: skip
+    assert a == b
+
+
+def test_a_teacher_sees_an_image_once_and_its_conversion_says_the_same(job_on_images, tmp_path):
+    """Shown T times, an image must not count T times: spike counts come near the ANN's decisions as T grows."""
+    recipe = {"train": {"epochs": 12, "lr": 0.01}}
+    train(ann := job_on_images("ann", folder=tmp_path / "ann", **recipe), 100)
+    train(snn := job_on_images("conversion", t=64, folder=tmp_path / "snn", **recipe), 100, tmp_path / "ann")
+    with np.load(ann.out / "predictions.npz") as a, np.load(snn.out / "predictions.npz") as b:
+        assert (a["clock/1/accuracy"] == a["label"]).mean() > 0.8
+        assert (a["clock/1/accuracy"] == b["clock/64/accuracy"]).mean() >= 0.9
+
+
+def test_bars_are_learnt(job_on_images):
+    job = job_on_images("sdt", train={"epochs": 12, "lr": 0.01})
+    train(job, 100)
+    rows = {r["metric"]: float(r["value"]) for r in csv.DictReader((job.out / "metrics.csv").open())}
+    assert rows["accuracy"] > 0.5, "ten classes: 0.1 by chance"
+
+
+def test_the_old_keys_and_the_new_ones_draw_the_same():
+    x = torch.poisson(torch.full((3, 8, 2, 6, 6), 1.0), generator=torch.Generator().manual_seed(0))
+    old = augmented(x, Train(shift=2, flip=True), generator(0, "augmentation"))
+    new = augmented(x, Train(augment={"crop": 2, "flip": True}), generator(0, "augmentation"))
+    assert torch.equal(old, new)
+    assert not torch.equal(old, x)
+
+
+def test_deploying_a_cell_of_images_is_refused_in_one_line(digits, tmp_path, monkeypatch, capsys):
+    resolved = tmp_path / "resolved.json"
+    resolved.write_text(planned(digits, "sdt").config.model_dump_json())
+    monkeypatch.chdir(tmp_path)
+    assert main(["deploy", "digits/3c1fc/sdt/T3/seed0", "--configfile", str(resolved)]) == 2
+    assert "has no deploy; methods without time are only trained, and static images have no events" in (
+        capsys.readouterr().err
+    )
