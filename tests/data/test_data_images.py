@@ -96,6 +96,9 @@ def test_an_image_is_normalised_and_the_same_at_every_step_without_a_copy(images
     np.testing.assert_allclose(x[0].mean((0, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(x[0].std((0, 2, 3), unbiased=False), 1, atol=1e-5)
     assert y.tolist() == images.labels[images.indices("train")].tolist()
+    raw = images.frames(images.indices("train"), 6)
+    assert (raw.shape, raw.strides[1]) == ((12, 6, 3, 4, 5), 0)
+    np.testing.assert_array_equal(raw[:, 4], images.images(images.indices("train")))
     one = Frames(images, "train", 1, in_memory_mb).batch(torch.arange(12))[0]
     assert torch.equal(one[0], x[5])
 
