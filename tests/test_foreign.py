@@ -41,6 +41,8 @@ TINY = {
     "sweep": {"t_eval": [1, 3]},
 }
 
+IMAGES = {"pictures": {"reader": "cifar10", "params": {"folder": "nowhere"}}}
+
 # Nearest class mean of the counts: predicts well, needs numpy alone, and takes what any foreign script takes.
 MEANS = """
 import argparse, csv, json, pathlib
@@ -183,7 +185,7 @@ def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(left, change, w
     [
         ({"foreign": {NAME: {"script": "nowhere.py"}}}, "foreign.snntorch-means.script: nowhere.py: no such file"),
         ({"foreign": {"sdt": {"script": __file__}}}, "foreign.sdt: taken by a method"),
-        ({"datasets": {"saccades": {"reader": "cifar10", "params": {}}}}, "not static images"),
+        ({"datasets": IMAGES, "matrix": {"datasets": ["pictures"]}}, "not static images"),
         ({"matrix": {"networks": ["resnet8"]}}, "builds 3c1fc only"),
         ({"methods": {NAME: {"beta": 1}}}, "foreign.snntorch-means.params"),
     ],
