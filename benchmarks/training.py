@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
@@ -37,6 +38,7 @@ RIVALS: dict[str, tuple[str, ...]] = {
     "resnet8": ("spikingjelly", "spikingjelly-tuned", "floor"),
 }
 METHODS = ("mtt", "nmt", "tet", "shortcut", "ltl-offline", "ltl-online")
+DRAWS = ("mtt", "nmt")
 T_EVAL = (1, 2, 3, 4, 5, 6, 8, 10, 20)
 WARM_UP, TURNS = 3, 11
 # Of the loss and of the gradient's norm. Float32 sums in another order move single spikes, and normalisation carries
@@ -92,23 +94,23 @@ def _methods(
     methods: tuple,
     batch: int = BATCH,
     steps: int = STEPS,
-    turns: int = 31,
-    warm: int = WARM_UP,
+    turns: int = 3 * STEPS,
+    warm: int = STEPS,
     contest: type[_Contest] | None = None,
 ) -> list[Row]:
     """Rows of a step's cost in steps of SDT; the rival is what the method's own count of time steps says."""
     with (contest or _Processes)(network, ("sdt", *methods), batch, steps) as workers:
         taken = workers.turns("step", turns, warm)
         said = {name: workers.ask(name, "time_steps") / steps for name in methods}
-    sdt, rows = sum(s.cpu for s in taken["sdt"]), []
+    rows = []
     for name in methods:
-        cost = sum(s.cpu for s in taken[name]) / sdt  # sums: the draws of MTT and NMT differ from step to step
-        theory = (
-            f"s(T_min+T_max)/(2 T_max) = {3 * (1 + steps) / (2 * steps):.2f}, drawn"
-            if name in ("mtt", "nmt")
-            else "counted"
-        )
-        what = f"{network}, T={steps}: {name}, a step's cost beside sdt's; rival: its time steps ({theory})"
+        if name in DRAWS:  # whole rounds of draws: sums, for the steps differ
+            cost = sum(s.cpu for s in taken[name]) / sum(s.cpu for s in taken["sdt"])
+            theory = f"s(T_min+T_max)/(2 T_max) = {3 * (1 + steps) / (2 * steps):.2f}"
+        else:
+            cost = median(m.cpu / s.cpu for m, s in zip(taken[name], taken["sdt"], strict=True))
+            theory = "its own count of time steps"
+        what = f"{network}, T={steps}: {name}, a step's cost beside sdt's; rival: {theory}"
         rows.append(Row(what, cost, said[name], "x sdt", said[name] / cost))
     return rows
 
@@ -305,6 +307,8 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
     optimizer = optimizer_for(model.parameters(), train)
     x, y = torch.poisson(torch.full((steps, batch, *SHAPE), 0.17)), torch.randint(0, CLASSES, (batch,))
     counted: list[float] = []
+    if name in DRAWS:
+        method.draw = _rounds(name, steps)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -312,7 +316,23 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
         nn.utils.clip_grad_norm_(model.parameters(), train.clip_norm)
         optimizer.step()
 
-    return {"step": step, "time_steps": lambda: sum(counted[WARM_UP:] or counted) / len(counted[WARM_UP:] or counted)}
+    return {"step": step, "time_steps": lambda: sum(counted) / len(counted)}
+
+
+def _rounds(name: str, t_max: int) -> Callable[[int], list[int]]:
+    """Draws of MTT or NMT in rounds: within t_max of them each stage has every number of steps once, in random order.
+    The mean cost is then the expected one, whatever the stages' shares in it."""
+    import torch
+
+    g, left = torch.Generator().manual_seed(0), []
+
+    def draw(stages: int) -> list[int]:
+        if not left:
+            one = [torch.randperm(t_max, generator=g) + 1 for _ in range(stages if name == "mtt" else 1)]
+            left.extend(torch.stack(one * (stages if name == "nmt" else 1), 1).tolist())
+        return left.pop()
+
+    return draw
 
 
 if __name__ == "__main__":
