@@ -57,6 +57,10 @@ class Run:
     labels: Tensor | None = field(default=None, repr=False)
     static: bool = False
 
+    def at_once(self, x: Tensor) -> Tensor:
+        """What a network without time sees of x [T, N, C, H, W], [1, N, C, H, W]: all events together, or the image."""
+        return x[:1] if self.static else x.sum(0, keepdim=True)
+
     def decode(self, outputs: Tensor) -> Tensor:
         """Logits [N, K] from the readout [T, N, K]: mean or sum over time (the recipe says which), times its scale."""
         logits = outputs.mean(0) if self.train.logits == "mean" else outputs.sum(0)

@@ -43,13 +43,10 @@ def after_each(network: nn.Module, names: list[str], act: Callable[[str, Tensor]
 
 
 @torch.no_grad()
-def activations(
-    teacher: nn.Module, x: Tensor, names: list[str], clip: float | None = None, static: bool = False
-) -> dict[str, Tensor]:
-    """The teacher's activations [N, C, H, W] by layer on frames x [T, N, C, H, W], its ReLU cut off at `clip`.
+def activations(teacher: nn.Module, x: Tensor, names: list[str], clip: float | None = None) -> dict[str, Tensor]:
+    """The teacher's activations [N, C, H, W] by layer, its ReLU cut off at `clip`.
 
-    The teacher is the method `ann`: it sees all events at once, i.e. the frames summed over time; of a static image,
-    which every frame repeats, it sees one.
+    The teacher is the method `ann`, which has no time: x is `Run.at_once` of the frames, [1, N, C, H, W].
     """
     found: dict[str, Tensor] = {}
 
@@ -59,7 +56,7 @@ def activations(
         return output
 
     with after_each(teacher, names, keep):
-        teacher(x[:1] if static else x.sum(0, keepdim=True))
+        teacher(x)
     return found
 
 

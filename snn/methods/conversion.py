@@ -7,7 +7,7 @@ A neuron without leak that subtracts θ a spike fires as often as its summed inp
 of layer l's activations A_l on training batches (mean over batches), one spike of layer l is to mean q_l = a_l/T of
 activation, so that C_l spikes in all mean C_l · q_l ≈ A_l, and a_l fills T steps:
 
-    W_l  <-  q_{l-1} · θ/q_l · W_l,      q_0 = 1: one event of the input is one (q_0 = 1/T for an image shown T times)
+    W_l  <-  q_{l-1} · θ/q_l · W_l,      q_0 = 1: one event of the input is one (1/T: an image comes T times)
 
 T: t_train; p = 99.9. The factors go into the weights before normalisation and into its gain, so the result is a plain
 network of the cell's layout, and is swept and deployed like any other. The current readout of the ANN becomes that of
@@ -71,22 +71,21 @@ class Conversion(Method):
     def before_evaluation(self, model: nn.Module, batches: Iterator[Tensor]) -> None:
         model.load_state_dict(self.run.teacher.state_dict())
         steps, mean = self.run.t_train, self.run.train.logits == "mean"
-        convert(model, self.full_rates(batches), steps, mean, 1 / steps if self.run.static else 1.0)
+        convert(model, self.full_rates(batches), steps, mean, 1.0 / steps if self.run.static else 1.0)
 
     def full_rates(self, batches: Iterator[Tensor]) -> dict[str, float]:
         """a_l of each layer and of the readout."""
         found: dict[str, list[Tensor]] = {name: [] for name in [*self.layers, "readout"]}
         for x in batches:
-            for name, a in activations(self.run.teacher, x, list(found), static=self.run.static).items():
+            for name, a in activations(self.run.teacher, self.run.at_once(x), list(found)).items():
                 found[name].append(percentile(a.clamp_min(0), self.params.percentile))
         return {name: max(torch.stack(each).mean().item(), 1e-6) for name, each in found.items()}
 
 
 @torch.no_grad()
 def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool, unit: float = 1.0) -> None:
-    """Rescale the ANN's weights; full: a_l by layer; mean: whether logits are means over time; unit: q_0."""
+    """Rescale the ANN's weights in `network`; full: a_l by layer; mean: whether logits are means over time; unit: q_0."""
     theta = next(iter(neurons(network).values())).spec.threshold
-    # From here on `unit` is the q of what enters a block.
     chain = list(blocks(network))
     for i, (name, block) in enumerate(chain):
         before = unit

@@ -57,7 +57,7 @@ class OfflineLTL(Method):
 
     def targets(self, x: Tensor) -> dict[str, Tensor]:
         """â_l by layer: the rate, in spikes a step, that each neuron should have."""
-        found = activations(self.run.teacher, x, self.layers, self.params.clip, self.run.static)
+        found = activations(self.run.teacher, self.run.at_once(x), self.layers, self.params.clip)
         # A layer that is silent but for a few neurons has a percentile of 0: those few then ask for the full rate.
         return {l: (a / percentile(a, self.params.percentile).clamp_min(1e-6)).clamp(0, 1) for l, a in found.items()}
 

@@ -8,7 +8,7 @@ backward each, one optimiser step [authors' code]. The loss is the cross-entropy
     theta <- step( sum_{j=1..s} grad L_j ),   L_j = CE(decode(o_j), y),   t_g ~ U{T_min, ..., T_max}
 
 T_max is the cell's t_train. Frames come in at T_max bins, the TTM sums them to t_1 (the authors' clock-driven code
-drops the frames after the first t_1 instead, a fault; ours sums [ours]).
+drops the frames after the first t_1 instead, a fault; ours sums [ours]). A static image is repeated t_1 times.
 
 Summing makes the effective learning rate of plain SGD s times SDT's. Adam-like optimisers are invariant to it, unless
 gradients are clipped: a sum of s reaches `train.clip_norm` s times as early. For comparisons at matched effective rate
@@ -63,7 +63,8 @@ class MTT(Method):
         share = 1.0 / self.params.draws if self.params.reduction == "mean" else 1.0
         for _ in range(self.params.draws):
             steps = self.draw(len(model.stages))
-            loss, out = time_mean_cross_entropy(self.run, model(x, steps=steps), y)
+            frames = x[: steps[0]] if self.run.static else x
+            loss, out = time_mean_cross_entropy(self.run, model(frames, steps=steps), y)
             (share * loss).backward()
             total += share * loss.item()
             logits = logits + out.detach()

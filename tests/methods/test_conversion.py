@@ -127,6 +127,20 @@ def test_with_many_steps_it_approaches_the_ann(name, norm, logits, theta, method
     assert error[64 * T] < error[T] / 4
 
 
+def test_of_a_static_image_the_ann_sees_one_and_the_network_t(method, network, teacher, batch):
+    params = {"norm": "batch", "readout": "membrane"}
+    ann = teacher("3c1fc", params)
+    image = batch(t=T, n=N)[0].sum(0, keepdim=True)
+    m = method("conversion", t_train=1024, teacher=ann, percentile=100.0)
+    m.run.static = True
+    model = m.prepare(network("3c1fc", params, IF))
+    x = image.expand(1024, -1, -1, -1, -1)
+    m.before_evaluation(model, iter([x]))
+    with torch.no_grad():
+        got, want = model.eval()(x).mean(0), ann(image)[0]
+    assert (got - want).norm() < 0.1 * want.norm()
+
+
 def test_spikes_do_not_exceed_one_a_step_where_activations_are_full(method, network, teacher, batch):
     """At the percentile 100 the largest activation of a layer is T spikes: a neuron of several spikes needs no more."""
     params = {"readout": "membrane"}

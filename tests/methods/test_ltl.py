@@ -275,3 +275,14 @@ def test_a_teacher_of_another_layout_is_refused(name, method, network, teacher):
         method(name, teacher=teacher("resnet8", {})).prepare(network())
     with pytest.raises(ConfigError, match="give it the trained `ann`"):
         method(name).prepare(network())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_teacher_sees_a_static_image_once(name, method, network, teacher, batch):
+    image = batch(t=1)[0]
+    m = method(name, teacher=teacher())
+    m.prepare(network(spec=LIF))
+    want = m.targets(image)
+    m.run.static = True
+    got = m.targets(image.expand(4, -1, -1, -1, -1))
+    assert all(torch.equal(got[layer], want[layer]) for layer in m.layers)

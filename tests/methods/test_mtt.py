@@ -52,6 +52,17 @@ def test_nmt_draws_one_for_all(method):
     assert draws.unique().tolist() == [2, 3, 4]
 
 
+@pytest.mark.parametrize("static", [False, True])
+def test_events_are_summed_to_the_first_stages_steps_and_images_repeated(static, method, network, batch):
+    x = batch(t=1)[0].expand(4, -1, -1, -1, -1)
+    mtt, model, seen = method("mtt", t_train=4, draws=1), network(), []
+    mtt.run.static = static
+    mtt.draw = lambda stages: [2] * stages
+    model.stages[0].register_forward_pre_hook(lambda _m, args: seen.append(args[0]))
+    mtt.step(model, x, batch()[1])
+    assert torch.equal(seen[0], x[:2] if static else 2 * x[:2])
+
+
 @pytest.mark.parametrize("name", ["mtt", "nmt"])
 def test_there_is_nothing_to_mix_at_one_time_step(name):
     with pytest.raises(ConfigError, match="t_train > t_min"):
