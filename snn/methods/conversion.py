@@ -84,7 +84,7 @@ class Conversion(Method):
 
 @torch.no_grad()
 def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool, unit: float = 1.0) -> None:
-    """Rescale the ANN's weights in `network`; full: a_l by layer; mean: whether logits are means over time; unit: q_0."""
+    """Rescale the ANN's weights in `network`; full: a_l by layer; mean: logits are means over time; unit: q_0."""
     theta = next(iter(neurons(network).values())).spec.threshold
     chain = list(blocks(network))
     for i, (name, block) in enumerate(chain):
