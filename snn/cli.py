@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
         ("deploy", deploy, "run a trained cell on the event-driven engine"),
         ("probe", probe, "measure the mechanisms of a trained cell: gradients, memory, firing rates, noise"),
+        ("disturb", disturb, "run a trained cell on disturbed hardware, and let it learn there"),
     ):
         c = command(name, marking_failure(name, run), text)
         c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
@@ -200,6 +201,15 @@ def adopt(options: argparse.Namespace) -> None:
     sweep, plan = job(options, "sweep", ForeignJob)
     token = plan.token(sweep.cell, "train")
     adopt(ForeignJob(plan.spec(sweep.cell, "train"), token, sweep.store_path, sweep.folder, "train"), sweep)
+
+
+def disturb(options: argparse.Namespace) -> None:
+    from snn.phases.disturb import disturb
+
+    j, plan = job(options, "disturb")
+    teacher = plan.teacher(j.cell)
+    folder = None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
+    disturb(j, plan.config.resources.in_memory_mb, folder)
 
 
 def marking_failure(phase: str, run):

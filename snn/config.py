@@ -132,6 +132,30 @@ class Probe(Model):
     events_added: list[PositiveFloat] = Field(default=[0.5, 1.0], description="random events / own events")
 
 
+class Disturb(Model):
+    """The network on disturbed hardware (`snn/disturb.py`), as trained and after learning on it."""
+
+    seeds: list[int] | None = Field(None, description="of `matrix.seeds`, whose cells are disturbed; []: none")
+    chips: int = Field(10, ge=1, description="each with its own mismatch, noise and order of falling silent")
+    recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
+    mismatch: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.05, 0.1, 0.2], description="σ of weights, thresholds and decays, multiplicative"
+    )
+    bits: list[Annotated[int, Field(ge=2, le=16)]] = Field(default=[2, 3, 4, 5, 6, 8], description="of a weight")
+    noise: list[PositiveFloat] = Field(default=[0.01, 0.05, 0.1], description="of the membrane, in thresholds a step")
+    silenced: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.1, 0.2, 0.4], description="share of the neurons of each layer that never spike"
+    )
+    recovery: list[str] = Field(
+        default=["ltl-offline", "ltl-online"], description="methods whose networks go on learning on the chip"
+    )
+    recovery_epochs: int = Field(5, ge=1)
+    recovery_chips: int = Field(10, ge=1, description="at most so many chips are learnt on")
+    recovery_levels: Literal["all", "strongest"] = Field("all", description="or only the strongest of each kind")
+    recovery_recordings: int | None = Field(None, ge=1, description="training recordings of an epoch; null: all")
+    recovery_lr: float = Field(0.1, gt=0, description="learning rate as a share of `train.lr`, constant")
+
+
 class Resources(Model):
     """What a job asks for. Settings, never assumptions."""
 
@@ -175,6 +199,7 @@ class Config(Model):
     sweep: Sweep = Sweep()
     deploy: Deploy = Deploy()
     probe: Probe = Probe()
+    disturb: Disturb = Disturb()
     resources: Resources = Resources()
 
 

@@ -27,7 +27,7 @@ from snn.neurons.spec import NeuronSpec
 from snn.seeds import derive
 
 # The phases of a cell, and the module that computes each: its import closure decides what reruns.
-PHASES = {phase: f"snn.phases.{phase}" for phase in ("train", "sweep", "deploy", "probe")}
+PHASES = {phase: f"snn.phases.{phase}" for phase in ("train", "sweep", "deploy", "probe", "disturb")}
 FOREIGN = {"train": "snn.phases.foreign", "sweep": "snn.phases.foreign"}  # of a cell that a foreign script trains
 
 
@@ -78,13 +78,17 @@ class Plan:
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
 
     def phases(self, cell: Cell) -> list[str]:
-        """Methods without time have nothing to sweep, static images no events to be deployed on, and only the first
-        seeds are probed."""
+        """Methods without time have nothing to sweep, static images no events to be deployed on, and only some seeds
+        are probed and disturbed."""
         if cell.method in self.config.foreign:
             return list(FOREIGN)
         if self._timeless(cell.method):
             return ["train"]
-        left_out = {"deploy": self.kind(cell.dataset) != "events", "probe": cell not in self.probed}
+        left_out = {
+            "deploy": self.kind(cell.dataset) != "events",
+            "probe": cell not in self.probed,
+            "disturb": not self._disturbed(cell),
+        }
         return [phase for phase in PHASES if not left_out.get(phase)]
 
     @cached_property
@@ -95,6 +99,11 @@ class Plan:
             if cell.t_train in self.config.matrix.t_train:
                 seeds[replace(cell, seed=0)].append(cell)
         return {cell for found in seeds.values() for cell in found[: self.config.probe.seeds]}
+
+    def _disturbed(self, cell: Cell) -> bool:
+        """The main cells of the seeds asked for."""
+        seeds = self.config.disturb.seeds
+        return cell.t_train in self.config.matrix.t_train and (seeds is None or cell.seed in seeds)
 
     def kind(self, dataset: str) -> str:
         """Whether a data set holds `events` or `images`."""
@@ -142,6 +151,9 @@ class Plan:
             spec["deploy"] = c.deploy.model_dump()
         if phase == "probe":
             spec["probe"] = c.probe.model_dump()
+        if phase == "disturb":
+            own = {"seeds": [cell.seed], "recovery": [m for m in c.disturb.recovery if m == cell.method]}
+            spec["disturb"] = c.disturb.model_dump() | own
         return spec
 
     def modules(self, cell: Cell, phase: str) -> list[str]:
@@ -149,7 +161,7 @@ class Plan:
         if cell.method in self.config.foreign:
             return [FOREIGN[phase]]
         roots = [PHASES[phase], methods.module_name(cell.method), models.family(cell.network).__name__]
-        if phase in ("train", "probe") and (teacher := self.teacher(cell)):
+        if phase in ("train", "probe", "disturb") and (teacher := self.teacher(cell)):
             roots.append(methods.module_name(teacher.method))
         return roots
 
@@ -213,6 +225,9 @@ class Plan:
         for seed in [*m.seeds, *(s for b in m.also for s in b.seeds or [])]:
             if seed < 0:
                 raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")
+        for name in c.disturb.recovery:
+            if methods.find(name).timeless or not methods.find(name).trains:
+                raise ConfigError(f"disturb.recovery: {name} does not train a spiking network; leave it out")
         if c.recipes and c.protocol != "published":
             raise ConfigError(
                 "recipes: only for `protocol: published`; under `matched` every method gets the same recipe"

@@ -44,6 +44,8 @@ def make_job(tiny_store, tmp_path):
             },
             "train": {"epochs": 2, "batch_size": 16},
             "sweep": {"t_eval": [1, 3]},
+            "disturb": {"chips": 1, "recordings": 6, "mismatch": [0.1], "bits": [4], "noise": [0.05], "silenced": [0.2]}
+            | {"recovery": [], "recovery_epochs": 2},
             "deploy": {"recordings": 6, "modes": ["event-float", "event-int8"]},
         }
         plan = Plan.load(merge(merge(base, small), overlay))

@@ -64,6 +64,9 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(overlay, key, hin
         ({"matrix": {"exclude": [{"method": "mttt"}]}}, "fits no cell"),
         ({"deploy": {"times_ms": [-5]}}, "deploy.times_ms"),
         ({"deploy": {"fractions": [2]}}, "deploy.fractions"),
+        ({"disturb": {"bits": [1]}}, "disturb.bits"),
+        ({"disturb": {"recovery": ["ltl-ofline"]}}, "did you mean 'ltl-offline'"),
+        ({"disturb": {"recovery": ["ann"]}}, "disturb.recovery: ann does not train a spiking network"),
         ({"datasets": {"a b/c": {"reader": "saccades"}}}, "becomes a folder"),
         ({"resources": {"threads": 0}}, "resources.threads"),
         ({"resources": {"device": "tpu"}}, "resources.device"),
@@ -131,6 +134,16 @@ def test_tokens_survive_the_way_through_json():
     again = Plan.load(json.loads(json.dumps(plan.config.model_dump(mode="json"))))
     for phase in PHASES:
         assert all(plan.token(cell, phase) == again.token(cell, phase) for cell in plan.cells)
+
+
+def test_cells_are_disturbed_at_the_seeds_asked_for():
+    plan = Plan.load(changed(disturb={"seeds": [1], "recovery": ["sdt"]}))
+    for cell in plan.cells:
+        asked = cell.seed == 1 and cell.method not in ("ann", "chance")
+        assert ("disturb" in plan.phases(cell)) == asked
+        assert plan.spec(cell, "disturb")["disturb"]["recovery"] == ["sdt"] * (cell.method == "sdt")
+    off = Plan.load(changed(disturb={"seeds": []}))
+    assert not any("disturb" in off.phases(cell) for cell in off.cells)
 
 
 def test_the_schema_file_is_in_step():

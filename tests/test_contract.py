@@ -12,6 +12,7 @@ from snn import files, methods
 from snn.errors import ConfigError
 from snn.methods._contract import Method
 from snn.phases.deploy import deploy
+from snn.phases.disturb import disturb
 from snn.phases.sweep import sweep
 from snn.phases.train import load_teacher, train
 
@@ -97,7 +98,7 @@ def test_every_method_sees_the_same_initial_weights_and_order_of_data(name, make
 
 
 @pytest.mark.parametrize("name", [n for n in LEARNING if not methods.find(n).timeless])
-def test_it_can_be_swept_and_deployed(name, make_job, tmp_path):
+def test_it_can_be_swept_deployed_and_disturbed(name, make_job, tmp_path):
     folder = trained(make_job, name, tmp_path).folder
     job = make_job(name, "sweep", folder=folder)
     sweep(job, 100)
@@ -106,6 +107,9 @@ def test_it_can_be_swept_and_deployed(name, make_job, tmp_path):
     deploy(job, 100)
     assert files.read_json(job.out / "record.json")["status"] == "ok"
     assert {r["mode"] for r in rows(job.out / "metrics.csv")} == {"clock", "event-float", "event-int8"}
+    disturb(job := make_job(name, "disturb", folder=folder), 100)
+    modes = {r["mode"] for r in rows(job.out / "metrics.csv")}
+    assert modes == {"clock", "mismatch-0.1", "bits-4", "noise-0.05", "silenced-0.2"}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if methods.find(n).teacher])

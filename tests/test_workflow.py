@@ -27,6 +27,7 @@ train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
 probe: {iterations: 2, t_memory: [1, 2], draws: 1}
 deploy: {recordings: 4, modes: [event-float]}
+disturb: {chips: 1, recordings: 4, mismatch: [0.1], bits: [4], noise: [], silenced: []}
 """
 CELLS = "results/tiny/cells/saccades/3c1fc"
 
@@ -98,7 +99,7 @@ def test_it_ends_with_every_table_and_the_page(project):
     header = ",".join(rows[0])
     assert header == "benchmark,protocol,dataset,network,method,t_train,seed,phase,t_eval,mode,metric,value"
     assert {r["method"] for r in rows} == {"chance", "sdt", "mtt"}
-    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy", "probe"}
+    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy", "probe", "disturb"}
     assert all(0 <= float(r["value"]) <= 1 for r in rows if r["metric"] == "accuracy")
     page = (report / "index.html").read_text()
     assert "sdt" in page.lower()
@@ -123,7 +124,7 @@ def test_a_second_run_does_nothing(project):
 def test_editing_a_method_reruns_its_cells_and_nothing_else(project, edited):
     edited("snn/methods/mtt.py", lambda text: text + "\n# a change\n")
     assert planned(project) == {
-        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("probe", "mtt"),
+        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("probe", "mtt"), ("disturb", "mtt"),
         ("collect", ""), ("render", ""), ("mlflow", ""),
     }  # fmt: skip
 
@@ -168,7 +169,7 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
 def test_plan_and_status(project):
     assert "mtt" in snn(project, "plan").stdout
     text = snn(project, "status").stdout
-    assert "●●●" in text
+    assert "●●●●" in text
     assert "missing" not in text
 
 

@@ -21,12 +21,20 @@ class Frames:
 
     Counts and pixels stay unsigned integers until a batch is used (a quarter of float32's memory and traffic). If all
     of them take at most `in_memory_mb` they are made once; otherwise every batch is made when it is asked for, so a
-    data set never needs to fit in memory.
+    data set never needs to fit in memory. `chosen`: positions within the split, for a part of it.
     """
 
-    def __init__(self, store: EventStore | ImageStore, split: str, t: int, in_memory_mb: float, device: str = "cpu"):
+    def __init__(
+        self,
+        store: EventStore | ImageStore,
+        split: str,
+        t: int,
+        in_memory_mb: float,
+        device: str = "cpu",
+        chosen: np.ndarray | None = None,
+    ):
         self.store, self.t, self.device = store, t, device
-        self.indices = store.indices(split)
+        self.indices = store.indices(split) if chosen is None else store.indices(split)[chosen]
         self.labels = torch.from_numpy(store.labels[self.indices].astype(np.int64)).to(device)
         self.static = store.kind == "images"
         if self.static:

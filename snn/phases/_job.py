@@ -152,6 +152,17 @@ def load_teacher(job: Job, store: Store, folder: Path) -> nn.Module:
     return network.requires_grad_(False)
 
 
+def recordings(store: Store, limit: int | None, split: str = "test") -> np.ndarray:
+    """Positions within the split: all, or `limit` of them spread evenly over the classes, always the same."""
+    labels = store.labels[store.indices(split)]
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    rank = np.empty(len(labels), np.int64)  # how many of the same class stand before it
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange((labels == label).sum())
+    return np.sort(np.lexsort((labels, rank))[:limit])
+
+
 def commit() -> str:
     """The project's commit, with `+changes` where tracked files differ from it."""
 

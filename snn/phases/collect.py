@@ -1,6 +1,6 @@
 """Gather the cells of a benchmark into one folder: the tidy table, and all that the report is made from.
 
-    cells/…/{train,sweep,deploy,probe}/
+    cells/…/{train,sweep,deploy,probe,disturb}/
         ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
 
 The report reads these six files and nothing else. A phase that is missing or diverged is a row of `holes.csv` with its
@@ -23,7 +23,7 @@ import numpy as np
 from snn.errors import DataError
 from snn.files import read_json, replacing, write_json, write_text
 
-PHASES = ("train", "sweep", "deploy", "probe")
+PHASES = ("train", "sweep", "deploy", "probe", "disturb")
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
 PARTIAL = "partial"  # numbers are there, but for some mode that was refused

@@ -22,7 +22,7 @@ from snn.errors import ConfigError, Diverged, UserError
 from snn.evaluate import BATCH, decide
 from snn.events import EventNetwork, RunResult
 from snn.export import export, has_biases, without_biases
-from snn.phases._job import Job, write_csv
+from snn.phases._job import Job, recordings, write_csv
 from snn.training import Splits, fit, is_spiking
 
 BLOCK = 500
@@ -114,17 +114,6 @@ def run(
             if f.name not in shared
         },
     )
-
-
-def recordings(store: Store, limit: int | None) -> np.ndarray:
-    """Positions within the test split: all, or `limit` of them spread evenly over the classes, always the same."""
-    labels = store.labels[store.indices("test")]
-    if limit is None or limit >= len(labels):
-        return np.arange(len(labels))
-    rank = np.empty(len(labels), np.int64)  # how many of the same class stand before it
-    for label in np.unique(labels):
-        rank[labels == label] = np.arange((labels == label).sum())
-    return np.sort(np.lexsort((labels, rank))[:limit])
 
 
 def fine_tuned(job: Job, store: Store, network: nn.Module, epochs: int, in_memory_mb: float) -> nn.Module:

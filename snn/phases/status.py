@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snn import files
 from snn.cell import Cell
-from snn.plan import Plan
+from snn.plan import PHASES, Plan
 
 MARKS = {"done": "●", "running": "◐", "missing": "·", "diverged": "✗", "refused": "⊘", "failed": "!", "stale": "○"}
 
@@ -63,7 +63,5 @@ def status_text(plan: Plan, root: Path) -> str:
         lines.append(
             f"{dataset:<16} {network:<14} {method:<24} {t:>4}  " + " ".join(f"{marks.get(s, ''):<7}" for s in seeds)
         )
-    lines.append(
-        "   ".join(f"{MARKS[s]} {s}: {n}" for s, n in count.items()) + "   (marks: train, sweep, deploy, probe)"
-    )
+    lines.append("   ".join(f"{MARKS[s]} {s}: {n}" for s, n in count.items()) + f"   (marks: {', '.join(PHASES)})")
     return "\n".join(lines)

@@ -78,6 +78,7 @@ class _Cell:
             self.sweep()
             if self.t_train == T_TRAIN:
                 self.deploy()
+                self.disturb()
                 if self.cell["seed"] == 0 and self.probes:
                     self.probe()
 
@@ -171,6 +172,25 @@ class _Cell:
         names = ("phase", "t_eval", "mode", "metric", "value")
         write_csv(self.folder / "probe" / "metrics.csv", [dict(zip(names, row, strict=True)) for row in kept])
         self.record("probe", 3.0)
+
+    def disturb(self) -> None:
+        """Three chips; MTT goes on learning on the first."""
+        whole = self.accuracy_at(self.t_train)
+        found, rows, curves = {f"clock/{self.t_train}/accuracy": self.predict(whole)}, [], []
+        for kind, levels in {"mismatch": (0.1, 0.2), "bits": (8, 4, 2), "noise": (0.05,), "silenced": (0.2,)}.items():
+            for i, level in enumerate(levels, 1):
+                for chip in range(1 if kind == "bits" else 3):
+                    value = whole - 0.03 * i**2 + 0.01 * self.draw.standard_normal()
+                    curves.append([kind, "accuracy_over_level", level, value, chip])
+                if self.method == "mtt" and i == len(levels):
+                    after = [value + 0.02 * k for k in range(4)]
+                    curves += [[f"{kind}-{level}", "accuracy_over_epochs", k, v, 0] for k, v in enumerate(after)]
+                rows.append(("disturb", self.t_train, f"{kind}-{level}", "accuracy", value))
+        if self.method == "mtt":
+            curves += [["clock", "accuracy_over_epochs", k, whole, 0] for k in range(4)]
+        names = ("mode", "curve", "x", "value", "chip")
+        write_csv(self.folder / "disturb" / "curves.csv", [dict(zip(names, row, strict=True)) for row in curves])
+        self.finish("disturb", found, rows, 5.0)
 
     def finish(self, phase: str, found: dict, rows: list, seconds: float) -> None:
         for name, prediction in found.items():

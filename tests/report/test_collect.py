@@ -27,7 +27,7 @@ def test_the_tidy_table(cells, tmp_path):
     collect("smoke", "matched", cells, tmp_path / "out")
     found = rows(tmp_path / "out" / "metrics.csv")
     assert tuple(found[0]) == METRICS
-    assert {row["phase"] for row in found} == {"train", "sweep", "deploy"}
+    assert {row["phase"] for row in found} == {"train", "sweep", "deploy", "disturb"}
     assert {(row["benchmark"], row["protocol"]) for row in found} == {("smoke", "matched")}
     assert {row["t_eval"] for row in found if row["mode"] == "event-int8"} == {""}
     value = next(row["value"] for row in found if row["metric"] == "spikes" and row["mode"] == "event-float")
@@ -60,7 +60,11 @@ def test_a_missing_phase_is_a_hole_and_the_others_count(tmp_path):
     collect("smoke", "matched", cells, tmp_path)
     (hole,) = rows(tmp_path / "holes.csv")
     assert (hole["seed"], hole["phase"], hole["status"]) == ("0", "sweep", "missing")
-    assert {row["phase"] for row in rows(tmp_path / "metrics.csv") if row["seed"] == "0"} == {"train", "deploy"}
+    assert {row["phase"] for row in rows(tmp_path / "metrics.csv") if row["seed"] == "0"} == {
+        "train",
+        "deploy",
+        "disturb",
+    }
 
 
 def test_phases_may_be_asked_for(tmp_path):

@@ -53,6 +53,7 @@ PHASE_FILES = {
     "sweep": ["metrics.csv", "predictions.npz", "record.json"],
     "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
     "probe": ["metrics.csv", "record.json", "curves.csv"],
+    "disturb": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
 }
 FOREIGN_FILES = ["predictions.npz", "history.csv", "record.json"]
 FOREIGN = (

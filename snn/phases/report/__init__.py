@@ -2,6 +2,7 @@
 
     results.py  what the files say: settings, intervals, curves       style.py    names and colours of methods
     answer.py   the question's answer in three sentences              tables.py   one function a table
+    robustness.py  both, of the phase `disturb`
     page.py     tables, figures and captions to index.html            figures.py  one function a figure
                                                                       mechanisms.py  those about mechanisms
     claims.py   the papers' claims, each with a verdict                 published.py  the papers' numbers
@@ -15,6 +16,7 @@ from pathlib import Path
 
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
 TABLES = ("accuracy", "event_driven", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published", "holes")
+TABLES += ("robustness", "recovered")
 CLASSICAL = (
     "accuracy",
     "accuracy_over_t",
@@ -34,7 +36,8 @@ MECHANISMS = (
     "firing_rates",
     "noise_robustness",
 )
-FIGURES = (*CLASSICAL, *MECHANISMS)
+ROBUSTNESS = ("robustness_mismatch", "robustness_bits", "robustness_noise", "robustness_silenced", "recovery")
+FIGURES = (*CLASSICAL, *MECHANISMS, *ROBUSTNESS)
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "png")
 

@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from snn.files import replacing
-from snn.phases.report import MECHANISMS, tables
+from snn.phases.report import MECHANISMS, ROBUSTNESS, tables
 from snn.phases.report.results import Panel, Results, Setting, What
 from snn.phases.report.style import FAINT, GRID, INK, PAPER, look, mode_label, mode_order, network_label
 from snn.statistics import Interval
@@ -62,11 +62,12 @@ WIDTH = 9.2  # inches; the page shows a figure about that wide
 
 def draw(name: str, results: Results) -> Figure | str | None:
     """The figure, or a line that says what it needs, or None where it has nothing to show."""
-    from snn.phases.report import mechanisms  # it is made of the parts below
+    from snn.phases.report import mechanisms, robustness  # they are made of the parts below
 
+    home = vars(mechanisms) if name in MECHANISMS else vars(robustness) if name in ROBUSTNESS else globals()
     with plt.rc_context():
         sns.set_theme(context="paper", style="ticks", rc=THEME)
-        return (vars(mechanisms) if name in MECHANISMS else globals())[name](results)
+        return home[name](results)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from snn.files import write_text
-from snn.phases.report import FIGURES, TABLES, answer, claims, figures, published, style, tables, text
+from snn.phases.report import FIGURES, TABLES, answer, claims, figures, published, robustness, style, tables, text
 from snn.phases.report.results import Results, What
 from snn.statistics import MIN_SEEDS, TOO_FEW, Interval
 
@@ -30,7 +30,7 @@ def render(folder: Path, config: dict, templates: Path) -> None:
         elif name == "claims":
             table = claims.claims(results)
         else:
-            table = getattr(tables, name)(results)
+            table = getattr(robustness if name in ("robustness", "recovered") else tables, name)(results)
         caption = captions.of("tables", name)
         write_table(table, folder / "tables" / name, caption)
         shown_tables[name] = {"caption": caption, "rows": table.view, "csv": table.data.to_csv(index=False)}
