@@ -117,7 +117,7 @@ class Deploy(Model):
 class Probe(Model):
     """Mechanism probes: gradients, memory, firing rates and noise of the main cells (those at `matrix.t_train`)."""
 
-    seeds: int = Field(1, ge=0, description="so many seeds of each cell are probed, the first ones; 0: no probes")
+    seeds: int | None = Field(1, ge=0, description="so many seeds of each cell, the first ones; null: all; 0: none")
     iterations: int = Field(10, ge=1, description="first iterations of the training that are replayed for gradients")
     t_memory: list[Annotated[int, Field(ge=1)]] = Field(
         default=[1, 2, 4, 8, 16], description="T at which the bytes kept for backward are measured"
@@ -135,7 +135,7 @@ class Probe(Model):
 class Disturb(Model):
     """The network on disturbed hardware (`snn/disturb.py`), as trained and after learning on it."""
 
-    seeds: list[int] | None = Field(None, description="of `matrix.seeds`, whose cells are disturbed; []: none")
+    seeds: int | None = Field(None, ge=0, description="so many seeds of each cell, the first ones; null: all; 0: none")
     chips: int = Field(10, ge=1, description="each with its own mismatch, noise and order of falling silent")
     recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
     mismatch: list[Annotated[float, Field(gt=0, lt=1)]] = Field(

@@ -86,24 +86,23 @@ class Plan:
             return ["train"]
         left_out = {
             "deploy": self.kind(cell.dataset) != "events",
-            "probe": cell not in self.probed,
-            "disturb": not self._disturbed(cell),
+            "probe": cell not in self._first(self.config.probe.seeds),
+            "disturb": cell not in self._first(self.config.disturb.seeds),
         }
         return [phase for phase in PHASES if not left_out.get(phase)]
 
+    def _first(self, count: int | None) -> set[Cell]:
+        """The first seeds of every main cell, or all (None); SDT* and the like, at other T, are not among them."""
+        return {cell for seeds in self._main_cells for cell in seeds[:count]}
+
     @cached_property
-    def probed(self) -> set[Cell]:
-        """The first seeds of every main cell; SDT* and the like, at other T, have no probes."""
+    def _main_cells(self) -> list[list[Cell]]:
+        """Those at `matrix.t_train`, the seeds of one together."""
         seeds = defaultdict(list)
         for cell in self.trained:
             if cell.t_train in self.config.matrix.t_train:
                 seeds[replace(cell, seed=0)].append(cell)
-        return {cell for found in seeds.values() for cell in found[: self.config.probe.seeds]}
-
-    def _disturbed(self, cell: Cell) -> bool:
-        """The main cells of the seeds asked for."""
-        seeds = self.config.disturb.seeds
-        return cell.t_train in self.config.matrix.t_train and (seeds is None or cell.seed in seeds)
+        return list(seeds.values())
 
     def kind(self, dataset: str) -> str:
         """Whether a data set holds `events` or `images`."""
@@ -150,10 +149,10 @@ class Plan:
         if phase == "deploy":
             spec["deploy"] = c.deploy.model_dump()
         if phase == "probe":
-            spec["probe"] = c.probe.model_dump()
+            spec["probe"] = c.probe.model_dump(exclude={"seeds"})
         if phase == "disturb":
-            own = {"seeds": [cell.seed], "recovery": [m for m in c.disturb.recovery if m == cell.method]}
-            spec["disturb"] = c.disturb.model_dump() | own
+            own = {"recovery": [m for m in c.disturb.recovery if m == cell.method]}
+            spec["disturb"] = c.disturb.model_dump(exclude={"seeds"}) | own
         return spec
 
     def modules(self, cell: Cell, phase: str) -> list[str]:
