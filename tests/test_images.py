@@ -15,9 +15,10 @@ from snn.cell import Cell
 from snn.cli import main
 from snn.config import Train, load, merge
 from snn.data import store
+from snn.data.frames import Frames
 from snn.errors import ConfigError
 from snn.phases._job import Job
-from snn.phases.sweep import sweep
+from snn.phases.sweep import SpikeCount, predict_at, sweep
 from snn.phases.train import train
 from snn.plan import Plan
 from snn.training import augmented, generator
@@ -104,6 +105,21 @@ def test_every_method_trains_on_images(name, job_on_images, tmp_path):
         sweep(again := job_on_images(name, "sweep", folder=tmp_path / "cell", **epochs), 100)
         with np.load(again.out / "predictions.npz") as p:
             assert p["clock/2/accuracy"].shape == (20,)
+
+
+def test_one_pass_over_images_gives_what_a_pass_at_each_number_of_steps_gives(job_on_images):
+    train(job_on_images("sdt", train={"epochs": 1}), 100)
+    sweep(job := job_on_images("sdt", "sweep", train={"epochs": 1}), 100)
+    network, _ = job.trained(job.store())
+    rows = list(csv.DictReader((job.out / "metrics.csv").open()))
+    spikes = {int(row["t_eval"]): float(row["value"]) for row in rows if row["metric"] == "spikes"}
+    with np.load(job.out / "predictions.npz") as found:
+        for t in (1, 2, 3):
+            frames = Frames(job.store(), "test", t, 100)
+            with SpikeCount(network) as count:
+                (apart,) = predict_at(network, (x for x, _ in frames.in_order(7)), [t])
+            assert (found[f"clock/{t}/accuracy"] == apart).all()
+            assert spikes[t] == pytest.approx(count.by_step.sum() / len(frames))
 
 
 def test_a_killed_training_with_all_augmentations_resumes_to_the_same_bits(job_on_images, tmp_path):

@@ -1,6 +1,7 @@
 """Phase sweep: a trained network evaluated at other numbers of time steps, with and without recalibration.
 
-At each T the recordings are binned afresh into T equal times; every event is counted at every T. Three accuracies:
+At each T the recordings are binned afresh into T equal times; every event is counted at every T. Static images need one
+pass at the largest T, whose beginnings are the passes at all others. Three accuracies:
 `accuracy` with the normalisation statistics that the method itself evaluates with, `accuracy_running` with those that
 training left, `accuracy_recalibrated` after the MTT paper's procedure at t_train (reused at every other T, as there).
 They are one and the same for networks without normalisation.
@@ -9,6 +10,7 @@ They are one and the same for networks without normalisation.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import nn
 
 from snn.config import Sweep
 from snn.data.frames import Frames
-from snn.evaluate import BATCH, predict, recalibrate
+from snn.evaluate import BATCH, decide, recalibrate
 from snn.models._stages import norms
 from snn.phases._job import Job
 from snn.training import is_spiking, recalibration_batches
@@ -34,18 +36,34 @@ def sweep(job: Job, in_memory_mb: float) -> None:
 
     network, running = job.trained(store)
     variants = {"accuracy": network, **with_other_statistics(job, store, network, running, settings, in_memory_mb)}
-    for t in sorted({*settings.t_eval, job.cell.t_train}):
+    steps = sorted({*settings.t_eval, job.cell.t_train})
+    # A static image is the same at every step: the first t of the longest pass are the pass at T = t.
+    for t, passed in [(steps[-1], steps)] if store.kind == "images" else [(t, [t]) for t in steps]:
         frames = Frames(store, "test", t, in_memory_mb, job.device)
-        known: dict[int, np.ndarray] = {}
+        known: dict[int, list[np.ndarray]] = {}
         for metric, variant in variants.items():
             if id(variant) not in known:
                 with SpikeCount(variant) as count:
-                    known[id(variant)] = predict(variant, (x for x, _ in frames.in_order(BATCH)), is_spiking(variant))
-            job.add(metric, float((known[id(variant)] == labels).mean()), t)
-            predictions[f"clock/{t}/{metric}"] = known[id(variant)]
-            if metric == "accuracy":
-                job.add("spikes", count.total / len(labels), t)
+                    known[id(variant)] = predict_at(variant, (x for x, _ in frames.in_order(BATCH)), passed)
+            for at, predicted in zip(passed, known[id(variant)], strict=True):
+                job.add(metric, float((predicted == labels).mean()), at)
+                predictions[f"clock/{at}/{metric}"] = predicted
+                if metric == "accuracy":
+                    job.add("spikes", float(count.by_step[:at].sum()) / len(labels), at)
     job.write(predictions)
+
+
+@torch.no_grad()
+def predict_at(network: nn.Module, batches: Iterator[torch.Tensor], steps: list[int]) -> list[np.ndarray]:
+    """Predicted classes of all samples of `batches` (frames [T, N, C, H, W]) after each of `steps`, in evaluation."""
+    network.eval()
+    spiking = is_spiking(network)
+    found: list[list[np.ndarray]] = [[] for _ in steps]
+    for x in batches:
+        outputs = network(x)
+        for predicted, t in zip(found, steps, strict=True):
+            predicted.append(decide(outputs[:t], spiking).cpu().numpy())
+    return [np.concatenate(predicted) for predicted in found]
 
 
 def with_other_statistics(
@@ -69,14 +87,14 @@ def with_other_statistics(
 
 
 class SpikeCount:
-    """Counts the spikes of all neurons of a network while it is entered."""
+    """Counts the spikes of all neurons of a network while it is entered; by_step: [T], over all passes of one T."""
 
     def __init__(self, network: nn.Module):
         self.neurons = [m for m in network.modules() if hasattr(m, "v_threshold")]
-        self.total = 0.0
+        self.by_step: Any = np.zeros(1)
 
     def _count(self, module: nn.Module, inputs: Any, spikes: torch.Tensor) -> None:
-        self.total += float(spikes.sum())
+        self.by_step = self.by_step + spikes.flatten(1).sum(1).double().cpu().numpy()
 
     def __enter__(self) -> SpikeCount:
         self.handles = [m.register_forward_hook(self._count) for m in self.neurons]
