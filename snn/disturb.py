@@ -30,7 +30,6 @@ from dataclasses import dataclass
 import torch
 from spikingjelly.activation_based import functional
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from snn.errors import ConfigError
 from snn.models._scale_norm import ScaleNorm
@@ -169,18 +168,16 @@ class DisturbedNeuron(Neuron):
 # --- weights
 
 
-class ChipConv2d(nn.Conv2d):
-    """A convolution that computes with what the chip holds of its weights."""
+class OnChip:
+    """Mixed into a convolution or linear layer: it computes with what the chip holds of its weights."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.held(self.weight), self.bias)
-
-
-class ChipLinear(nn.Linear):
-    """A linear layer that computes with what the chip holds of its weights."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.held(self.weight), self.bias)
+        # Found before the parameter of this name, by whatever way the layer itself uses its weights.
+        self.__dict__["weight"] = self.held(self._parameters["weight"])
+        try:
+            return super().forward(x)
+        finally:
+            del self.__dict__["weight"]
 
 
 class Held(nn.Module):
@@ -219,9 +216,7 @@ def best_step(w: Tensor, top: int, candidates: int = 50) -> Tensor:
 
 def _on_chip(name: str, layer: nn.Module, how: Disturbance, chip: int) -> nn.Module:
     """The layer with its own parameters, computing with what the chip holds of them."""
-    kind = {nn.Conv2d: ChipConv2d, nn.Linear: ChipLinear}.get(type(layer))
-    if kind is None:
-        raise ConfigError(f"{name} ({type(layer).__name__}): there is no disturbed form of this layer")
+    kind = type(f"Chip{type(layer).__name__}", (OnChip, type(layer)), {})
     new = kind.__new__(kind)
     new.__dict__ = {key: value.copy() if isinstance(value, dict) else value for key, value in vars(layer).items()}
     new.held = Held(layer.weight, how, chip, name)
@@ -240,7 +235,7 @@ def folded(network: nn.Module) -> nn.Module:
     for module in network.modules():
         before = None
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.BatchNorm2d | ScaleNorm) and isinstance(before, nn.Conv2d):
+            if isinstance(child, nn.BatchNorm2d | ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
                 _fold(before, child)
                 setattr(module, name, nn.Identity())
             elif hasattr(child, "reset_running_stats"):
@@ -249,14 +244,14 @@ def folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _fold(layer: nn.Conv2d, norm: nn.Module) -> None:
+def _fold(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> None:
     if isinstance(norm, ScaleNorm):
         factor = norm.scale()
     else:
         factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         bias = 0.0 if layer.bias is None else layer.bias
         layer.bias = nn.Parameter(norm.bias + factor * (bias - norm.running_mean))
-    layer.weight.mul_(factor.view(-1, 1, 1, 1))
+    layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.ndim - 1)))
 
 
 def _generator(chip: int, *what: str) -> torch.Generator:
