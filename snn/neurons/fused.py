@@ -40,10 +40,10 @@ class _MultiStep(torch.autograd.Function):
         from snn.neurons import kernels  # Numba takes half a second to import
 
         x = x if _is_dense(x[0]) else x.contiguous()
-        state = _like_a_step(x, spec.v_start if v is None else v)
+        state, v0 = _like_a_step(x, None), _start(x, v, spec)
         spikes = _like_steps(x)
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
-        arrays = (*_flat(x), _row(state), *_flat(spikes))
+        arrays = (*_flat(x), *v0, _row(state), *_flat(spikes))
         _over_neurons(kernels.forward(kind), x, arrays, _numbers(spec))
         ctx.save_for_backward(x, v)
         ctx.spec, ctx.constants = spec, constants
@@ -58,16 +58,18 @@ class _MultiStep(torch.autograd.Function):
         from snn.neurons import kernels
 
         (x, v), spec = ctx.saved_tensors, ctx.spec
-        v = _like_a_step(x, spec.v_start if v is None else v)
+        v0 = _start(x, v, spec)
         g = x.new_zeros(1).expand(x.shape) if d_spikes is None else d_spikes
         if not _same_layout(g[0], x[0]):
             g = _like_steps(x).copy_(g)
-        dv = _like_a_step(x, 0.0 if d_state is None else d_state)
+        wanted = d_state is not None or ctx.needs_input_grad[1]
+        dv = _like_a_step(x, x.new_zeros(()) if d_state is None else d_state) if wanted else None
+        k = (_row(dv), 1) if wanted else (np.zeros(1, np.float32), 0)
         dx = _like_steps(x)
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
         kind = kernels.PERIODIC if spec.surrogate.periodic else kind
         shape, *abc = ctx.constants
-        arrays = (*_flat(x), _row(v), *_flat(g), *_flat(dx), _row(dv))
+        arrays = (*_flat(x), *v0, *_flat(g), *_flat(dx), *k)
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
         _over_neurons(kernels.backward(kind, shape), x, arrays, numbers)
         return dx, (dv if ctx.needs_input_grad[1] else None), None, None
@@ -99,10 +101,16 @@ def _same_layout(a: Tensor, b: Tensor) -> bool:
     return all(i == j or size == 1 for i, j, size in zip(a.stride(), b.stride(), a.shape, strict=True))
 
 
-def _like_a_step(x: Tensor, value: Tensor | float) -> Tensor:
-    """A new tensor of one step's shape and layout that holds `value`."""
+def _like_a_step(x: Tensor, value: Tensor | None) -> Tensor:
+    """A new tensor of one step's shape and layout that holds `value`, or whatever was there."""
     new = torch.empty_strided(x.shape[1:], x.stride()[1:], dtype=x.dtype)
-    return new.copy_(value) if isinstance(value, Tensor) else new.fill_(value)
+    return new if value is None else new.copy_(value)
+
+
+def _start(x: Tensor, v: Tensor | None, spec: NeuronSpec) -> tuple[np.ndarray, int]:
+    """The state before the first step as the kernels take it. From rest it is one number (stride 0): a map of it would
+    be written and read at every call, which a call of few steps would feel."""
+    return (np.array([spec.v_start], np.float32), 0) if v is None else (_row(_like_a_step(x, v)), 1)
 
 
 def _like_steps(x: Tensor) -> Tensor:

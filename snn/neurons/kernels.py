@@ -77,14 +77,17 @@ def _exp(y):  # type: ignore[no-untyped-def]
 def forward(kind: int) -> Callable[..., None]:
     """The forward kernel for SOFT, HARD or MULTI.
 
-    `(x, x_stride, v, s, s_stride, steps, low, high, decay, theta, fire, v_reset, v_min)`: neurons low ≤ i < high;
-    `v` is the state, in and out; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
+    `(x, x_stride, v0, v_stride, v, s, s_stride, steps, low, high, decay, theta, fire, v_reset, v_min)`: neurons
+    low ≤ i < high; `v0` is the state before the first step (stride 0: one value for all), `v` takes the state after the
+    last one; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
     """
 
-    def run(x, xs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min):  # type: ignore[no-untyped-def]
+    def run(x, xs, v0, vs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min):  # type: ignore[no-untyped-def]
         for start in range(low, high, BLOCK):
             n = min(BLOCK, high - start)
             vb = v[start : start + n]
+            for i in range(n):
+                vb[i] = v0[(start + i) * vs]
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 sb = s[t * ss + start : t * ss + start + n]
@@ -114,18 +117,24 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
         dL/dx[t] = dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
         soft: r = -θ, k = 1     hard: r = v_reset - u, k = 1 - s     r = 0 if the reset is detached
 
-    `(x, x_stride, v0, G, g_stride, dx, d_stride, K, steps, low, high, decay, theta, fire, v_reset, v_min, attached,
-    a, b, c)`: `v0` is the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0.
+    `(x, x_stride, v0, v_stride, G, g_stride, dx, d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset,
+    v_min, attached, a, b, c)`: `v0` is the state before the first step, `K` is dL/dv after the last one and, on return,
+    dL/dv0. A stride of 0 is one value for all neurons; such a K is not written.
     """
 
-    def run(x, xs, v0, gs, gss, dx, ds, k, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c):  # type: ignore[no-untyped-def]
+    def run(  # type: ignore[no-untyped-def]
+        x, xs, v0, vs, gs, gss, dx, ds, k, ks, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c
+    ):
         block = max(64, min(BLOCK, SCRATCH // steps))
         membrane = np.empty((steps, block), np.float32)
-        state = np.empty(block, np.float32)
+        state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
             vb = state[:n]
-            vb[:] = v0[start : start + n]
+            kb = later_state[:n]
+            for i in range(n):
+                vb[i] = v0[(start + i) * vs]
+                kb[i] = k[(start + i) * ks]
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 ub = membrane[t, :n]
@@ -139,7 +148,6 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
                     else:
                         after = u - theta * (_ONE if u >= fire else _ZERO)
                     vb[i] = v_min if after < v_min else after
-            kb = k[start : start + n]
             for t in range(steps - 1, -1, -1):
                 ub = membrane[t, :n]
                 gb = gs[t * gss + start : t * gss + start + n]
@@ -178,5 +186,7 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
                     d = (gb[i] + later * r) * g + later * keep
                     db[i] = d
                     kb[i] = decay * d
+            if ks:
+                k[start : start + n] = kb
 
     return compiled(run)
