@@ -25,6 +25,8 @@ datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
 deploy: {recordings: 4, modes: [event-float]}
+probe: {seeds: 0}
+disturb: {seeds: 0}
 """
 
 
