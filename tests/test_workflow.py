@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TINY = """
 benchmark: tiny
-matrix: {networks: [3c1fc], methods: [chance, sdt, mtt], t_train: [3], seeds: [0]}
+matrix: {networks: [3c1fc], methods: [chance, sdt, mtt], also: [], t_train: [3], seeds: [0]}
 datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
