@@ -16,8 +16,8 @@ from benchmarks._networks import EVENT, three_conv
 def main(recordings: int, events: int) -> None:
     rng = np.random.default_rng(0)
     batch = np.zeros(recordings * events, EVENT)  # touched, so that it lies in memory before the run
-    for begin in range(0, len(batch), 1 << 20):
-        part = batch[begin : begin + (1 << 20)]
+    for begin in range(0, len(batch), 1 << 14):  # little at a time: what is freed before the run would hide its growth
+        part = batch[begin : begin + (1 << 14)]
         for name, limit in (("x", 34), ("y", 34), ("p", 2)):
             part[name] = rng.integers(0, limit, len(part))
         part["t"] = np.arange(begin, begin + len(part)) % events * 50

@@ -112,3 +112,11 @@ def test_files_of_a_run(tmp_path, monkeypatch, capsys):
 def test_an_unknown_part_is_refused(capsys):
     assert main.main(["engin"]) == 2
     assert "known: conversion, engine, job, training" in capsys.readouterr().err
+
+
+def test_the_table_is_aligned():
+    text = main.table([Row("a", 1234.5, 3.2, "x/s", 3.14159), Row("longer", 1.0, None, "s", None)]).splitlines()
+    assert text[0].split() == ["ours", "rival", "unit", "ratio", "wall", "others"]
+    assert text[1].split() == ["a", "1,234", "3.2", "x/s", "3.14", "-", "-"]
+    assert len({line.index(unit) for line, unit in zip(text, ("unit", "x/s", "s "), strict=True)}) == 1
+    assert "__main__" not in main.parts()

@@ -137,15 +137,3 @@ def test_the_versions_and_the_licence_agree():
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     assert workflow["jobs"]["test"]["steps"][-1]["run"] == "bash .ci/run"
-
-
-def test_benchmarks_print_a_table():
-    sys.path.insert(0, str(ROOT))
-    try:
-        from benchmarks.__main__ import modules, table
-    finally:
-        sys.path.pop(0)
-    text = table([{"name": "a", "ours": 1234.5, "rival": 3.2, "unit": "x/s", "ratio": 3.14159}]).splitlines()
-    assert text[0].split() == ["ours", "rival", "unit", "ratio"]
-    assert text[1].split() == ["a", "1,234", "3.2", "x/s", "3.14"]
-    assert "__main__" not in modules()
