@@ -64,7 +64,7 @@ def _plan() -> list[Row]:
         seeds = CELLS // 5
         overlay.write_text(
             "benchmark: planned\nmatrix: {datasets: [saccades], networks: [3c1fc], t_train: [10], "
-            f"methods: [sdt, mtt, tet, nmt, shortcut], seeds: {list(range(seeds))}}}\n"
+            f"methods: [sdt, mtt, tet, nmt, shortcut], also: [], seeds: {list(range(seeds))}}}\n"
         )
         commands = {
             "snn plan": [sys.executable, "-m", "snn.cli", "plan", "--configfile", str(overlay)],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from types import ModuleType
 
 from snn.errors import ConfigError, did_you_mean
@@ -19,6 +20,7 @@ def names(package: str) -> list[str]:
     return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
 
 
+@cache  # a plan of thousands of cells asks for the same few, and asking reads the folder
 def module_name(package: str, name: str, kind: str) -> str:
     """The module of the entry `name`; a ConfigError that names the nearest one if there is none."""
     if name not in names(package):
