@@ -129,7 +129,8 @@ def job(options: argparse.Namespace, phase: str, kind: type | None = None):
         raise UserError(f"{cell.key}: no cell of this benchmark{did_you_mean(cell.key, [c.key for c in plan.trained])}")
     if phase not in plan.phases(cell):
         raise UserError(
-            f"{cell.key}: has no {phase}; methods without time are only trained, and static images have no events"
+            f"{cell.key}: the plan has no {phase} for it: methods without time are only trained, static images have no "
+            "events, and probe.seeds and disturb.seeds say whose cells are looked at"
         )
     if (cell.method in plan.config.foreign) != (kind is not None):
         raise UserError(f"{cell.key}: a foreign method's cell is made by its own rule and `snn adopt`, and no other is")

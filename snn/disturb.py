@@ -247,6 +247,8 @@ def folded(network: nn.Module) -> nn.Module:
 def _fold(layer: nn.Conv2d | nn.Linear, norm: nn.Module) -> None:
     if isinstance(norm, ScaleNorm):
         factor = norm.scale()
+        if layer.bias is not None:
+            layer.bias.mul_(factor)
     else:
         factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         bias = 0.0 if layer.bias is None else layer.bias

@@ -19,7 +19,7 @@ from typing import Any
 from snn import config as configuration
 from snn import files, methods, models, sources
 from snn.cell import Cell
-from snn.config import Config, Recipe, Train
+from snn.config import Config, Disturb, Recipe, Train
 from snn.data import readers
 from snn.data.params import SplitParams
 from snn.errors import ConfigError, DataError, did_you_mean
@@ -86,21 +86,34 @@ class Plan:
             return ["train"]
         left_out = {
             "deploy": self.kind(cell.dataset) != "events",
-            "probe": cell not in self._first(self.config.probe.seeds),
-            "disturb": cell not in self._first(self.config.disturb.seeds),
+            "probe": cell not in self._probed,
+            "disturb": cell not in self._disturbed,
         }
         return [phase for phase in PHASES if not left_out.get(phase)]
 
-    def _first(self, count: int | None) -> set[Cell]:
-        """The first seeds of every main cell, or all (None); SDT* and the like, at other T, are not among them."""
-        return {cell for seeds in self._main_cells for cell in seeds[:count]}
+    @cached_property
+    def _probed(self) -> set[Cell]:
+        return {cell for seeds in self._main_cells for cell in seeds[: self.config.probe.seeds]}
+
+    @cached_property
+    def _disturbed(self) -> set[Cell]:
+        """Methods that go on learning on the disturbed network do so at every seed: their recovery is to be judged."""
+        d = self.config.disturb
+        first = {cell for seeds in self._main_cells for cell in seeds[: d.seeds]}
+        learning = {cell for seeds in self._main_cells for cell in seeds if cell.method in d.recovery}
+        return first | learning if d.seeds != 0 else set()
 
     @cached_property
     def _main_cells(self) -> list[list[Cell]]:
-        """Those at `matrix.t_train`, the seeds of one together."""
+        """Every method's cells at its main T, the seeds of one together: those at a T of `matrix.t_train`, or, of a
+        method that has none, those at its largest T. SDT* and the like are not among them."""
+        steps = defaultdict(set)
+        for cell in self.trained:
+            steps[replace(cell, t_train=0, seed=0)].add(cell.t_train)
+        main = {key: (found & set(self.config.matrix.t_train)) or {max(found)} for key, found in steps.items()}
         seeds = defaultdict(list)
         for cell in self.trained:
-            if cell.t_train in self.config.matrix.t_train:
+            if cell.t_train in main[replace(cell, t_train=0, seed=0)]:
                 seeds[replace(cell, seed=0)].append(cell)
         return list(seeds.values())
 
@@ -151,8 +164,10 @@ class Plan:
         if phase == "probe":
             spec["probe"] = c.probe.model_dump(exclude={"seeds"})
         if phase == "disturb":
-            own = {"recovery": [m for m in c.disturb.recovery if m == cell.method]}
-            spec["disturb"] = c.disturb.model_dump(exclude={"seeds"}) | own
+            learns = cell.method in c.disturb.recovery
+            leave_out = {"seeds"} | (set() if learns else {k for k in Disturb.model_fields if k.startswith("recovery")})
+            own = {"recovery": [cell.method] if learns else []}
+            spec["disturb"] = c.disturb.model_dump(exclude=leave_out) | own
         return spec
 
     def modules(self, cell: Cell, phase: str) -> list[str]:

@@ -146,6 +146,8 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
     run, train = method.run, method.run.train
     model.train()
     losses, correct, seen, time_steps, extra = 0.0, 0, 0, 0.0, None
+    first = next(p for p in method.strip(model).parameters() if p.ndim > 1)  # the first layer's weights
+    gradient_norms = []
     iteration = (epoch - 1) * math.ceil(len(frames) / train.batch_size)
     batches = frames.shuffled(train.batch_size, order, lambda x: augmented(x, train, augment))
     for i, (x, y) in enumerate(batches, iteration):
@@ -156,6 +158,8 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
             step = method.step(model, x, y)
         if not math.isfinite(step.loss):
             raise Diverged(f"the loss became {step.loss} in epoch {epoch}")
+        if first.grad is not None:
+            gradient_norms.append(first.grad.norm())
         if train.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), train.clip_norm)
         lr = train.lr * rate(i, run.iterations, train)
@@ -168,7 +172,10 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
         time_steps += step.time_steps * len(y)
     if not all(torch.isfinite(p).all() for p in model.parameters()):
         raise Diverged(f"a weight is no longer a finite number after epoch {epoch}")
-    return {"lr": lr, "loss": losses / seen, "train_accuracy": correct / seen, "time_steps": time_steps} | (extra or {})
+    row = {"lr": lr, "loss": losses / seen, "train_accuracy": correct / seen, "time_steps": time_steps}
+    if gradient_norms:
+        row["gradient_norm_first"] = torch.stack(gradient_norms).mean().item()
+    return row | (extra or {})
 
 
 def augmented(x: Tensor, train: Train, augment: torch.Generator) -> Tensor:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snn import config
+from snn import config, methods
 from snn.cell import Cell
 from snn.config import Config, merge
 from snn.errors import ConfigError
+from snn.phases.report.claims import CLAIMS
 from snn.plan import PHASES, Plan
 from snn.schema import full_schema
+from snn.statistics import MIN_SEEDS
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -139,11 +141,36 @@ def test_tokens_survive_the_way_through_json():
 def test_cells_are_disturbed_at_the_seeds_asked_for():
     plan = Plan.load(changed(disturb={"seeds": 2, "recovery": ["sdt"]}))
     for cell in plan.cells:
-        asked = cell.seed in (0, 1) and cell.method not in ("ann", "chance")
+        asked = (cell.seed in (0, 1) or cell.method == "sdt") and cell.method not in ("ann", "chance")
         assert ("disturb" in plan.phases(cell)) == asked
         assert plan.spec(cell, "disturb")["disturb"]["recovery"] == ["sdt"] * (cell.method == "sdt")
     off = Plan.load(changed(disturb={"seeds": 0}))
     assert not any("disturb" in off.phases(cell) for cell in off.cells)
+
+
+def test_how_a_chip_is_learnt_on_reruns_what_learns_on_it_only():
+    plans = [Plan.load(changed(disturb={"recovery": ["ltl-offline"], "recovery_epochs": k})) for k in (1, 2)]
+    for cell in plans[0].cells:
+        if "disturb" in plans[0].phases(cell):
+            same = plans[0].token(cell, "disturb") == plans[1].token(cell, "disturb")
+            assert same == (cell.method != "ltl-offline"), cell
+
+
+def test_a_method_that_is_planned_at_other_steps_only_is_disturbed_and_probed_at_its_most():
+    matrix = {"methods": ["sdt"], "networks": ["3c1fc"], "t_train": [6], "seeds": [0], "exclude": []}
+    plan = Plan.load(changed(matrix=matrix | {"also": [{"methods": ["tet", "sdt"], "t_train": [2, 4]}]}))
+    looked_at = {(cell.method, cell.t_train) for cell in plan.cells if {"probe", "disturb"} <= set(plan.phases(cell))}
+    assert looked_at == {("sdt", 6), ("tet", 4)}
+
+
+def test_the_default_benchmark_can_judge_every_claim():
+    plan = Plan.load(changed())
+    seeds = {m: {c.seed for c in plan.cells if c.method == m and "disturb" in plan.phases(c)} for m in methods.names()}
+    for claim in CLAIMS:
+        networks = [{c.network for c in plan.trained if c.method == m} for m in claim.methods]
+        assert any("resnet" in name or not claim.deep for name in set.intersection(*networks)), claim.name
+    assert len(plan.config.matrix.seeds) >= MIN_SEEDS
+    assert all(len(seeds[method]) >= MIN_SEEDS for method in plan.config.disturb.recovery)
 
 
 def test_the_schema_file_is_in_step():

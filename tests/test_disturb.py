@@ -203,10 +203,11 @@ def test_noise_moves_the_membrane_by_its_own_size_and_can_be_repeated():
     assert not torch.equal(chip(frames()), first)
 
 
-@pytest.mark.parametrize("name", ["3c1fc", "resnet8", "vgg11"])
+@pytest.mark.parametrize("more", [{"name": "3c1fc"}, {"name": "resnet8"}, {"name": "vgg11", "bias": True}])
 @pytest.mark.parametrize("norm", ["scale", "batch"])
-def test_folding_keeps_the_function(name, norm):
-    net = network(name, params={"norm": norm, "readout": "membrane"})
+def test_folding_keeps_the_function(more, norm):
+    name, *_ = more.values()
+    net = network(name, params={"norm": norm, "readout": "membrane", **{k: v for k, v in more.items() if k != "name"}})
     x = frames(n=2)
     with torch.no_grad():
         for m in net.modules():

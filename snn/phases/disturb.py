@@ -190,10 +190,11 @@ def learn(
 
     def after_epoch(epoch: int, _: dict[str, float]) -> None:
         found.append(evaluate(network))
-        restart_noise(network, epoch)
+        restart_noise(network, epoch + 1)
 
     checkpoint = job.folder / "disturb.pt"
     checkpoint.unlink(missing_ok=True)
+    restart_noise(network, 1)  # 0 is the evaluations'
     try:
         fit(
             network, job.method, job.params, run, splits, job.cell.seed, checkpoint, job.token,

@@ -27,6 +27,7 @@ HISTORY = [
     "test_accuracy",
     "seconds",
     "time_steps",
+    "gradient_norm_first",
 ]
 
 

@@ -1,5 +1,7 @@
 """The verdicts on the papers' claims follow the planted effects, and say when there is nothing to judge by."""
 
+import csv
+
 import fake
 import pandas as pd
 import pytest
@@ -55,25 +57,56 @@ def test_a_long_training_says_nothing_about_five_epochs(tmp_path):
     assert verdicts(tmp_path, methods=("ann", "ltl-offline"), epochs=6).verdict["ltl_near_teacher"] == NOT_TESTABLE
 
 
-def probed(metrics):
+def leaving(phase, metrics):
+    """Gives the cells of some methods the metrics (name, t, value) of a phase."""
+
     def change(cell):
-        rows = [("probe", t, "clock", name, value) for name, t, value in metrics[cell["method"]]]
+        rows = [(phase, t, "clock", name, value) for name, t, value in metrics.get(cell["method"], [])]
         names = ("phase", "t_eval", "mode", "metric", "value")
-        folder = cell["folder"] / "probe"
-        fake.write_csv(folder / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
-        (folder / "record.json").write_text((cell["folder"] / "train" / "record.json").read_text())
+        folder = cell["folder"] / phase
+        if rows:
+            fake.write_csv(folder / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
+            (folder / "record.json").write_text((cell["folder"] / "train" / "record.json").read_text())
 
     return change
 
 
-def test_gradients_and_memory_are_judged_by_their_ratios(tmp_path):
-    first = "gradient_norm_stages.0.conv"
-    metrics = {
-        "sdt": [(first, 10, 1.0), ("bytes_for_backward", 2, 200.0), ("bytes_for_backward", 16, 1600.0)],
-        "shortcut": [(first, 10, 1.5)],
+def test_memory_is_judged_by_its_growth(tmp_path):
+    kept = {
+        "sdt": [("bytes_for_backward", 2, 200.0), ("bytes_for_backward", 16, 1600.0)],
         "ltl-online": [("bytes_for_backward", 2, 90.0), ("bytes_for_backward", 16, 99.0)],
     }
-    table = verdicts(tmp_path, probed(metrics), methods=("sdt", "shortcut", "ltl-online"))
-    assert table["mean"]["shortcut_gradient"] == pytest.approx(0.5)
-    assert table.verdict["shortcut_gradient"] == HOLDS
+    table = verdicts(tmp_path, leaving("probe", kept), methods=("sdt", "ltl-online"))
     assert table.verdict["ltl_memory"] == HOLDS
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(1.5, HOLDS), (1.0, NOT_SHOWN)])
+def test_gradient_norms_are_judged_by_their_ratio(tmp_path, ratio, verdict):
+    def change(cell):
+        path = cell["folder"] / "train" / "history.csv"
+        norm = (ratio if cell["method"] == "shortcut" else 1.0) * (1 + 0.01 * cell["seed"] * (cell["method"] == "sdt"))
+        fake.write_csv(path, [row | {"gradient_norm_first": norm} for row in csv.DictReader(path.open())])
+
+    table = verdicts(tmp_path, change, methods=("sdt", "shortcut"), networks=("resnet-small",))
+    assert table.verdict["shortcut_gradient"] == verdict
+    assert table["mean"]["shortcut_gradient"] == pytest.approx(ratio - 1, abs=0.02)
+
+
+def test_what_is_said_of_deep_networks_is_not_judged_on_a_shallow_one(tmp_path):
+    assert verdicts(tmp_path, methods=("sdt", "shortcut")).verdict["shortcut_accuracy"] == NOT_TESTABLE
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.1, HOLDS), (0.0, NOT_SHOWN)])
+def test_recovery_is_judged_by_the_same_chips_before_and_after(tmp_path, gain, verdict):
+    def change(cell):
+        if cell["method"] == "ltl-offline":
+            one = fake._Cell(cell["folder"], cell, 1000, 5, 0.0, 0)
+            found = {"clock/10/accuracy": one.predict(0.8), "clock/10/accuracy_after_5_chip0": one.predict(0.8)}
+            for mode in ("bits-2", "noise-0.1"):
+                found |= {f"{mode}/10/accuracy_chip{chip}": one.predict(0.6 - chip / 10) for chip in (0, 1)}
+                found[f"{mode}/10/accuracy_after_5_chip0"] = one.predict(0.6 + gain)
+            one.finish("disturb", found, [], 1.0)
+
+    table = verdicts(tmp_path, change, methods=("ltl-offline",))
+    assert table.verdict["ltl_recovers"] == verdict
+    assert table["mean"]["ltl_recovers"] == pytest.approx(gain, abs=0.02)

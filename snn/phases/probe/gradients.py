@@ -33,7 +33,7 @@ def gradients(job: Job, store: Store, settings: Probe, teacher: nn.Module | None
     seen: list[dict[str, Tensor]] = []
     replay(job, store, settings.iterations, teacher, seen)
     curves, t = [], job.cell.t_train
-    for name in seen[0]:
+    for name in (name for name in seen[0] if all(name in step for step in seen)):  # a frozen layer has none
         norms = [step[name].norm().item() for step in seen]
         curves += [_row(f"gradient_norm/{name}", i, norm) for i, norm in enumerate(norms, 1)]
         job.add(f"gradient_norm_{name}", sum(norms) / len(norms), t)
@@ -49,7 +49,8 @@ def replay(job: Job, store: Store, iterations: int, teacher: nn.Module | None, s
         def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
             result = super().step(model, x, y)
             found = layers(self.strip(model))
-            seen.append({name: layer.weight.grad.detach().float().cpu().clone() for name, layer in found.items()})
+            gradients = {name: layer.weight.grad for name, layer in found.items()}
+            seen.append({name: g.detach().float().cpu().clone() for name, g in gradients.items() if g is not None})
             if len(seen) == iterations:
                 raise Enough
             return result

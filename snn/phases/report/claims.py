@@ -8,6 +8,7 @@ corrected for the number of claims: each is its paper's own, stated beforehand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from snn.statistics import TOO_FEW, Interval, mean_interval
 HOLDS, NOT_SHOWN, NOT_TESTABLE = "holds", "does not show", "not testable here"
 NEAR = 0.02
 """How far below its teacher a network is still near it: two points [ours; the paper gives no margin]."""
+CONTROL = "clock"  # the undisturbed network among those that learn on a chip
 EARLY = 5
 """Epochs within which LTL is to be near its teacher [paper]."""
 
@@ -39,13 +41,15 @@ Judge = Callable[[Results, list[Setting]], Evidence]
 
 
 class Claim(NamedTuple):
-    """name: of the row in the CSV file; methods: that it compares, all of which a panel must have."""
+    """name: of the row in the CSV file; methods: that it compares, all of which a panel must have; deep: whether it
+    speaks of residual networks only."""
 
     name: str
     paper: str
     claim: str
     methods: tuple[str, ...]
     judge: Judge
+    deep: bool = False
 
 
 def claims(results: Results) -> Table:
@@ -55,13 +59,14 @@ def claims(results: Results) -> Table:
         found = 0
         for panel in results.panels:
             settings = [results.find(panel, method) for method in claim.methods]
-            if None not in settings:
+            if None not in settings and ("resnet" in panel.network or not claim.deep):
                 found += 1
                 _note(claim, panel, claim.judge(results, settings), tidy, view)
         if not found:
             have = {s.method for s in results.settings}
             lacking = [method_label(m) for m in claim.methods if m not in have]
-            words = f"no {' and no '.join(lacking)} in this benchmark" if lacking else "no network has all its methods"
+            where = "no deep network" if claim.deep else "no network"
+            words = f"no {' and no '.join(lacking)} in this benchmark" if lacking else f"{where} has all its methods"
             _note(claim, Panel("", ""), Evidence(words, None, NOT_TESTABLE), tidy, view)
     view_table = pd.DataFrame(view)
     if view_table["Data"].nunique() == 1:
@@ -135,16 +140,13 @@ def near_teacher(results: Results, settings: list[Setting]) -> Evidence:
 
 
 def raises_early_gradients(results: Results, settings: list[Setting]) -> Evidence:
-    """Gradient norm of the first layer, the first method's over the second's, minus 1: mean over seeds."""
-    norms = []
-    for s in settings:
-        layers = [m for m in results.metric_names(s, "probe") if m.startswith("gradient_norm_")]
-        # The first layer of every network here is its first stage's convolution.
-        first = next((m for m in layers if m.startswith("gradient_norm_stages.0.")), None)
-        norms.append(results.values(s, What("probe", "clock", s.t_train, first)) if first else {})
-    shared = sorted(set(norms[0]) & set(norms[1]))
+    """Gradient norm of the first layer over the whole training, the first method's over the second's, minus 1: mean
+    over seeds."""
+    norms = [results.epochs(s).groupby("seed")["gradient_norm_first"].mean() for s in settings
+             if "gradient_norm_first" in results.epochs(s)]  # fmt: skip
+    shared = sorted(set.intersection(*(set(of.dropna().index) for of in norms))) if len(norms) == 2 else []
     if not shared:
-        return Evidence("not probed", None, NOT_TESTABLE)
+        return Evidence("no gradient norms in the history", None, NOT_TESTABLE)
     ratio = mean_interval([norms[0][seed] / norms[1][seed] for seed in shared])
     excess = Interval(ratio.mean - 1, ratio.low - 1, ratio.high - 1, ratio.n_seeds, 0, ratio.note)
     return _judged(f"first layer's gradient norm {text.quantity(ratio)} times that of {_name(settings[1])}", excess)
@@ -169,19 +171,31 @@ def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
 
 
 def recovers(results: Results, settings: list[Setting]) -> Evidence:
-    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over disturbances."""
+    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over disturbances and
+    chips. What as many more epochs give the undisturbed network stands beside it: that much is no recovery."""
     (s,) = settings
-    modes = {mode for mode, _ in results.evaluated(s, "disturb", "accuracy_after_0")}
-    last = max((k for k in range(1, 100) if results.evaluated(s, "disturb", f"accuracy_after_{k}")), default=0)
-    if not modes or not last:
+    found = [(mode, *match.groups()) for mode, metric in results.predicted(s, "disturb")
+             if (match := re.fullmatch(r"accuracy_after_(\d+)_(chip\d+)", metric))]  # fmt: skip
+    learnt = [each for each in found if each[0] != CONTROL]
+    if not learnt:
         return Evidence("no learning on disturbed hardware", None, NOT_TESTABLE)
-    share = 1.0 / len(modes)
-    before, after = (
-        [(share, s, What("disturb", mode, s.t_train, f"accuracy_after_{k}")) for mode in sorted(modes)]
-        for k in (0, last)
-    )
-    words = f"after {last} epochs {{}} against {{}} % before, difference {{}} points, mean of {len(modes)} disturbances"
-    return _difference(results, after, before, words)
+
+    def accuracies(cases: list) -> list[list]:
+        """After and before."""
+        return [
+            [
+                (1.0 / len(cases), s, What("disturb", mode, s.t_train, name.format(k=k, chip=chip)))
+                for mode, k, chip in cases
+            ]
+            for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
+        ]
+
+    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(learnt)} chips"
+    for mode, k, chip in (each for each in found if each[0] == CONTROL):
+        after, before = What("disturb", mode, s.t_train, f"accuracy_after_{k}_{chip}"), What("disturb", mode, s.t_train)
+        more = results.contrast([(1.0, s, after), (-1.0, s, before)])
+        words += f"; undisturbed {text.percent(more, signed=True)}"
+    return _difference(results, *accuracies(learnt), words)
 
 
 def _difference(
@@ -214,10 +228,10 @@ CLAIMS = [
     Claim("mtt_events_matched", MTT, "loses less without a clock than SDT at matched compute",
           ("mtt", "sdt-matched"), loses_less_without_clock),
     Claim("shortcut_gradient", SHORTCUT, "raises the early layers' gradient norm",
-          ("shortcut", "sdt"), raises_early_gradients),
-    Claim("shortcut_accuracy", SHORTCUT, "helps the deep network", ("shortcut", "sdt"), more_accurate),
+          ("shortcut", "sdt"), raises_early_gradients, deep=True),
+    Claim("shortcut_accuracy", SHORTCUT, "helps the deep network", ("shortcut", "sdt"), more_accurate, deep=True),
     Claim("evolutionary_accuracy", SHORTCUT, "evolutionary training helps the deep network",
-          ("shortcut-evolutionary", "sdt"), more_accurate),
+          ("shortcut-evolutionary", "sdt"), more_accurate, deep=True),
     Claim("dspike_adapted", DSPIKE, "an adapted temperature beats the fixed one",
           ("dspike", "dspike-fixed"), more_accurate),
     Claim("dspike_accuracy", DSPIKE, "beats a fixed surrogate gradient", ("dspike", "sdt"), more_accurate),

@@ -126,9 +126,16 @@ class Results:
         ordered = sorted(found, key=lambda x: (style.mode_order(x[0]), x[1]))
         return [(mode, None if t < 0 else t) for mode, t in ordered]
 
-    def metric_names(self, s: Setting, phase: str) -> list[str]:
-        """All metrics of a phase that are known for the setting."""
-        return sorted({k[7] for k in self._values if k[:4] == tuple(s) and k[4] == phase})
+    def predicted(self, s: Setting, phase: str) -> list[tuple[str, str]]:
+        """(mode, metric) of a phase that all seeds of it have predictions for, at the T of training."""
+        start = f"{s.dataset}/{s.network}/{s.method}/T{s.t_train}/seed"
+        by_seed: dict[str, set] = {}
+        for name in self.predictions:
+            if name.startswith(start):
+                seed, of, *rest = name.removeprefix(start).split("/")
+                if of == phase and len(rest) == 3 and rest[1] == str(s.t_train):
+                    by_seed.setdefault(seed, set()).add((rest[0], rest[2]))
+        return sorted(set.intersection(*by_seed.values())) if by_seed else []
 
     def deployed(self, s: Setting) -> list[tuple[str, int | None]]:
         """(mode, t) of the deployment to be held against the clock at the T of training: finer clocks, and events."""
