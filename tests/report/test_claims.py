@@ -100,7 +100,7 @@ def test_what_is_said_of_deep_networks_is_not_judged_on_a_shallow_one(tmp_path):
 def test_recovery_is_judged_by_the_same_chips_before_and_after(tmp_path, gain, verdict):
     def change(cell):
         if cell["method"] == "ltl-offline":
-            one = fake._Cell(cell["folder"], cell, 1000, 5, 0.0, 0)
+            one = fake._Cell(cell["folder"], {k: v for k, v in cell.items() if k != "folder"}, 1000, 5, 0.0, False)
             found = {"clock/10/accuracy": one.predict(0.8), "clock/10/accuracy_after_5_chip0": one.predict(0.8)}
             for mode in ("bits-2", "noise-0.1"):
                 found |= {f"{mode}/10/accuracy_chip{chip}": one.predict(0.6 - chip / 10) for chip in (0, 1)}
