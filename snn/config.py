@@ -6,6 +6,7 @@ Cheap to import (no torch). Names of methods, networks and readers, and the keys
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,7 @@ class Dataset(Model):
 class Augment(Model):
     """Augmentation of the training split, drawn anew for each sample and the same at all time steps, in this order."""
 
-    crop: int = Field(0, ge=0, description="pad by so many zeros on each side, then crop to the old size at random")
+    crop: int = Field(0, ge=0, description="shift by at most so many pixels at random: pad with zeros, crop")
     flip: bool = Field(False, description="mirror left to right with probability one half")
     autoaugment: bool = Field(False, description="the AutoAugment policy for CIFAR-10; static images only")
     cutout: int = Field(0, ge=0, description="zero a square of so many pixels a side around a random pixel")
@@ -77,8 +78,6 @@ class Train(Model):
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
     logits: Literal["mean", "sum"] = Field("mean", description="how the readout is taken over time")
     logit_scale: float = Field(1.0, gt=0, description="factor on the logits inside the loss")
-    shift: int = Field(0, ge=0, description="augmentation: random shifts of at most so many pixels")
-    flip: bool = Field(False, description="augmentation: random horizontal flips")
     augment: Augment = Augment()
     selection: Literal["last"] = Field(
         "last", description="the result is the last epoch; others are recorded beside it"
@@ -203,6 +202,16 @@ class Config(Model):
     resources: Resources = Resources()
 
 
+MOVED = {"train.shift": "train.augment.crop", "train.flip": "train.augment.flip"}
+
+
+def unknown(key: str, known: Iterable[str]) -> str:
+    """What is said of an unknown key, given by its path: where it has gone, or the nearest of the known ones."""
+    gone = next((new for old, new in MOVED.items() if key.endswith(old)), None)
+    hint = f"; it is now {gone!r}" if gone else did_you_mean(key.rsplit(".", 1)[-1], known)
+    return f"unknown configuration key {key!r}{hint}"
+
+
 def validate(cls: type[BaseModel], value: Any, where: str = "") -> Any:
     """`cls(**value)`; a ConfigError that names the key, the fault and the nearest known key otherwise.
 
@@ -218,7 +227,7 @@ def _explain(cls: type[BaseModel], error: dict, where: str) -> str:
     path = list(error["loc"])
     key = ".".join([where] * bool(where) + [str(p) for p in path])
     if error["type"] == "extra_forbidden":
-        return f"unknown configuration key {key!r}{did_you_mean(str(path[-1]), _fields_at(cls, path[:-1]))}"
+        return unknown(key, _fields_at(cls, path[:-1]))
     if error["type"] == "missing":
         return f"configuration key {key!r} is missing: add it (config/README.md explains every key)"
     return f"configuration key {key!r} = {error['input']!r}: {error['msg']}"

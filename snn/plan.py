@@ -251,7 +251,7 @@ class Plan:
                 methods.find(name)
             for key in recipe.train:
                 if key not in Train.model_fields:
-                    raise ConfigError(f"recipes.{name}.train.{key}: unknown key{did_you_mean(key, Train.model_fields)}")
+                    raise ConfigError(configuration.unknown(f"recipes.{name}.train.{key}", Train.model_fields))
 
     def _check_cells(self) -> None:
         used = {cell.method for cell in self.trained}

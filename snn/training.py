@@ -181,8 +181,8 @@ def _train_epoch(method, model, frames, optimizer, order, augment, precision, ep
 def augmented(x: Tensor, train: Train, augment: torch.Generator) -> Tensor:
     """Counts, or pixels from 0 to 255 [T, N, C, H, W], each sample changed in its own way at all its time steps."""
     a = train.augment
-    x = shifted(shifted(x, train.shift, augment), a.crop, augment)
-    x = flipped(x, augment) if train.flip or a.flip else x
+    x = shifted(x, a.crop, augment)
+    x = flipped(x, augment) if a.flip else x
     x = autoaugment(x, augment) if a.autoaugment else x
     return cutout(x, a.cutout, augment)
 

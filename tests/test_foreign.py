@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +110,41 @@ def test_the_frames_are_the_stores_and_hold_no_test_label(left, tiny_store, tmp_
         assert np.array_equal(data["train/frames"], store.frames(store.indices("train"), 3))
         assert np.array_equal(data["test/1/frames"], store.frames(store.indices("test"), 1))
         assert {n for n in data.files if n.startswith("test/")} == {"test/1/frames", "test/3/frames", "test/index"}
+
+
+def test_no_more_is_held_than_one_split_at_one_t(tmp_path):
+    """Of a store that counts what is alive of the frames that it has given."""
+    alive, most = [], 0
+
+    class Store:
+        n_classes, labels = 2, np.arange(30) % 2
+
+        def indices(self, split):
+            return np.arange(30).reshape(3, 10)[("train", "validation", "test").index(split)]
+
+        def frames(self, indices, t):
+            nonlocal most
+            made = np.full((len(indices), t, 2, 4, 4), t, np.uint8)
+            alive.append(weakref.ref(made))
+            most = max(most, sum(r() is not None for r in alive))
+            return made
+
+    export(Store(), 3, range(1, 6), tmp_path / "frames.npz")
+    assert (len(alive), most) == (7, 1)
+    with np.load(tmp_path / "frames.npz") as data:
+        assert all((data[f"test/{t}/frames"] == t).all() for t in range(1, 6))
+
+
+@pytest.mark.parametrize("rules", ["foreign.smk", "baselines/snntorch.smk"])
+def test_what_a_rule_puts_into_a_shell_line_is_quoted(rules):
+    text = (ROOT / "workflow/rules" / rules).read_text()
+    shells = re.findall(r"^    shell:\n((?:        .*\n|\n)+)", text, re.MULTILINE)
+    assert len(shells) == text.count("shell:")
+    for shell in shells:
+        values = re.findall(r"\{([^{}]*)\}", shell)
+        plain = {"params.token"}  # a digest; names of cells are letters, digits, - and _
+        assert any(v.startswith("log") for v in values)
+        assert not [v for v in values if not v.endswith(":q") and v not in plain and not v.startswith("wildcards.")]
 
 
 def test_a_cell_is_made_with_the_accuracies_computed_here(left, tiny_store):
@@ -230,7 +267,7 @@ def test_the_workflow_runs_it_in_its_environment_and_shows_it_in_the_tables(kind
         venvs.mkdir(parents=True)
         (venvs / "snntorch").symlink_to(venv)
     else:
-        script = "means.py"
+        script = "my means.py"
         (project / script).write_text(MEANS)
         (venvs / "snntorch/bin").mkdir(parents=True)
         (venvs / "snntorch/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

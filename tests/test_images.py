@@ -15,7 +15,7 @@ from snn.cell import Cell
 from snn.cli import main
 from snn.config import Train, load, merge
 from snn.data import store
-from snn.data.frames import Frames
+from snn.data.frames import Frames, flipped, shifted
 from snn.errors import ConfigError
 from snn.phases._job import Job
 from snn.phases.sweep import SpikeCount, predict_at, sweep
@@ -159,12 +159,22 @@ def test_bars_are_learnt(job_on_images):
     assert rows["accuracy"] > 0.5, "ten classes: 0.1 by chance"
 
 
-def test_the_old_keys_and_the_new_ones_draw_the_same():
+def test_a_crop_is_one_shift_and_then_come_the_flips():
     x = torch.poisson(torch.full((3, 8, 2, 6, 6), 1.0), generator=torch.Generator().manual_seed(0))
-    old = augmented(x, Train(shift=2, flip=True), generator(0, "augmentation"))
-    new = augmented(x, Train(augment={"crop": 2, "flip": True}), generator(0, "augmentation"))
-    assert torch.equal(old, new)
-    assert not torch.equal(old, x)
+    draws = generator(0, "augmentation")
+    expected = flipped(shifted(x, 2, draws), draws)
+    assert torch.equal(augmented(x, Train(augment={"crop": 2, "flip": True}), generator(0, "augmentation")), expected)
+    assert not torch.equal(expected, x)
+
+
+def test_the_former_keys_are_refused_with_their_new_place(digits):
+    for key, value, new in (("shift", 5, "crop"), ("flip", True, "flip")):
+        words = rf"unknown configuration key 'train\.{key}'; it is now 'train\.augment\.{new}'"
+        with pytest.raises(ConfigError, match=words):
+            planned(digits, "sdt", train={key: value})
+        recipes = {"mtt": {"train": {key: value}}}
+        with pytest.raises(ConfigError, match=rf"recipes\.mtt\.train\.{key}'; it is now 'train\.augment\.{new}'"):
+            planned(digits, "mtt", protocol="published", recipes=recipes)
 
 
 def test_deploying_a_cell_of_images_is_refused_in_one_line(digits, tmp_path, monkeypatch, capsys):
@@ -172,6 +182,5 @@ def test_deploying_a_cell_of_images_is_refused_in_one_line(digits, tmp_path, mon
     resolved.write_text(planned(digits, "sdt").config.model_dump_json())
     monkeypatch.chdir(tmp_path)
     assert main(["deploy", "digits/3c1fc/sdt/T3/seed0", "--configfile", str(resolved)]) == 2
-    assert "has no deploy; methods without time are only trained, and static images have no events" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "no deploy for it: methods without time are only trained, static images have no events" in said

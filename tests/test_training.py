@@ -48,7 +48,7 @@ def assert_same_cell(a, b):
 
 @pytest.mark.parametrize("name", ["sdt", "mtt", "ann"])
 def test_a_killed_training_resumes_to_the_same_bits(name, make_job, tmp_path):
-    recipe = {"epochs": 3, "shift": 2}
+    recipe = {"epochs": 3, "augment": {"crop": 2}}
     undisturbed = make_job(name, folder=tmp_path / "a", train=recipe)
     train(undisturbed, 100)
     killed = make_job(name, folder=tmp_path / "b", train=recipe)

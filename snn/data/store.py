@@ -236,8 +236,3 @@ class ImageStore(Store):
     def images(self, indices: np.ndarray) -> np.ndarray:
         """A copy of the images at `indices`, uint8 `[N, C, H, W]`."""
         return self.image_map[np.asarray(indices, dtype=np.int64)]
-
-    def frames(self, indices: np.ndarray, T: int) -> np.ndarray:
-        """The images at every one of T steps, uint8 `[N, T, C, H, W]`, repeated without a copy (read-only)."""
-        images = self.images(indices)[:, None]
-        return np.broadcast_to(images, (len(images), T, *self.shape))

@@ -9,6 +9,8 @@
     test/index                         int64 [N], the recordings of the test split
     classes                            int64, their number K
 
+Written, and to be read, an array at a time: `np.load` reads one when it is asked for, and each time anew.
+
 `<cell>/foreign/`, by the script, E epochs; predicted classes are 0 … K-1, or -1 for no output
 
     predictions.npz    index [N] as given; validation [E, N'], test [E, N]: after each epoch at t_train;
@@ -27,6 +29,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
@@ -44,16 +47,21 @@ COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
 
 
 def export(store: EventStore, t_train: int, t_eval: Iterable[int], out: Path) -> None:
-    """Write `frames.npz`, described above."""
-    arrays: dict[str, np.ndarray] = {"classes": np.int64(store.n_classes), "test/index": store.indices("test")}
-    for split in ("train", "validation"):
-        indices = store.indices(split)
-        arrays[f"{split}/frames"] = store.frames(indices, t_train)
-        arrays[f"{split}/label"] = store.labels[indices].astype(np.int64)
-    for t in sorted({t_train, *t_eval}):
-        arrays[f"test/{t}/frames"] = store.frames(store.indices("test"), t)
-    with files.replacing(out) as temporary, open(temporary, "wb") as f:
-        np.savez_compressed(f, **arrays)
+    """Write `frames.npz`, described above, with no more in memory than one split at one T."""
+    with files.replacing(out) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+
+        def write(name: str, array: np.ndarray) -> None:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as f:
+                np.lib.format.write_array(f, array, allow_pickle=False)
+
+        write("classes", np.asarray(np.int64(store.n_classes)))
+        write("test/index", store.indices("test"))
+        for split in ("train", "validation"):
+            indices = store.indices(split)
+            write(f"{split}/label", store.labels[indices].astype(np.int64))
+            write(f"{split}/frames", store.frames(indices, t_train))
+        for t in sorted({t_train, *t_eval}):
+            write(f"test/{t}/frames", store.frames(store.indices("test"), t))
 
 
 class ForeignJob(Job):

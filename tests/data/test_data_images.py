@@ -1,7 +1,9 @@
 """Static images: read exactly or refused in one clear line, stored, and shown to a network at every step."""
 
 import os
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,9 +98,6 @@ def test_an_image_is_normalised_and_the_same_at_every_step_without_a_copy(images
     np.testing.assert_allclose(x[0].mean((0, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(x[0].std((0, 2, 3), unbiased=False), 1, atol=1e-5)
     assert y.tolist() == images.labels[images.indices("train")].tolist()
-    raw = images.frames(images.indices("train"), 6)
-    assert (raw.shape, raw.strides[1]) == ((12, 6, 3, 4, 5), 0)
-    np.testing.assert_array_equal(raw[:, 4], images.images(images.indices("train")))
     one = Frames(images, "train", 1, in_memory_mb).batch(torch.arange(12))[0]
     assert torch.equal(one[0], x[5])
 
@@ -147,6 +146,21 @@ def test_idx_files_are_read_exactly_with_their_split(tmp_path, end):
         pixels, labels = written["train" if split == "train" else "t10k"]
         np.testing.assert_array_equal(opened.images([i])[0, 0], pixels[int(number)])
         assert opened.labels[i] == labels[int(number)]
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_idx_images_come_in_the_order_asked_for(tmp_path, end):
+    written = write_idx(tmp_path, end=end)  # 40 to train on, then 20 to test
+    positions = [59, 3, 40, 2, 2, 41, 0]
+    found = list(idx.recordings(idx.Params(folder=tmp_path), positions))
+    assert [image.name for image in found] == [
+        "test/00019", "train/00003", "test/00000", "train/00002", "train/00002", "test/00001", "train/00000",
+    ]  # fmt: skip
+    for image in found:
+        split, number = image.name.split("/")
+        pixels, labels = written["train" if split == "train" else "t10k"]
+        np.testing.assert_array_equal(image.pixels[0], pixels[int(number)])
+        assert image.label == labels[int(number)]
 
 
 def test_broken_idx_files_are_named_in_one_line(tmp_path):
@@ -227,6 +241,53 @@ def test_faults_of_an_image_folder_are_named_in_one_line(tmp_path):
     refused(r"class without samples: .*test/owl holds no .png, .jpg or .jpeg")
     (raw / "test/owl").rmdir()
     refused(r"class without samples: .*test/owl holds no")
+
+
+def saved(file, pixels, **how):
+    """A PNG; 16 bits of colour, which Pillow does not write, by hand."""
+    if pixels.dtype != np.uint16 or pixels.ndim == 2:
+        return Pillow.fromarray(pixels).save(file, **how)
+    h, w, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = ((b"IHDR", struct.pack(">2I5B", w, h, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    packed = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    return file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+@pytest.mark.parametrize("mode", ["rgb", "grey"])
+def test_what_eight_bits_do_not_hold_is_refused_by_name(tmp_path, mode):
+    raw = tmp_path / "raw"
+    write_folder(raw)
+    file, params = raw / "train/dog/1.png", image_folder.Params(folder=raw, mode=mode)
+    half, clear = np.full((7, 9, 4), 128, np.uint8), np.zeros((7, 9), np.uint8)
+    for pixels, how, words in (
+        (np.full((7, 9), 300, np.uint16), {}, r"16 bits a channel; save it with 8"),
+        (np.full((7, 9, 3), 300, np.uint16), {}, r"16 bits a channel; save it with 8"),
+        (half, {}, r"transparent pixels; save it without alpha"),
+        (half[..., :2], {}, r"transparent pixels; save it without alpha"),
+        (clear, {"transparency": 0}, r"transparent pixels; save it without alpha"),
+    ):
+        saved(file, pixels, **how)
+        with pytest.raises(DataError, match=rf"train/dog/1\.png: .*{words}") as error:
+            list(image_folder.recordings(params))
+        assert "\n" not in str(error.value)
+    half[..., 3] = 255
+    saved(file, half)
+    (image,) = (i for i in image_folder.recordings(params) if i.name == "train/dog/1.png")
+    assert (image.pixels == 128).all(), "an opaque alpha channel says nothing"
+
+
+def test_an_image_is_turned_upright(tmp_path):
+    raw = tmp_path / "raw"
+    written = write_folder(raw)
+    turned = Pillow.Exif()
+    turned[0x0112] = 6  # stored lying on its left side
+    for name, pixels in written.items():
+        saved(raw / name, np.ascontiguousarray(np.rot90(pixels)), exif=turned)
+    params = image_folder.Params(folder=raw)
+    assert image_folder.describe(params).sensor == Picture(3, 7, 9)
+    for image in image_folder.recordings(params):
+        np.testing.assert_array_equal(image.pixels, written[image.name].transpose(2, 0, 1))
 
 
 # --- CIFAR

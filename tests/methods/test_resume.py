@@ -26,7 +26,7 @@ def kill(epoch, row):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_resumes_to_the_same_bits(name, make_job, tmp_path):
-    recipe = {"train": {"epochs": 3, "shift": 1}, "methods": {name: FEW.get(name, {})}}
+    recipe = {"train": {"epochs": 3, "augment": {"crop": 1}}, "methods": {name: FEW.get(name, {})}}
     teacher = tmp_path / "teacher" if methods.find(name).teacher else None
     if teacher:
         train(make_job("ann", folder=teacher), 100)

@@ -21,9 +21,9 @@ rule foreign_venv:
     message:
         "environment of {wildcards.framework}"
     shell:
-        "(rm -rf {params.folder} && python -m venv {params.folder}"
-        " && {params.folder}/bin/python -m pip install --disable-pip-version-check -r {input}"
-        " && {params.folder}/bin/python -m pip freeze > {output}) > {log} 2>&1"
+        "(rm -rf {params.folder:q} && python -m venv {params.folder:q}"
+        " && {params.folder:q}/bin/python -m pip install --disable-pip-version-check -r {input:q}"
+        " && {params.folder:q}/bin/python -m pip freeze > {output:q}) > {log:q} 2>&1"
 
 
 rule export_frames:
@@ -46,8 +46,8 @@ rule export_frames:
     message:
         "frames of {wildcards.dataset} at T {wildcards.t} for foreign scripts"
     shell:
-        "python -m snn.cli export-frames {wildcards.dataset} {wildcards.t} {output} --configfile {params.config}"
-        " > {log} 2>&1"
+        "python -m snn.cli export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {params.config:q}"
+        " > {log:q} 2>&1"
 
 
 rule adopt:
@@ -74,4 +74,4 @@ rule adopt:
     shell:
         "python -m snn.cli adopt"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} --token {params.token} > {log} 2>&1"
+        " --configfile {params.config:q} --token {params.token} > {log:q} 2>&1"

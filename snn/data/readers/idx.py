@@ -17,6 +17,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,19 +80,17 @@ def listing(params: Params) -> list[Entry]:
 
 def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
     entries = listing(params)
-    chosen = range(len(entries)) if positions is None else positions
-    first = 0
-    for split in PREFIX:
+    first = {"train": 0, "test": sum(entry.split == "train" for entry in entries)}
+    chosen = range(len(entries)) if positions is None else [int(i) for i in positions]
+    for split, run in groupby(chosen, lambda i: entries[i].split):
         file = _file(params, split, "images")
-        count, rows, columns = _header(file, IMAGES)
-        wanted = [int(i) for i in chosen if first <= i < first + count]
+        _, rows, columns = _header(file, IMAGES)
         with _opened(file) as f:
-            for i in wanted:
-                f.seek(16 + (i - first) * rows * columns)
+            for i in run:
+                f.seek(16 + (i - first[split]) * rows * columns)  # backwards in a .gz is slow, forwards is one pass
                 raw = _read(f, rows * columns, file)
                 entry = entries[i]
                 yield Image(np.frombuffer(raw, np.uint8).reshape(1, rows, columns), entry.label, entry.name, split)
-        first += count
 
 
 def inputs(params: Params) -> list[Path]:

@@ -3,7 +3,9 @@
     <folder>/{train,test}/<class>/…/<image>      with an official split
     <folder>/<class>/…/<image>                   without one
 
-Classes are the folders' names in alphabetical order. JPEG is lossy, and the title says so.
+Classes are the folders' names in alphabetical order. JPEG is lossy, and the title says so. An image is turned as its
+EXIF orientation says. More than 8 bits a channel are refused, and so is transparency; an alpha channel that is opaque
+everywhere is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.format import Description, Entry, Image, Picture
@@ -24,7 +26,7 @@ KIND = "images"
 SPLITS = ("train", "test")
 LOSSY = {".jpg", ".jpeg"}
 SUFFIXES = {".png", *LOSSY}
-MODES = {"rgb": ("RGB", 3), "grey": ("L", 1)}
+MODES = {"rgb": "RGB", "grey": "L"}
 
 
 class Params(BaseModel):
@@ -46,13 +48,12 @@ class Params(BaseModel):
 def describe(params: Params) -> Description:
     found = _files(params)
     every = [file for classes in found.values() for images in classes.values() for file in images]
-    with _opened(every[0]) as image:
-        width, height = image.size
+    channels, height, width = _pixels(every[0], params.mode).shape
     lossy = sum(file.suffix.lower() in LOSSY for file in every)
     title = params.title or params.folder.expanduser().resolve().name
     return Description(
         title=f"{title} (JPEG: lossy)" if lossy else title,
-        sensor=Picture(MODES[params.mode][1], height, width),
+        sensor=Picture(channels, height, width),
         classes=sorted(next(iter(found.values()))),
         citation=params.citation,
         provenance={"lossy_images": lossy, **({"copy": params.provenance} if params.provenance else {})},
@@ -65,24 +66,17 @@ def listing(params: Params) -> list[Entry]:
 
 def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
     pairs = _pairs(params)
-    mode, channels = MODES[params.mode]
     first = None
     for i in range(len(pairs)) if positions is None else positions:
         file, entry = pairs[i]
-        with _opened(file) as image:
-            first = first or (image.size, file)
-            if image.size != first[0]:
-                (w, h), (w0, h0) = image.size, first[0]
-                raise DataError(
-                    f"{file}: {w}x{h} pixels, but {first[1]} has {w0}x{h0}; all images must be of one size: resize them"
-                )
-            try:
-                pixels = np.asarray(image.convert(mode), np.uint8).reshape(*image.size[::-1], channels)
-            except (OSError, SyntaxError, ValueError) as error:
-                raise DataError(
-                    f"{file}: cannot be decoded ({error}); delete it, or replace it by an intact copy"
-                ) from None
-        yield Image(pixels.transpose(2, 0, 1), entry.label, entry.name, entry.split)
+        pixels = _pixels(file, params.mode)
+        first = first or (pixels.shape, file)
+        if pixels.shape != first[0]:
+            (_, h, w), (_, h0, w0) = pixels.shape, first[0]
+            raise DataError(
+                f"{file}: {w}x{h} pixels, but {first[1]} has {w0}x{h0}; all images must be of one size: resize them"
+            )
+        yield Image(pixels, entry.label, entry.name, entry.split)
 
 
 def inputs(params: Params) -> list[Path]:
@@ -92,6 +86,28 @@ def inputs(params: Params) -> list[Path]:
 
 def _official(root: Path) -> bool:
     return all((root / name).is_dir() for name in SPLITS)
+
+
+def _pixels(file: Path, mode: str) -> np.ndarray:
+    """uint8 [C, H, W], upright."""
+    with _opened(file) as image:
+        if image.format == "PNG" and (bits := _bits(file)) > 8:
+            raise DataError(f"{file}: {bits} bits a channel; save it with 8, scaled as you want it (Pillow would clip)")
+        try:
+            if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+                raise DataError(f"{file}: has transparent pixels; save it without alpha, over the background you want")
+            upright = ImageOps.exif_transpose(image).convert(MODES[mode])
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(
+                f"{file}: cannot be decoded ({error}); delete it, or replace it by an intact copy"
+            ) from None
+    return np.atleast_3d(np.asarray(upright, np.uint8)).transpose(2, 0, 1)
+
+
+def _bits(png: Path) -> int:
+    """Of a channel, from the header: 16 bits of colour look like 8 to Pillow, which drops the lower ones."""
+    with open(png, "rb") as f:
+        return f.read(25)[24]
 
 
 def _opened(file: Path):

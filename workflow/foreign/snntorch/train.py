@@ -145,7 +145,7 @@ def check(spec):
     if spec["cell"]["network"] != "3c1fc":
         raise SystemExit(f"error: network {spec['cell']['network']!r}: this script builds 3c1fc only")
     recipe = spec["train"]
-    if recipe["shift"] or recipe["flip"] or any(recipe["augment"].values()) or spec["precision"] != "float32":
+    if any(recipe["augment"].values()) or spec["precision"] != "float32":
         raise SystemExit("error: augmentations and a precision other than float32 are not done by this script")
     return params
 
@@ -159,10 +159,12 @@ def main():
     spec, out = options.spec, options.out
     params = check(spec)
     torch.set_num_threads(spec["threads"])
+    t = spec["cell"]["t_train"]
     with np.load(options.frames) as arrays:
-        data = {name: arrays[name] for name in arrays.files}
+        tests = [name for name in arrays.files if name.startswith("test/") and name.endswith("/frames")]
+        data = {name: arrays[name] for name in {*arrays.files} - {*tests} | {f"test/{t}/frames"}}
     torch.manual_seed(spec["foreign"]["seeds"]["initialisation"])
-    shape, classes, t = data["train/frames"].shape[2:], int(data["classes"]), spec["cell"]["t_train"]
+    shape, classes = data["train/frames"].shape[2:], int(data["classes"])
     network = Network(shape, classes, params["beta"], params["surrogate"], params["norm"]).to(spec["device"])
 
     history, validation, test, diverged = [], [], [], ""
@@ -177,13 +179,13 @@ def main():
         print(row, flush=True)
 
     out.mkdir(parents=True, exist_ok=True)
-    arrays = {"index": data["test/index"]}
+    found = {"index": data["test/index"]}
     if not diverged:
-        arrays |= {"validation": np.stack(validation), "test": np.stack(test)}
-        for name in data:
-            if name.startswith("test/") and name.endswith("/frames"):
-                arrays[f"sweep/{name.split('/')[1]}"] = predict(network, data[name], spec["device"])
-    np.savez_compressed(out / "predictions.npz", **arrays)
+        found |= {"validation": np.stack(validation), "test": np.stack(test)}
+        with np.load(options.frames) as frames:  # one T in memory at a time
+            for name in tests:
+                found[f"sweep/{name.split('/')[1]}"] = predict(network, frames[name], spec["device"])
+    np.savez_compressed(out / "predictions.npz", **found)
     columns = ["epoch", "lr", "loss", "train_accuracy", "seconds", "time_steps"]
     with open(out / "history.csv", "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, columns)

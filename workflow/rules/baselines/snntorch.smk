@@ -28,5 +28,5 @@ rule snntorch:
         "snntorch {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
         # -I: nothing of this project's environment is seen
-        "{params.python} -I {input.script} --frames {input.frames} --spec {params.spec:q} --out {params.out}"
-        " > {log} 2>&1"
+        "{params.python:q} -I {input.script:q} --frames {input.frames:q} --spec {params.spec:q} --out {params.out:q}"
+        " > {log:q} 2>&1"
