@@ -203,7 +203,9 @@ def test_noise_moves_the_membrane_by_its_own_size_and_can_be_repeated():
     assert not torch.equal(chip(frames()), first)
 
 
-@pytest.mark.parametrize("more", [{"name": "3c1fc"}, {"name": "resnet8"}, {"name": "vgg11", "bias": True, "width": 1 / 8}])
+@pytest.mark.parametrize(
+    "more", [{"name": "3c1fc"}, {"name": "resnet8"}, {"name": "vgg11", "bias": True, "width": 1 / 8}]
+)
 @pytest.mark.parametrize("norm", ["scale", "batch"])
 def test_folding_keeps_the_function(more, norm):
     name, *_ = more.values()
