@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pkgutil
 
 import pytest
@@ -37,6 +38,39 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(snn.__path__, "snn."))
 def test_no_module_imports_upwards(module):
     above = {m for m in sources.imports_of(module) if layer(m) > layer(module)}
     assert not above, f"{module} (layer {layer(module)}) imports from above: {sorted(above)}"
+
+
+def private_names(source: str) -> list[str]:
+    """`module._name` for what a source takes from a module of the project that is private there: an underscored name
+    that is no module, imported, or read as an attribute of an imported module."""
+    tree, modules, found = ast.parse(source), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "snn":
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if sources.path_of(name):
+                    modules[alias.asname or alias.name] = name
+                elif alias.name.startswith("_"):
+                    found.append(name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            name = f"{modules[node.value.id]}.{node.attr}"
+            if node.attr.startswith("_") and not node.attr.startswith("__") and not sources.path_of(name):
+                found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_takes_a_private_name_of_another(module):
+    """Module files such as `_stages` may be imported by those beside them, with their public names."""
+    found = private_names(sources.path_of(module).read_text(encoding="utf-8"))
+    assert not found, f"{module} takes {found}: give them public names, in a module that both may import"
+
+
+def test_private_names_are_seen():
+    assert private_names("from snn.phases.report.figures import draw, _each") == ["snn.phases.report.figures._each"]
+    assert private_names("from snn.phases.report import text as t\nt._digits(1)") == ["snn.phases.report.text._digits"]
+    assert private_names("from snn.models._stages import norms\nfrom snn.events import _file\n_file.load(1)") == []
 
 
 def test_every_module_has_a_layer():

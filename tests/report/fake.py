@@ -1,7 +1,7 @@
 """Realistic fake cells, for the tests of the report and for looking at it: `python tests/report/fake.py OUT`.
 
-Three seeds, five methods, two networks and one diverged training; `effect` is how much of SDT's loss on the way from
-the clock to events MTT is spared (negative: MTT loses more than SDT).
+Three seeds, five methods (`MORE`: others), two networks and one diverged training; `effect` is how much of SDT's loss
+on the way from the clock to events MTT is spared (negative: MTT loses more than SDT).
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 T_TRAIN = 10
 CLASSES = 10
 CEILING = {"chance": 0.1, "ann": 0.955, "sdt": 0.925, "sdt-matched": 0.935, "mtt": 0.94}
-MORE = {"nmt": 0.93, "shortcut": 0.93, "dspike": 0.92, "ltl-offline": 0.9, "ltl-online": 0.88, "mine": 0.91}
+MORE = {"nmt": 0.93, "tet": 0.93, "shortcut": 0.93, "shortcut-evolutionary": 0.925, "dspike": 0.92}
+MORE |= {"dspike-fixed": 0.915, "ltl-offline": 0.9, "ltl-online": 0.88, "conversion": 0.85, "mine": 0.91}
+LEARNS = ("ltl-offline", "ltl-online")
+LEVELS = {"mismatch": (0.1, 0.2), "bits": (8, 4, 2), "noise": (0.05,), "silenced": (0.2,)}
+CHIPS = 3
+EPOCHS_ON_CHIP = 3
 MODES = ("event-float", "event-int8", "event-float-depth", "event-int8-depth")
 
 
@@ -50,8 +55,9 @@ def make_cells(
 
 class _Cell:
     def __init__(self, folder: Path, cell: dict, samples: int, epochs: int, effect: float, probes: bool):
-        self.folder, self.cell, self.epochs, self.effect, self.probes = folder, cell, epochs, effect, probes
+        self.folder, self.cell, self.effect, self.probes = folder, cell, effect, probes
         self.method, self.t_train = cell["method"], cell["t_train"]
+        self.epochs = 1 if self.method in ("chance", "conversion") else epochs  # these do not train
         self.deep = cell["network"] != "3c1fc"
         shared = np.random.default_rng(5)  # the test set, alike for all cells
         self.label, self.hardness = shared.integers(0, CLASSES, samples), shared.random(samples)
@@ -72,7 +78,8 @@ class _Cell:
 
     def write(self, diverged: bool) -> None:
         timeless = self.method in ("chance", "ann")
-        steps = {"chance": 0, "ann": 1, "sdt-matched": 16.5, "mtt": 16.5}.get(self.method, self.t_train)
+        steps = {"chance": 0, "conversion": 0, "ann": 1, "sdt-matched": 16.5, "mtt": 16.5}
+        steps = steps.get(self.method, self.t_train)
         self.train(diverged, steps * 4000 * self.epochs)
         if not timeless and not diverged:
             self.sweep()
@@ -174,28 +181,46 @@ class _Cell:
         self.record("probe", 3.0)
 
     def disturb(self) -> None:
-        """Three chips; MTT goes on learning on the first."""
-        whole = self.accuracy_at(self.t_train)
-        found, rows, curves = {f"clock/{self.t_train}/accuracy": self.predict(whole)}, [], []
-        for kind, levels in {"mismatch": (0.1, 0.2), "bits": (8, 4, 2), "noise": (0.05,), "silenced": (0.2,)}.items():
+        """As `snn/phases/disturb.py` leaves it; LTL goes on learning there, and the undisturbed network as control."""
+        whole, t = self.accuracy_at(self.t_train), self.t_train
+        found, accuracy, after, curves = {f"clock/{t}/accuracy": self.predict(whole)}, {}, {}, []
+        accuracy["clock", 0] = self.share(found[f"clock/{t}/accuracy"])
+        for kind, levels in LEVELS.items():
             for i, level in enumerate(levels, 1):
-                for chip in range(1 if kind == "bits" else 3):
+                for chip in range(1 if kind == "bits" else CHIPS):
                     value = whole - 0.03 * i**2 + 0.01 * self.draw.standard_normal()
-                    curves.append([kind, "accuracy_over_level", level, value, chip])
-                if self.method == "mtt" and i == len(levels):
-                    after = [value + 0.02 * k for k in range(4)]
-                    curves += [[f"{kind}-{level}", "accuracy_over_epochs", k, v, 0] for k, v in enumerate(after)]
-                rows.append(("disturb", self.t_train, f"{kind}-{level}", "accuracy", value))
-        if self.method == "mtt":
-            curves += [["clock", "accuracy_over_epochs", k, whole, 0] for k in range(4)]
+                    predicted = found[f"{kind}-{level:g}/{t}/accuracy_chip{chip}"] = self.predict(value)
+                    accuracy[f"{kind}-{level:g}", chip] = self.share(predicted)
+                    curves.append([kind, "accuracy_over_level", level, self.share(predicted), chip])
+        for mode, chip in accuracy if self.method in LEARNS else ():
+            start = accuracy[mode, chip]
+            learnt = [self.predict(whole - (whole - start) * 0.5**k) for k in range(1, EPOCHS_ON_CHIP + 1)]
+            after[mode, chip] = [self.share(each) for each in learnt]
+            found[f"{mode}/{t}/accuracy_after_{EPOCHS_ON_CHIP}_chip{chip}"] = learnt[-1]
+            points = enumerate([start, *after[mode, chip]])
+            curves += [[mode, "accuracy_over_epochs", k, value, chip] for k, value in points]
+        metrics = {"accuracy": accuracy}
+        for k in range(EPOCHS_ON_CHIP if after else 0):
+            metrics[f"accuracy_after_{k + 1}"] = {case: values[k] for case, values in after.items()}
+        rows = [
+            ("disturb", t, mode, metric, float(np.mean([v for (m, _), v in values.items() if m == mode])))
+            for metric, values in metrics.items()
+            for mode in dict.fromkeys(mode for mode, _ in values)
+        ]
         names = ("mode", "curve", "x", "value", "chip")
         write_csv(self.folder / "disturb" / "curves.csv", [dict(zip(names, row, strict=True)) for row in curves])
-        self.finish("disturb", found, rows, 5.0)
+        self.write_phase("disturb", found, rows, 5.0)
+
+    def share(self, predicted: np.ndarray) -> float:
+        return float(np.mean(predicted == self.label))
 
     def finish(self, phase: str, found: dict, rows: list, seconds: float) -> None:
         for name, prediction in found.items():
             mode, t, metric = name.split("/")
-            rows.append((phase, t, mode, metric, float(np.mean(prediction == self.label))))
+            rows.append((phase, t, mode, metric, self.share(prediction)))
+        self.write_phase(phase, found, rows, seconds)
+
+    def write_phase(self, phase: str, found: dict, rows: list, seconds: float) -> None:
         names = ("phase", "t_eval", "mode", "metric", "value")
         write_csv(self.folder / phase / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
         index = np.arange(self.label.size) + 4000

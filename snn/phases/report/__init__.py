@@ -2,10 +2,10 @@
 
     results.py  what the files say: settings, intervals, curves       style.py    names and colours of methods
     answer.py   the question's answer in three sentences              tables.py   one function a table
-    robustness.py  both, of the phase `disturb`
     page.py     tables, figures and captions to index.html            figures.py  one function a figure
-                                                                      mechanisms.py  those about mechanisms
-    claims.py   the papers' claims, each with a verdict                 published.py  the papers' numbers
+    claims.py   the papers' claims, each with a verdict               mechanisms.py  those about mechanisms
+    published.py  the papers' numbers                                 robustness.py  both, of the phase `disturb`
+                                                                      parts.py    what all of them are made of
 
 Captions, published numbers and the page itself are in `reports/templates/`: editing them reruns rendering only.
 """

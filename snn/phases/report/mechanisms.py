@@ -1,7 +1,7 @@
 """The figures about mechanisms: what a method is said to do, looked at where it should show.
 
 Each returns a figure, or one line that says what it needs. A figure holds the methods that its claim is about, and
-any that is not built in: a new baseline is to be seen beside them. Parts and style are those of `figures.py`.
+any that is not built in: a new baseline is to be seen beside them. What they are made of is in `parts.py`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from snn.phases.report import tables
-from snn.phases.report.figures import _band, _grid, _label_left, _legend, _line, _main, _spread, _title
+from snn.phases.report import parts, tables
 from snn.phases.report.results import SETTING, Panel, Results, Setting, What
 from snn.phases.report.style import FAINT, INK, METHODS, PAPER, look, method_label
 
@@ -44,7 +43,7 @@ def gradient_depth(results: Results) -> Figure | str:
     found = _known(results, SHORTCUT, ("sdt",), lambda s: _by_layer(results, s, "gradient_norm"))
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=[p for p in found for _ in range(2)], height=2.9, columns=2, legend=False)
+    figure, grid = parts.grid(results, panels=[p for p in found for _ in range(2)], height=2.9, columns=2, legend=False)
     shown: dict[str, None] = {}
     for i, (panel, settings) in enumerate(found.items()):
         left, right = grid[2 * i], grid[2 * i + 1]
@@ -56,7 +55,7 @@ def gradient_depth(results: Results) -> Figure | str:
             _marked(left, norms.index, norms, s, results)
             if base is not None:
                 pairs = rows.merge(base, on=["seed", "layer", "x"], suffixes=("", "_sdt"))
-                _band(right, pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"]), s, results)
+                parts.band(right, pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"]), s, results)
             shown[s.method] = None
         for axes in (left, right):
             axes.set_yscale("log")
@@ -67,7 +66,7 @@ def gradient_depth(results: Results) -> Figure | str:
         left.set_ylabel("Norm of the gradient")
         right.set_ylabel("Relative to SDT's")
         right.set_visible(base is not None)
-    _legend(figure, shown, results)
+    parts.legend(figure, shown, results)
     return figure
 
 
@@ -76,7 +75,7 @@ def gradient_histogram(results: Results) -> Figure | str:
     found = _known(results, SHORTCUT, ("sdt",), lambda s: results.curve(s, "clock", "gradient_histogram"))
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=list(found), height=3.1)
+    figure, grid = parts.grid(results, panels=list(found), height=3.1)
     shown: dict[str, None] = {}
     seen: list[pd.Series] = []
     for axes, (panel, settings) in zip(grid, found.items(), strict=False):
@@ -90,13 +89,13 @@ def gradient_histogram(results: Results) -> Figure | str:
             seen.append(share[share > RARE])
         axes.set_xscale("log")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
-        axes.set_title(_title(results, panel), loc="left")
+        axes.set_title(parts.title(results, panel), loc="left")
         axes.set_xlabel("Gradient of a first-layer weight, |g|")
     grid[0].set_ylim(0, 1.08 * max((share.max() for share in seen), default=1))
     for axes in grid[: len(found)]:  # the same range, so that panels can be compared
         axes.set_xlim(min(share.index.min() for share in seen) / 1.5, max(share.index.max() for share in seen) * 1.5)
-    _label_left(grid, "Share of the gradients (%)")
-    _legend(figure, shown, results, markers=False)
+    parts.label_left(grid, "Share of the gradients (%)")
+    parts.legend(figure, shown, results, markers=False)
     return figure
 
 
@@ -105,11 +104,11 @@ def dspike_temperature(results: Results) -> Figure | str:
     found = _known(results, ("dspike",), (), lambda s: _with(results.epochs(s), "temperature"))
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=[p for p in found for _ in range(2)], height=2.9, columns=2, legend=False)
+    figure, grid = parts.grid(results, panels=[p for p in found for _ in range(2)], height=2.9, columns=2, legend=False)
     for i, (panel, settings) in enumerate(found.items()):
         left, right = grid[2 * i], grid[2 * i + 1]
         for s, rows in settings.items():
-            _band(left, rows.assign(x=rows["epoch"], value=rows["temperature"]), s, results)
+            parts.band(left, rows.assign(x=rows["epoch"], value=rows["temperature"]), s, results)
             for column, (_, colour, dashes) in CANDIDATES.items():
                 at = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
                 right.fill_between(at.index, at["min"], at["max"], color=colour, alpha=0.12, linewidth=0)
@@ -117,7 +116,7 @@ def dspike_temperature(results: Results) -> Figure | str:
         left.set_ylabel("Temperature b")
         right.set_ylabel("Cosine similarity")
         for axes in (left, right):
-            axes.set_title(_title(results, panel), loc="left")
+            axes.set_title(parts.title(results, panel), loc="left")
             axes.set_xlabel("Epoch")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     figure.legend(
@@ -136,21 +135,21 @@ def ltl_convergence(results: Results) -> Figure | str:
     found = _known(results, LTL, ("sdt",), lambda s: _with(results.epochs(s), "test_accuracy"))
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=list(found), height=3.1)
+    figure, grid = parts.grid(results, panels=list(found), height=3.1)
     shown: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, found.items(), strict=False):
         for s, rows in settings.items():
             rows = rows[rows["epoch"] <= FIRST_EPOCHS]
-            _band(axes, rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"]), s, results)
+            parts.band(axes, rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"]), s, results)
             shown[s.method] = None
         teacher = results.find(panel, "ann")
-        if teacher and (reached := results.interval(teacher, _main(teacher))):
+        if teacher and (reached := results.interval(teacher, parts.main(teacher))):
             axes.axhline(100 * reached.mean, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
-        axes.set_title(_title(results, panel), loc="left")
+        axes.set_title(parts.title(results, panel), loc="left")
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _label_left(grid, "Test accuracy (%)")
-    _legend(figure, shown, results, markers=False)
+    parts.label_left(grid, "Test accuracy (%)")
+    parts.legend(figure, shown, results, markers=False)
     return figure
 
 
@@ -164,7 +163,7 @@ def memory_over_t(results: Results) -> Figure | str:
     found = _known(results, LTL, ("sdt",), measured)
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=list(found), height=3.1)
+    figure, grid = parts.grid(results, panels=list(found), height=3.1)
     shown: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, found.items(), strict=False):
         for s, kept in settings.items():
@@ -172,9 +171,9 @@ def memory_over_t(results: Results) -> Figure | str:
             shown[s.method] = None
         axes.set_yscale("log")
         _steps_axis(axes, {t for kept in settings.values() for t in kept}, "Time steps T in training")
-        axes.set_title(_title(results, panel), loc="left")
-    _label_left(grid, "Kept for backward\n(KiB per sample)")
-    _legend(figure, shown, results)
+        axes.set_title(parts.title(results, panel), loc="left")
+    parts.label_left(grid, "Kept for backward\n(KiB per sample)")
+    parts.legend(figure, shown, results)
     return figure
 
 
@@ -188,23 +187,23 @@ def flexibility(results: Results) -> Figure | str:
     found = _known(results, MIXED, ("sdt",), swept)
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=list(found), height=3.3)
+    figure, grid = parts.grid(results, panels=list(found), height=3.3)
     shown: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, found.items(), strict=False):
         for s, points in settings.items():
-            _line(axes, points, s.method, results)
+            parts.line(axes, points, s.method, results)
             shown[s.method] = None
         anew = [(s.t_train, interval) for s, interval in tables.star(results, panel)]
         if len(anew) > 1:
-            _line(axes, anew, "sdt*", results)
+            parts.line(axes, anew, "sdt*", results)
             shown["sdt*"] = None
         for t in sorted({s.t_train for s in settings}):
             axes.axvline(t, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         axes.set_xscale("log")
         _steps_axis(axes, {t for points in settings.values() for t, _ in points}, "Time steps T at evaluation")
-        axes.set_title(_title(results, panel), loc="left")
-    _label_left(grid, "Test accuracy (%)")
-    _legend(figure, shown, results)
+        axes.set_title(parts.title(results, panel), loc="left")
+    parts.label_left(grid, "Test accuracy (%)")
+    parts.legend(figure, shown, results)
     return figure
 
 
@@ -213,7 +212,7 @@ def firing_rates(results: Results) -> Figure | str:
     found = _known(results, results.methods, (), lambda s: _by_layer(results, s, "firing_rate"))
     if isinstance(found, str):
         return found
-    figure, grid = _grid(results, panels=list(found), height=3.3)
+    figure, grid = parts.grid(results, panels=list(found), height=3.3)
     shown: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, found.items(), strict=False):
         for s, layers in settings.items():
@@ -221,8 +220,8 @@ def firing_rates(results: Results) -> Figure | str:
             shown[s.method] = None
         axes.set_ylim(bottom=0)
         _layers_axis(axes, results, panel, "Layer of neurons, first to last")
-    _label_left(grid, "Spikes per neuron\nand time step")
-    _legend(figure, shown, results)
+    parts.label_left(grid, "Spikes per neuron\nand time step")
+    parts.legend(figure, shown, results)
     return figure
 
 
@@ -233,7 +232,7 @@ def noise_robustness(results: Results) -> Figure | str:
         return found
     kinds = [kind for kind in NOISE if (results.curves["curve"] == kind).any()]
     places = [(panel, kind) for panel in found for kind in kinds]
-    figure, grid = _grid(results, panels=[panel for panel, _ in places], height=2.6, columns=len(kinds))
+    figure, grid = parts.grid(results, panels=[panel for panel, _ in places], height=2.6, columns=len(kinds))
     shown: dict[str, None] = {}
     for axes, (panel, kind) in zip(grid, places, strict=False):
         for s in found[panel]:
@@ -241,12 +240,12 @@ def noise_robustness(results: Results) -> Figure | str:
             if len(at):
                 _marked(axes, at.index, 100 * at, s, results)
                 shown[s.method] = None
-        axes.set_title(_title(results, panel), loc="left")
+        axes.set_title(parts.title(results, panel), loc="left")
         axes.set_xlabel(NOISE[kind], fontsize=9)
         if kind.startswith("events"):
             axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    _label_left(grid, "Test accuracy (%)")
-    _legend(figure, shown, results)
+    parts.label_left(grid, "Test accuracy (%)")
+    parts.legend(figure, shown, results)
     return figure
 
 
@@ -301,7 +300,7 @@ def _marked(axes: Axes, x, y, s: Setting, results: Results) -> None:
 
 
 def _layers_axis(axes: Axes, results: Results, panel: Panel, label: str) -> None:
-    axes.set_title(_title(results, panel), loc="left")
+    axes.set_title(parts.title(results, panel), loc="left")
     axes.set(xlabel=label, ylabel="")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
@@ -309,6 +308,6 @@ def _layers_axis(axes: Axes, results: Results, panel: Panel, label: str) -> None
 def _steps_axis(axes: Axes, ticks: set[int], label: str) -> None:
     axes.set_xscale("log")
     axes.set(xlabel=label, ylabel="")
-    axes.xaxis.set_major_locator(FixedLocator(_spread(sorted(ticks))))
+    axes.xaxis.set_major_locator(FixedLocator(parts.spread(sorted(ticks))))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -77,7 +77,8 @@ class Captions:
         self._words = {"level": LEVEL, "n": _n([i for _, i in trained if i]), "chance": " and ".join(sorted(chance))}
         probed = results.curves.loc[results.curves["phase"] == "probe", "seed"].nunique()
         self._words["probed"] = f"{probed} seed" + "s" * (probed != 1)
-        self._words |= {name: self._fill(phrase) for name, phrase in self._known["phrases"].items()}
+        for name, phrase in self._known["phrases"].items():  # a phrase may hold those above it
+            self._words[name] = self._fill(phrase)
 
     def phrase(self, name: str) -> str:
         return self._words[name]

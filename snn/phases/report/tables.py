@@ -6,55 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from snn.phases.report import text
+from snn.phases.report.parts import Builder, Table
 from snn.phases.report.results import Panel, Results, Setting, What
-from snn.phases.report.style import method_label, mode_label, network_label
+from snn.phases.report.style import method_label, mode_label
 from snn.statistics import Interval, holm, mean_interval
 
 BASELINE = "sdt"
-TIDY = ["dataset", "network", "method", "t_train", "phase", "mode", "t_eval", "quantity"]
-TIDY += ["mean", "low", "high", "n_seeds", "n_samples", "note"]
-
-
-class Table(NamedTuple):
-    name: str
-    data: pd.DataFrame
-    view: pd.DataFrame
-
-
-class _Builder:
-    """Collects both forms of a table row by row."""
-
-    def __init__(self, name: str):
-        self.name, self._data, self._view = name, [], []
-
-    def tidy(self, s: Setting, what: What, interval: Interval | None, **more) -> Interval | None:
-        """Note a number for the CSV file, and hand it back to be written into the view."""
-        if interval is not None:
-            row = {**s._asdict(), "phase": what.phase, "mode": what.mode, "t_eval": "" if what.t is None else what.t}
-            self._data.append(row | {"quantity": what.metric} | vars(interval) | more)
-        return interval
-
-    def line(self, s: Setting, **cells: str) -> None:
-        head = {"Data": s.dataset, "Network": network_label(s.network), "Method": method_label(s.method)}
-        self._view.append(head | cells)
-
-    def table(self) -> Table:
-        view = pd.DataFrame(self._view).fillna(text.NONE)
-        if "Data" in view and view["Data"].nunique() == 1:
-            view = view.drop(columns="Data")  # the page's head names it
-        more = [column for row in self._data for column in row if column not in TIDY]
-        return Table(self.name, pd.DataFrame(self._data, columns=[*TIDY, *dict.fromkeys(more)]), view)
 
 
 def accuracy(results: Results) -> Table:
     """The main result, and beside it what choosing an epoch would have given."""
-    build = _Builder("accuracy")
+    build = Builder("accuracy")
     for s in results.settings:
         planned = results.planned(s)
 
@@ -78,7 +44,7 @@ def accuracy(results: Results) -> Table:
 
 def event_driven(results: Results) -> Table:
     """Clock-driven at the T of training against finer clocks and against events, in every mode."""
-    build = _Builder("event_driven")
+    build = Builder("event_driven")
     for s in results.settings:
         clock = What("deploy", "clock", s.t_train)
         for mode, t in results.deployed(s):
@@ -120,7 +86,7 @@ VARIANTS = {
 
 def accuracy_over_t(results: Results) -> Table:
     """Trained once, evaluated at every T; with other normalisation statistics where the network has any."""
-    build = _Builder("accuracy_over_t")
+    build = Builder("accuracy_over_t")
     for panel in results.panels:
         for s in results.main(panel):
             for metric in variants(results, s):
@@ -168,7 +134,7 @@ def star(results: Results, panel: Panel) -> list[tuple[Setting, Interval]]:
 
 def paired(results: Results) -> Table:
     """Each method against SDT, and MTT against SDT with matched compute; Holm's correction over each measure."""
-    build = _Builder("paired")
+    build = Builder("paired")
     for measure, terms in _measures(results).items():
         rows = []
         for panel in results.panels:
@@ -221,7 +187,7 @@ def _pairs(results: Results, panel: Panel) -> list[tuple[Setting, Setting]]:
 
 def cost(results: Results) -> Table:
     """What a training costs: wall time and time steps, and both in units of SDT's."""
-    build = _Builder("cost")
+    build = Builder("cost")
     for s in results.settings:
         panel = Panel(s.dataset, s.network)
         base = results.find(panel, BASELINE)
@@ -257,7 +223,7 @@ SHARE = 0.95
 
 def anytime(results: Results) -> Table:
     """When an event-driven network that is asked at any moment has reached 95 % of its final accuracy."""
-    build = _Builder("anytime")
+    build = Builder("anytime")
     for s in results.settings:
         for mode in results.event_modes(s):
             time = _reached(results, s, mode, "accuracy_over_time")
