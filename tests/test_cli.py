@@ -26,9 +26,9 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "saccades/3c1fc/sdt/T9/seed0"], "did you mean 'saccades/3c1fc/sdt/T10/seed0'"),
+        (["train", "saccades/3c1fc/sdt/T9/seed0"], "did you mean 'saccades/3c1fc/sdt/T6/seed0'"),
         (["train", "sdt"], "dataset/network/method/T<t>/seed<s>"),
-        (["train", "saccades/3c1fc/sdt/T10/seed0"], "manifest.json is missing"),
+        (["train", "saccades/3c1fc/sdt/T6/seed0"], "manifest.json is missing"),
         (["convert", "sacades"], "did you mean 'saccades'"),
         (["plan", "--configfile", "nowhere.yaml"], "nowhere.yaml"),
     ],

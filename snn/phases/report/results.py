@@ -158,7 +158,7 @@ class Results:
             if correct is not None:
                 self._intervals[s, what] = hierarchical_interval(correct[0])
             else:
-                bounds = (0.0, 1.0) if what.metric.startswith("accuracy") else (-np.inf, np.inf)
+                bounds = (-np.inf if what.metric == "difference" else 0.0, 1.0 if "accuracy" in what.metric else np.inf)
                 self._intervals[s, what] = mean_interval(list(values.values()), bounds=bounds) if values else None
         return self._intervals[s, what]
 

@@ -28,6 +28,7 @@ METHODS = {
     "tet": Look("TET", "#009E73", "P"),
     "shortcut": Look("Shortcut", "#CC79A7", "X"),
     "shortcut-evolutionary": Look("Shortcut, evolutionary", "#CC79A7", "d", (4, 1.5)),
+    "shortcut-per-head": Look("Shortcut, loss a head", "#CC79A7", "*", (1, 1.5)),
     "dspike": Look("Dspike", "#B8A400", "h"),
     "dspike-fixed": Look("Dspike, fixed", "#B8A400", "H", (4, 1.5)),
     "ltl-offline": Look("LTL, offline", "#7B5EA7", "<"),

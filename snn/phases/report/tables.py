@@ -255,7 +255,7 @@ def _reached(results: Results, s: Setting, mode: str, curve: str) -> Interval | 
         goal = SHARE * value[-1]
         i = int(np.argmax(value >= goal))
         found.append(float(np.interp(goal, value[i - 1 : i + 1], x[i - 1 : i + 1])) if i else float(x[0]))
-    return mean_interval(found) if found else None
+    return mean_interval(found, bounds=(0.0, float(x[-1]))) if found else None
 
 
 def holes(results: Results) -> Table:
