@@ -46,6 +46,8 @@ $(STAMP):
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "kernels: compiled into snn/**/__pycache__ (half a minute, once)"
+	@$(BIN)/snn compile > $(VENV)/compile.log 2>&1 || { cat $(VENV)/compile.log >&2; exit 2; }
 	@touch $@
 
 reproduce: env ## run the benchmark up to the rendered report; what is done already stays

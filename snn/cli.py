@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("export-nir", export_nir, "write a cell's deployable network as a NIR graph")
     c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
     c.add_argument("out", type=Path, help="file to write (.nir)")
+    command("compile", compile_kernels, "compile the numerical kernels once, by a tiny benchmark (make env does it)")
     command("schema", schema, "print the JSON schema of the configuration")
     text = "start a new training method: its file, configuration, rule and test"
     c = commands.add_parser("new-baseline", help=text, description=text)
@@ -279,6 +280,12 @@ def export_nir(options: argparse.Namespace) -> None:
     # NIR has neither a lower clip nor a soft reset: they travel as metadata, which this project reads back.
     to_nir(load(path), options.out, extensions=True)
     print(f"{options.out}: NIR graph of {options.cell}; lower clip and reset stand in its metadata")
+
+
+def compile_kernels(options: argparse.Namespace) -> None:
+    from snn.phases.compile import compile_kernels
+
+    compile_kernels(configuration.load(*configuration_files(options)))
 
 
 def schema(options: argparse.Namespace) -> None:

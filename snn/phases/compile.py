@@ -1,0 +1,47 @@
+"""Compile the numerical kernels into Numba's cache: by a benchmark of a few recordings in a temporary folder.
+
+Which kernels there are, and for which types of arrays, is known best by those who call them. Later jobs load them in a
+fraction of a second; without this the first ones would compile them, each for itself.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from snn.cell import Cell
+from snn.config import Config, merge, validate
+from snn.phases._job import Job
+from snn.phases.convert import convert
+from snn.phases.deploy import deploy
+from snn.phases.sweep import sweep
+from snn.phases.train import train
+from snn.plan import Plan
+
+TINY = {
+    "matrix": {"datasets": ["saccades"], "methods": ["sdt", "dspike-fixed"], "t_train": [2], "seeds": [0], "also": []},
+    "datasets": {"saccades": {"params": {"samples": 60}, "split": {"validation": 10, "test": 10}}},
+    "train": {"epochs": 1, "batch_size": 20},
+    "sweep": {"t_eval": [2]},
+    "deploy": {"recordings": 4},
+}
+IN_MEMORY_MB = 100
+
+
+def compile_kernels(config: Config) -> None:
+    """All that the small networks of the default benchmark use, with the neurons that `config` asks for."""
+    plan = Plan(validate(Config, merge(config.model_dump(mode="json"), TINY)))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        convert(plan.config.datasets["saccades"], store)
+        for cell in plan.trained:
+            run(plan, cell, store, Path(folder) / cell.key)
+
+
+def run(plan: Plan, cell: Cell, store: Path, folder: Path) -> None:
+    def job(phase: str) -> Job:
+        return Job(plan.spec(cell, phase), plan.token(cell, phase), store, folder, phase)
+
+    train(job("train"), IN_MEMORY_MB)
+    sweep(job("sweep"), IN_MEMORY_MB)
+    deploy(job("deploy"), IN_MEMORY_MB)
