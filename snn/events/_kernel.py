@@ -328,7 +328,8 @@ def _depth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
                 frames[depth, 3] = k + 1
                 target = plan.synapses[s, TARGET]
                 start = work.length[target]
-                queue = _deliver(plan, work, queue, s, i, i + 1, times)
+                if _consume(plan, work, queue, s, i, i + 1, times) == i:  # no room for what one spike can cause
+                    queue = _deliver(plan, work, queue, s, i, i + 1, times)
                 if work.length[target] > start:
                     depth += 1
                     frames[depth, 0], frames[depth, 1] = target, start

@@ -78,8 +78,7 @@ def at_clocks(
 ) -> tuple[float, np.ndarray]:
     """Evaluate with clocks, at t_train and the finer ones; returns (accuracy, readout summed over time) at t_train."""
     for t in sorted({job.cell.t_train, *settings.t_clock}):
-        frames = Frames(store, "test", t, in_memory_mb, job.device)
-        predicted, counts = clock_driven(network, frames, chosen)
+        predicted, counts = clock_driven(network, Frames(store, "test", t, in_memory_mb, job.device, chosen))
         predictions[f"clock/{t}/accuracy"] = predicted
         accuracy = float((predicted == labels).mean())
         job.add("accuracy", accuracy, t)
@@ -142,11 +141,11 @@ def to_events(job: Job, store: Store, network: nn.Module) -> EventNetwork:
 
 
 @torch.no_grad()
-def clock_driven(network: nn.Module, frames: Frames, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(predictions [n], readout summed over time [n, K]) of the chosen recordings."""
+def clock_driven(network: nn.Module, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """(predictions [n], readout summed over time [n, K])."""
     predicted, counts = [], []
-    for part in torch.from_numpy(chosen).split(BATCH):
-        outputs = network(frames.batch(part)[0])
+    for x, _ in frames.in_order(BATCH):
+        outputs = network(x)
         predicted.append(decide(outputs, is_spiking(network)).cpu().numpy())
         counts.append(outputs.sum(0).cpu().numpy())
     return np.concatenate(predicted), np.concatenate(counts)

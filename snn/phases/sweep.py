@@ -35,7 +35,7 @@ def sweep(job: Job, in_memory_mb: float) -> None:
         return job.write(predictions, "diverged", reason)
 
     network, running = job.trained(store)
-    variants = {"accuracy": network, **with_other_statistics(job, store, network, running, settings, in_memory_mb)}
+    variants = {"accuracy": network, **with_other_statistics(job, store, network, running, settings)}
     steps = sorted({*settings.t_eval, job.cell.t_train})
     # A static image is the same at every step: the first t of the longest pass are the pass at T = t.
     for t, passed in [(steps[-1], steps)] if store.kind == "images" else [(t, [t]) for t in steps]:
@@ -66,9 +66,7 @@ def predict_at(network: nn.Module, batches: Iterator[torch.Tensor], steps: list[
     return [np.concatenate(predicted) for predicted in found]
 
 
-def with_other_statistics(
-    job: Job, store: Any, network: nn.Module, running: dict, settings: Sweep, in_memory_mb: float
-):
+def with_other_statistics(job: Job, store: Any, network: nn.Module, running: dict, settings: Sweep) -> dict:
     """The network with the two other sets of normalisation statistics; itself where it has none."""
     if not norms(network):
         return {"accuracy_running": network, "accuracy_recalibrated": network}
@@ -77,7 +75,7 @@ def with_other_statistics(
     if any(not torch.equal(buffer, running[name]) for name, buffer in network.named_buffers()):
         as_left = copy.deepcopy(network)
         as_left.load_state_dict(running, strict=False)
-    frames = Frames(store, "train", job.cell.t_train, in_memory_mb, job.device)
+    frames = Frames(store, "train", job.cell.t_train, 0, job.device)  # a few batches of it are wanted
     recalibrate(
         anew, recalibration_batches(frames, job.train.batch_size, job.cell.seed, settings.recalibration_batches)
     )
