@@ -46,7 +46,7 @@ $(STAMP):
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@echo "kernels: compiled into snn/**/__pycache__ (half a minute, once)"
+	@echo "kernels: compiled into snn/**/__pycache__ (a minute, once)"
 	@$(BIN)/snn compile > $(VENV)/compile.log 2>&1 || { cat $(VENV)/compile.log >&2; exit 2; }
 	@touch $@
 
