@@ -146,12 +146,17 @@ def job(options: argparse.Namespace, phase: str, kind: type | None = None):
     return (kind or Job)(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
 
 
+def teacher_folder(plan, cell: Cell) -> Path | None:
+    """Where the trained network is that the cell learns from, if its method has a teacher."""
+    teacher = plan.teacher(cell)
+    return None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
+
+
 def train(options: argparse.Namespace) -> None:
     from snn.phases.train import train
 
     j, plan = job(options, "train")
     root = results(plan.config.benchmark)
-    teacher = plan.teacher(j.cell)
     # Named here and not imported by the phase: how runs are shown is no part of what a result depends on.
     from snn.phases.track import LiveRun
 
@@ -160,7 +165,7 @@ def train(options: argparse.Namespace) -> None:
     train(
         j,
         plan.config.resources.in_memory_mb,
-        teacher=None if teacher is None else root / "cells" / teacher.key,
+        teacher=teacher_folder(plan, j.cell),
         live=live.epoch,
     )
     live.finish("diverged" if j.diverged() else "ok")
@@ -184,9 +189,7 @@ def probe(options: argparse.Namespace) -> None:
     from snn.phases.probe import probe
 
     j, plan = job(options, "probe")
-    teacher = plan.teacher(j.cell)
-    folder = None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
-    probe(j, teacher=folder)
+    probe(j, teacher_folder(plan, j.cell))
 
 
 def export_frames(options: argparse.Namespace) -> None:
@@ -210,9 +213,7 @@ def disturb(options: argparse.Namespace) -> None:
     from snn.phases.disturb import disturb
 
     j, plan = job(options, "disturb")
-    teacher = plan.teacher(j.cell)
-    folder = None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
-    disturb(j, plan.config.resources.in_memory_mb, folder)
+    disturb(j, plan.config.resources.in_memory_mb, teacher_folder(plan, j.cell))
 
 
 def marking_failure(phase: str, run):

@@ -27,7 +27,7 @@ def path_of(module: str) -> Path | None:
 
 
 # A statement of its own line, its names perhaps in parentheses over several. Every job asks for its digest before it
-# starts; a syntax tree of each file would take it ten times as long (a test holds both ways of reading together).
+# starts, and a syntax tree of each file would be most of that (a test holds both ways of reading together).
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)|import[ \t]+([^\n]+))", re.MULTILINE
 )

@@ -152,6 +152,14 @@ def load_teacher(job: Job, store: Store, folder: Path) -> nn.Module:
     return network.requires_grad_(False)
 
 
+def tested(store: Store, limit: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """A part of the test split: positions in the split and in the store, labels, and the predictions' head of these."""
+    chosen = recordings(store, limit)
+    indices = store.indices("test")[chosen]
+    labels = store.labels[indices].astype(np.int64)
+    return chosen, indices, labels, {"index": indices.astype(np.int64), "label": labels}
+
+
 def recordings(store: Store, limit: int | None, split: str = "test") -> np.ndarray:
     """Positions within the split: all, or `limit` of them spread evenly over the classes, always the same."""
     labels = store.labels[store.indices(split)]

@@ -58,10 +58,10 @@ def collect(
                 history += [key | row for row in _rows(folder / "history.csv")]
             if hole:
                 holes.append(key | {"phase": phase, "status": hole[0], "reason": hole[1]})
+            if hole and hole[0] != PARTIAL:
                 if phase == "train":
                     break  # what follows is missing because of this: one hole, not three
-                if hole[0] != PARTIAL:
-                    continue
+                continue
             metrics += _metrics({"benchmark": benchmark, "protocol": protocol, **key}, phase, folder / "metrics.csv")
             curves += [key | {"phase": phase} | row for row in _rows(folder / "curves.csv")]
             predictions |= _correct(key, phase, folder / "predictions.npz")

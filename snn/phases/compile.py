@@ -19,12 +19,15 @@ from snn.phases.train import train
 from snn.plan import Plan
 
 TINY = {
-    "matrix": {"datasets": ["saccades"], "methods": ["sdt", "dspike-fixed"], "t_train": [2], "seeds": [0], "also": []},
+    "matrix": {
+        "datasets": ["saccades"], "methods": ["sdt", "dspike-fixed"], "t_train": [2], "seeds": [0],
+        "also": [], "exclude": [],
+    },
     "datasets": {"saccades": {"params": {"samples": 60}, "split": {"validation": 10, "test": 10}}},
     "train": {"epochs": 1, "batch_size": 20},
     "sweep": {"t_eval": [2]},
     "deploy": {"recordings": 4},
-}
+}  # fmt: skip
 IN_MEMORY_MB = 100
 
 

@@ -22,7 +22,7 @@ from snn.errors import ConfigError, Diverged, UserError
 from snn.evaluate import BATCH, decide
 from snn.events import EventNetwork, RunResult
 from snn.export import export, has_biases, without_biases
-from snn.phases._job import Job, recordings, write_csv
+from snn.phases._job import Job, tested, write_csv
 from snn.training import Splits, fit, is_spiking
 
 BLOCK = 500
@@ -31,10 +31,7 @@ BLOCK = 500
 
 def deploy(job: Job, in_memory_mb: float) -> None:
     store, settings = job.store(), Deploy(**job.spec["deploy"])
-    chosen = recordings(store, settings.recordings)
-    indices = store.indices("test")[chosen]
-    labels = store.labels[indices].astype(np.int64)
-    predictions: dict[str, np.ndarray] = {"index": indices.astype(np.int64), "label": labels}
+    chosen, indices, labels, predictions = tested(store, settings.recordings)
     curves: list[dict[str, Any]] = []
     if reason := job.diverged():
         write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])

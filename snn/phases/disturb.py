@@ -34,7 +34,7 @@ from snn.data.store import Store
 from snn.disturb import Disturbance, disturbed, folded, restart_noise
 from snn.errors import DataError, Diverged
 from snn.evaluate import BATCH, predict
-from snn.phases._job import Job, load_teacher, recordings, write_csv
+from snn.phases._job import Job, load_teacher, recordings, tested, write_csv
 from snn.seeds import derive
 from snn.training import Splits, fit, is_spiking
 
@@ -81,10 +81,7 @@ def learnt_on(settings: Disturb) -> list[Case]:
 def disturb(job: Job, in_memory_mb: float, teacher: Path | None = None) -> None:
     """teacher: folder of the teacher's cell, for methods that learn from one."""
     store, settings, t = job.store(), Disturb(**job.spec["disturb"]), job.cell.t_train
-    chosen = recordings(store, settings.recordings)
-    indices = store.indices("test")[chosen]
-    labels = store.labels[indices].astype(np.int64)
-    predictions: dict[str, np.ndarray] = {"index": indices.astype(np.int64), "label": labels}
+    chosen, _, labels, predictions = tested(store, settings.recordings)
     curves: list[dict[str, Any]] = []
     if reason := job.diverged():
         write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value", "chip"])

@@ -18,7 +18,7 @@ import torch
 from snn.config import Probe
 from snn.data.frames import Frames
 from snn.errors import Diverged
-from snn.phases._job import Job, load_teacher, write_csv
+from snn.phases._job import Job, load_teacher, recordings, write_csv
 from snn.phases.probe.gradients import gradients
 from snn.phases.probe.memory import memory
 from snn.phases.probe.noise import noise
@@ -36,9 +36,8 @@ def probe(job: Job, teacher: Path | None = None) -> None:
                 curves += gradients(job, store, settings, taught_by)
                 memory(job, store, settings, taught_by)
             network, _ = job.trained(store)
-            test = Frames(store, "test", job.cell.t_train, 0, job.device)
-            chosen = torch.linspace(0, len(test) - 1, min(settings.recordings, len(test))).long()
-            x, y = test.batch(chosen)
+            chosen = recordings(store, settings.recordings)
+            x, y = Frames(store, "test", job.cell.t_train, 0, job.device).batch(torch.from_numpy(chosen))
             curves += rates(job, network, x)
             curves += noise(job, settings, network, x, y)
             status = "ok"
