@@ -69,7 +69,7 @@ format: env ## bring the sources into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
-	$(BIN)/python -m snn.cli schema > workflow/schemas/config.schema.json
+	$(BIN)/python -m snn schema > workflow/schemas/config.schema.json
 
 bench: env ## measure our numerical code against its rivals
 	@$(BIN)/python -m benchmarks

@@ -23,7 +23,7 @@ CELLS = 5000
 
 
 def run(quick: bool = False) -> list[Row]:
-    jobs = {"snn train --help": [sys.executable, "-m", "snn.cli", "train", "--help"]}
+    jobs = {"snn train --help": [sys.executable, "-m", "snn", "train", "--help"]}
     for phase in ("collect",) if quick else PHASES:
         jobs[f"imports of the phase {phase}"] = [sys.executable, "-c", f"import snn.phases.{phase}"]
     rival = [sys.executable, "-c", RIVAL]
@@ -67,7 +67,7 @@ def _plan() -> list[Row]:
             f"methods: [sdt, mtt, tet, nmt, shortcut], also: [], seeds: {list(range(seeds))}}}\n"
         )
         commands = {
-            "snn plan": [sys.executable, "-m", "snn.cli", "plan", "--configfile", str(overlay)],
+            "snn plan": [sys.executable, "-m", "snn", "plan", "--configfile", str(overlay)],
             "snakemake -n": [
                 sys.executable, "-m", "snakemake", "-n", "-q", "all", "--cores", "2", "--configfile", str(overlay),
             ],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import gc
 import os
 import sys
 from pathlib import Path
@@ -317,10 +316,3 @@ It runs as it stands: standard training with one more term. Put your own into {m
     python -m pytest {test} tests/test_contract.py -k "{method.stem} or {options.name}"
     snakemake --cores 2 --configfile config/smoke.yaml {overlay}    # a quick try, up to the report
     snakemake --cores 2 {method.stem} --configfile {overlay}    # this baseline alone""")
-
-
-if __name__ == "__main__":
-    # Imports make a million objects that stay; to look through them over and over took a tenth of a job's start.
-    gc.set_threshold(100_000, 50, 100)
-    os.environ.setdefault("MPLBACKEND", "agg")
-    sys.exit(main())

@@ -1,8 +1,13 @@
-"""What many tests share: a small store, and jobs on it."""
+"""What many tests share: a small store, jobs on it, and a warm process."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -55,3 +60,16 @@ def make_job(tiny_store, tmp_path):
         return Job(spec, token, tiny_store, Path(folder or tmp_path / "cell"), phase)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def warm_process():
+    """`address` and `pid` of a warm process (snn/warm.py)."""
+    address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"  # pytest's own folders have names too long for a socket
+    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not address.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield SimpleNamespace(address=str(address), pid=process.pid)
+    process.stdin.close()
+    process.wait(60)

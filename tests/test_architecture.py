@@ -17,7 +17,7 @@ LAYERS = [  # from the bottom to the top; a module belongs to the longest prefix
     {"snn.models", "snn.evaluate", "snn.export", "snn.disturb"},
     {"snn.methods", "snn.training", "snn.plan", "snn.schema"},
     {"snn.phases"},
-    {"snn.cli", "snn.scaffold"},
+    {"snn.cli", "snn.scaffold", "snn.warm", "snn.__main__"},
 ]  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def test_the_default_benchmark_can_judge_every_claim():
 def test_the_schema_file_is_in_step():
     path = ROOT / "workflow/schemas/config.schema.json"
     assert path.read_text() == json.dumps(full_schema(), indent=1) + "\n", (
-        f"{path.name} is out of step with the code; mend it with: python -m snn.cli schema > {path.relative_to(ROOT)}"
+        f"{path.name} is out of step with the code; mend it with: python -m snn schema > {path.relative_to(ROOT)}"
     )
 
 

@@ -50,7 +50,7 @@ def snakemake(folder: Path, *arguments: str, overlay: str = "tiny.yaml", **more)
 
 
 def snn(folder: Path, *arguments: str, overlay: str = "tiny.yaml", **more) -> subprocess.CompletedProcess:
-    return run(folder, sys.executable, "-m", "snn.cli", *arguments, "--configfile", overlay, **more)
+    return run(folder, sys.executable, "-m", "snn", *arguments, "--configfile", overlay, **more)
 
 
 def planned(folder: Path) -> set[tuple[str, str]]:
@@ -217,7 +217,8 @@ def test_a_store_with_a_wrong_checksum_is_refused_by_name(project):
         snn(project, "sweep", "saccades/3c1fc/sdt/T3/seed0")
 
 
-def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path):
+def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path, warm_process):
+    """Undisturbed and cold, or begun warm, killed, and ended cold."""
     cell = "saccades/3c1fc/sdt/T3/seed0"
     folder = project / "results/tiny/cells" / cell
     (tmp_path / "long.yaml").write_text(TINY.replace("epochs: 2", "epochs: 12"))
@@ -228,14 +229,17 @@ def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path):
     folder = project / "results/long/cells" / cell
     whole = folder.rename(folder.with_name("whole"))
 
-    command = [sys.executable, "-m", "snn.cli", "train", cell, "--configfile", str(overlay)]
-    environment = os.environ | {"PYTHONPATH": str(project)}
+    command = [sys.executable, "-m", "snn", "train", cell, "--configfile", str(overlay)]
+    environment = os.environ | {"PYTHONPATH": str(project), "SNN_WARM": warm_process.address}
     victim = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (folder / "checkpoint.pt").exists() and victim.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
+    forks = Path(f"/proc/{warm_process.pid}/task/{warm_process.pid}/children")
+    while forks.exists() and forks.read_text() and time.monotonic() < deadline:
+        time.sleep(0.005)
     assert (folder / "checkpoint.pt").exists()
     assert not (folder / "train").exists(), "killed in the middle"
     snn(project, "train", cell, overlay=str(overlay))

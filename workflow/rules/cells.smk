@@ -23,7 +23,7 @@ rule train:
     message:
         "train {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli train"
+        "python -m snn train"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config} --token {params.token} > {log} 2>&1"
 
@@ -49,7 +49,7 @@ rule sweep:
     message:
         "sweep {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli sweep"
+        "python -m snn sweep"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config} --token {params.token} > {log} 2>&1"
 
@@ -75,6 +75,6 @@ rule deploy:
     message:
         "deploy {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli deploy"
+        "python -m snn deploy"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config} --token {params.token} > {log} 2>&1"

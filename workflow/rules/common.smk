@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from snn import files, sources
+from snn import files, sources, warm
 from snn.cell import Cell, results
 from snn.errors import UserError
 from snn.plan import Plan, digest
@@ -152,3 +154,21 @@ def cell_files(method=None):
         else:
             files += [f for p in PLAN.phases(cell) for f in phase_files(p, folder)]
     return files
+
+
+def start_warm():
+    """Jobs on this machine are forks of one process that has imported the libraries (snn/warm.py). It ends with
+    this one, whose end of the pipe is its standard input."""
+    at_home = workflow.local_exec and not workflow.deployment_settings.deployment_method
+    if not at_home or C.resources.device != "cpu":
+        return
+    address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"
+    os.environ[warm.VARIABLE] = str(address)
+    # As Snakemake sets them for a job; libraries read them when they are imported.
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    threads = {name: str(C.resources.threads) for name in names}
+    workflow.globals["warm_process"] = subprocess.Popen(
+        [sys.executable, "-m", "snn.warm", str(address)],
+        stdin=subprocess.PIPE,
+        env=os.environ | threads,
+    )

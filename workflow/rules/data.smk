@@ -20,4 +20,4 @@ rule convert:
     message:
         "convert {wildcards.dataset}"
     shell:
-        "python -m snn.cli convert {wildcards.dataset} --configfile {params.config} > {log} 2>&1"
+        "python -m snn convert {wildcards.dataset} --configfile {params.config} > {log} 2>&1"

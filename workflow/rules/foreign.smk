@@ -46,7 +46,7 @@ rule export_frames:
     message:
         "frames of {wildcards.dataset} at T {wildcards.t} for foreign scripts"
     shell:
-        "python -m snn.cli export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {params.config:q}"
+        "python -m snn export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {params.config:q}"
         " > {log:q} 2>&1"
 
 
@@ -72,6 +72,6 @@ rule adopt:
     message:
         "adopt {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli adopt"
+        "python -m snn adopt"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config:q} --token {params.token} > {log:q} 2>&1"

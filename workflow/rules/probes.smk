@@ -23,6 +23,6 @@ rule probe:
     message:
         "probe {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli probe"
+        "python -m snn probe"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config} --token {params.token} > {log} 2>&1"

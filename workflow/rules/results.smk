@@ -38,7 +38,7 @@ rule collect:
     message:
         "collect all cells"
     shell:
-        "python -m snn.cli collect --configfile {params.config} > {log} 2>&1"
+        "python -m snn collect --configfile {params.config} > {log} 2>&1"
 
 
 rule render:
@@ -99,7 +99,7 @@ rule render:
     message:
         "render the report"
     shell:
-        "python -m snn.cli report --configfile {params.config} > {log} 2>&1"
+        "python -m snn report --configfile {params.config} > {log} 2>&1"
 
 
 rule mlflow:
@@ -124,4 +124,4 @@ rule mlflow:
     message:
         "mlflow: bring the view up to date"
     shell:
-        "python -m snn.cli mlflow-sync --configfile {params.config} > {log} 2>&1 && cp {log} {output}"
+        "python -m snn mlflow-sync --configfile {params.config} > {log} 2>&1 && cp {log} {output}"

@@ -23,6 +23,6 @@ rule disturb:
     message:
         "disturb {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
     shell:
-        "python -m snn.cli disturb"
+        "python -m snn disturb"
         " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
         " --configfile {params.config} --token {params.token} > {log} 2>&1"

@@ -1,0 +1,137 @@
+"""Jobs that start warm: one process imports the libraries once, and each job of the workflow is a fork of it.
+
+Half of a short job would be imports (torch, Numba, and what torch's optimisers import at their first step). The
+Snakefile starts `python -m snn.warm SOCKET` beside a run on one machine; a command that finds SOCKET in its environment
+(`VARIABLE`) hands itself over: arguments, folder, environment and outputs. The warm process forks, and the fork does
+the job. Nothing of it can be told from a job that started cold, but by the clock:
+
+- Our own modules are imported after the fork: a job runs the code that lies there when it starts.
+- Nothing is computed before the fork, so that no thread is there to be lost, and no generator drawn from to be shared.
+- A job ends with the command that handed it over, however that ends; the warm process with the run that started it.
+- Without a warm process (a cluster's node, an interpreter of another environment, one that died) a command starts cold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+VARIABLE = "SNN_WARM"
+LIBRARIES = (
+    "numpy", "torch", "torch._dynamo", "numba", "spikingjelly.activation_based.neuron",
+    "spikingjelly.activation_based.functional", "pydantic", "yaml", "tqdm",
+)  # fmt: skip
+KILLED = 137
+
+
+def hand_over(arguments: list[str]) -> int | None:
+    """Have the warm process do what `arguments` of the command line say: the exit status, or None if there is none."""
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "prefix": sys.prefix}
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.connect(path)
+            socket.send_fds(s, [b"+"], [1, 2])
+            s.sendall(json.dumps(request).encode() + b"\n")
+            answer = s.recv(1)
+        except OSError:
+            answer = b"?"  # gone, or never there
+    if not answer:
+        print("error: the job was killed; for want of memory, perhaps", file=sys.stderr)
+        return KILLED
+    return None if answer == b"?" else answer[0]
+
+
+def serve(path: Path) -> None:
+    """Take jobs at the socket `path` until standard input ends, which is when whoever started this has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        path.chmod(0o600)
+        listening.listen(1000)  # the first jobs wait here while the libraries are imported
+        _import()
+        while True:
+            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            if sys.stdin in ready:
+                break
+            job, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                _do(job)
+            job.close()
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def _import() -> None:
+    import_often()
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    from numba.core.registry import cpu_target
+
+    cpu_target.target_context.refresh()  # what Numba imports when it loads the first compiled function
+
+
+def import_often() -> None:
+    """Imports make a million objects that stay: looking through them at the usual pace is a good part of a start."""
+    gc.set_threshold(100_000, 50, 100)
+
+
+def _do(job: socket.socket) -> None:
+    """The fork's part: be the command, answer its status, and go without half a second of taking torch apart."""
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _, outputs, _, _ = socket.recv_fds(job, 1, 2)
+        with job.makefile() as lines:
+            request = json.loads(lines.readline())
+        if request["prefix"] != sys.prefix:
+            job.sendall(b"?")
+            os._exit(0)
+        for fd, end in zip(outputs, (1, 2), strict=True):
+            os.dup2(fd, end)
+            os.close(fd)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv = ["snn", *request["arguments"]]
+        threading.Thread(target=_end_with, args=(job,), daemon=True).start()
+        from snn.cli import main
+
+        status = main(request["arguments"])
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            job.sendall(bytes([status]))
+        os._exit(status)
+
+
+def _end_with(job: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        job.recv(1)
+    os._exit(KILLED)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

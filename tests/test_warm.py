@@ -1,0 +1,84 @@
+"""A job that starts as a fork of the warm process is the job that starts cold."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from snn import warm
+
+ROOT = Path(__file__).resolve().parent.parent
+SMOKE = ["--configfile", "config/smoke.yaml"]
+
+
+def snn(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snn", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["plan", *SMOKE], 0), (["train", "saccades/3c1fc/nothing/T4/seed0", *SMOKE], 2), (["no-such-command"], 2)],
+)
+def test_says_and_answers_what_a_cold_one_does(warm_process, arguments, status):
+    hot, cold = snn(*arguments, SNN_WARM=warm_process.address), snn(*arguments)
+    assert hot.returncode == cold.returncode == status
+    assert (hot.stdout, hot.stderr) == (cold.stdout, cold.stderr)
+
+
+def test_commands_are_handed_over(warm_process, monkeypatch, capfd):
+    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    assert warm.hand_over(["--help"]) == 0
+    assert capfd.readouterr().out.startswith("usage: snn")
+
+
+def test_forks_import_our_modules_as_they_lie_there():
+    code = "import sys; from snn import warm; warm._import(); print([m for m in sys.modules if m.startswith('snn.')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['snn.warm']"
+
+
+def test_starts_cold_where_there_is_no_warm_process(warm_process, monkeypatch, tmp_path):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    assert warm.hand_over(["--help"]) is None
+    monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "gone"))
+    assert warm.hand_over(["--help"]) is None
+    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    monkeypatch.setattr(sys, "prefix", "/another/environment")
+    assert warm.hand_over(["--help"]) is None
+
+
+def test_a_job_that_dies_is_an_error(tmp_path, monkeypatch, capsys):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        if os.fork() == 0:
+            listening.accept()[0].recv(1 << 20)
+            os._exit(0)  # without an answer
+        monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "s"))
+        assert warm.hand_over(["--help"]) == warm.KILLED
+    assert "killed" in capsys.readouterr().err
+
+
+def test_a_job_ends_with_the_command_that_handed_it_over():
+    code = "import socket, threading, time; from snn import warm; here, there = socket.socketpair()\n"
+    code += "threading.Thread(target=warm._end_with, args=(there,)).start(); here.close(); time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == warm.KILLED
+
+
+def test_ends_with_the_run_that_started_it(tmp_path):
+    address = tmp_path / "folder" / "warm"
+    address.parent.mkdir()
+    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not address.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert not address.parent.exists()
