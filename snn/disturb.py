@@ -105,6 +105,8 @@ class DisturbedNeuron(Neuron):
     computes the disturbed one too; decays of their own go step by step.
     """
 
+    takes_factor = False
+
     def __init__(
         self,
         neuron: Neuron,

@@ -22,7 +22,8 @@ def test_the_tiny_benchmark_meets_the_default_networks_and_leaves_nothing(tmp_pa
     default = config.load(DEFAULT)
     compiling.compile_kernels(default)
     assert set(met) == set(default.matrix.networks)
-    assert kernels.backward(kernels.PERIODIC, EXPONENTIAL).signatures
+    for drive in (kernels.PLAIN, kernels.SCALED, kernels.SUMMED):
+        assert kernels.backward(kernels.PERIODIC, EXPONENTIAL, drive).signatures
     weights = {str(signature) for signature in _kernel.run_many.signatures}
     for kind in ("float32", "int8"):
         assert any(kind in each for each in weights)

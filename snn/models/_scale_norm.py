@@ -41,23 +41,31 @@ class ScaleNorm(nn.Module):
         """The factor per channel in evaluation: g / sqrt(P + eps)."""
         return self.weight * torch.rsqrt(self.running_power + self.eps)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def factor(self, x: Tensor) -> Tensor:
+        """The factor per channel [C] that x [N, C, H, W] is to be multiplied with: for who does that in passing."""
         if not self.training:
-            if not torch.is_grad_enabled() and fused(x):
-                return _scaled(x, self.scale())
-            return x * self.scale().view(1, -1, 1, 1)
-        if fused(x):
+            return self.scale()
+        power = _Power.apply(x) if fused(x) else x.square().mean((0, 2, 3))
+        self._follow(power)
+        return self.weight * torch.rsqrt(power + self.eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training and not torch.is_grad_enabled() and fused(x):
+            return _scaled(x, self.scale())
+        if self.training and fused(x):
             y, power = _ScaleByPower.apply(x, self.weight, self.eps)
-        else:
-            power = x.square().mean((0, 2, 3))
-            y = x * (self.weight * torch.rsqrt(power + self.eps)).view(1, -1, 1, 1)
+            self._follow(power)
+            return y
+        return x * self.factor(x).view(1, -1, 1, 1)
+
+    def _follow(self, power: Tensor) -> None:
+        """Let the running mean take a batch's power in."""
         with torch.no_grad():
             self.num_batches_tracked += 1
             # The first batches count in full: with sparse events P is far below its initial 1, and a short training
             # would never forget that 1.
             rate = max(self.momentum or 0.0, 1.0 / float(self.num_batches_tracked))
             self.running_power.lerp_(power.detach(), rate)
-        return y
 
 
 def fused(x: Tensor) -> bool:
@@ -76,6 +84,22 @@ def _scaled(x: Tensor, factor: Tensor) -> Tensor:
     y = torch.empty_like(x)
     _kernels()["scale"](_rows(x), _lanes(factor.detach()), _rows(y))
     return y
+
+
+class _Power(torch.autograd.Function):
+    """P = E[x²] of each channel; dx = 2 x P' / M with P' the incoming gradient and M values a channel."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        rows = _rows(x)
+        return _fold(_kernels()["dot"](rows, rows), x.shape[1]) / (x.numel() // x.shape[1])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_power: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return _scaled(x, d_power * (2 * x.shape[1] / x.numel()))
 
 
 class _ScaleByPower(torch.autograd.Function):

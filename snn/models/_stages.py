@@ -56,6 +56,15 @@ def pooled(x: Tensor, k: int, kind: Pooling = "avg") -> Tensor:
     return over_time(lambda y: avg_pool2d(y, k) if kind == "avg" else F.max_pool2d(y, k), x)
 
 
+def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, plus: Tensor | None = None) -> Tensor:
+    """neuron(norm(x) + plus). A normalisation that is a factor for each channel is left to neurons that take one: they
+    read x anyway."""
+    if isinstance(norm, ScaleNorm) and getattr(neuron, "takes_factor", False):
+        return neuron(x, factor=norm.factor(x.flatten(0, 1)), plus=plus)
+    x = over_time(norm, x)
+    return neuron(x if plus is None else x + plus)
+
+
 class ConvStage(nn.Module):
     """neurons(norm(conv(x))), then average or maximum pooling by `pool`."""
 
@@ -66,8 +75,7 @@ class ConvStage(nn.Module):
         self.conv, self.norm, self.neuron, self.pool, self.pooling = conv, norm, activation(), pool, pooling
 
     def forward(self, x: Tensor) -> Tensor:
-        x = over_time(lambda y: self.norm(self.conv(y)), x)
-        return pooled(self.neuron(x), self.pool, self.pooling)
+        return pooled(fire(self.neuron, self.norm, over_time(self.conv, x)), self.pool, self.pooling)
 
     def output_shape(self, shape: Shape) -> Shape:
         _, h, w = shape
@@ -86,7 +94,7 @@ class DenseStage(nn.Module):
         self.linear, self.norm, self.neuron = linear, norm, activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.neuron(over_time(lambda y: self.norm(self.linear(y.flatten(1))[..., None, None]), x))
+        return fire(self.neuron, self.norm, over_time(lambda y: self.linear(y.flatten(1))[..., None, None], x))
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.linear.out_features, 1, 1
@@ -135,11 +143,11 @@ class ResidualStage(nn.Module):
             self.shortcut_norm = norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.neuron1(over_time(lambda z: self.norm1(self.conv1(z)), x))
-        y = over_time(lambda z: self.norm2(self.conv2(z)), y)
+        y = fire(self.neuron1, self.norm1, over_time(self.conv1, x))
+        y = over_time(self.conv2, y)
         if self.shortcut is not None:
             x = over_time(lambda z: self.shortcut_norm(self.shortcut(z)), x)
-        return self.neuron2(y + x)
+        return fire(self.neuron2, self.norm2, y, x)
 
     def output_shape(self, shape: Shape) -> Shape:
         _, h, w = shape

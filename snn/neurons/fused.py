@@ -25,39 +25,62 @@ def applies(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.float32
 
 
-def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+def multi_step(
+    x: Tensor,
+    v: Tensor | None,
+    spec: NeuronSpec,
+    surrogate: Surrogate,
+    factor: Tensor | None = None,
+    plus: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Spikes `[T, N, *]` and the state `[N, *]` after the last step, from input x and the state before (or None).
 
-    Differentiable in x and v, and through both results. The spikes keep x's memory layout within a step. For
-    backward only x and v are kept, and nothing where no gradient is asked for.
+    factor: `[C]`, the input is factor · x, for each channel its own; x is `[T, N, C, H, W]` as `by_channel` wants it.
+    plus: x's shape, with a factor only: a second current, the input is factor · x + plus.
+    Differentiable in all of them, and through both results. The spikes keep x's memory layout within a step. For
+    backward only these are kept, and nothing where no gradient is asked for.
     """
-    return _MultiStep.apply(x, v, spec, surrogate.constants)
+    if plus is not None and not _same_layout(plus[0], x[0]):
+        plus = _like_steps(x).copy_(plus)
+    return _MultiStep.apply(x, v, factor, plus, spec, surrogate.constants)
+
+
+def by_channel(x: Tensor) -> bool:
+    """Whether the channels of x `[T, N, C, H, W]` lie innermost, as a factor for each needs them."""
+    return x.ndim == 5 and x[0].permute(0, 2, 3, 1).is_contiguous()
 
 
 class _MultiStep(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, v: Tensor | None, spec: NeuronSpec, constants: Constants) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        v: Tensor | None,
+        factor: Tensor | None,
+        plus: Tensor | None,
+        spec: NeuronSpec,
+        constants: Constants,
+    ) -> tuple[Tensor, Tensor]:
         from snn.neurons import kernels  # Numba takes half a second to import
 
         x = x if _is_dense(x[0]) else x.contiguous()
         state, v0 = _like_a_step(x, None), _start(x, v, spec)
         spikes = _like_steps(x)
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
-        arrays = (*_flat(x), *v0, _row(state), *_flat(spikes))
-        _over_neurons(kernels.forward(kind), x, arrays, _numbers(spec))
-        ctx.save_for_backward(x, v)
+        drive, driven = _drive(factor, plus)
+        arrays = (*_flat(x), *driven, *v0, _row(state), *_flat(spikes))
+        _over_neurons(kernels.forward(kind, drive), x, arrays, _numbers(spec), kernels.BLOCK)
+        ctx.save_for_backward(x, v, factor, plus)
         ctx.spec, ctx.constants = spec, constants
         ctx.set_materialize_grads(False)
         return spikes, state
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(
-        ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None) -> tuple[Tensor | None, ...]:
         from snn.neurons import kernels
 
-        (x, v), spec = ctx.saved_tensors, ctx.spec
+        (x, v, factor, plus), spec = ctx.saved_tensors, ctx.spec
         v0 = _start(x, v, spec)
         g = x.new_zeros(1).expand(x.shape) if d_spikes is None else d_spikes
         if not _same_layout(g[0], x[0]):
@@ -69,10 +92,16 @@ class _MultiStep(torch.autograd.Function):
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
         kind = kernels.PERIODIC if spec.surrogate.periodic else kind
         shape, *abc = ctx.constants
-        arrays = (*_flat(x), *v0, *_flat(g), *_flat(dx), *k)
+        drive, driven = _drive(factor, plus)
+        block = kernels.block_of(x.shape[0])
+        sums = np.zeros((-(-math.prod(x.shape[1:]) // block), 1 if factor is None else len(factor)))
+        d_plus = None if plus is None else _like_steps(x)
+        d_driven = (sums, *((_NOTHING, 0) if d_plus is None else _flat(d_plus)))
+        arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(dx), *k)
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
-        _over_neurons(kernels.backward(kind, shape), x, arrays, numbers)
-        return dx, (dv if ctx.needs_input_grad[1] else None), None, None
+        _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers, block)
+        d_factor = None if factor is None else torch.from_numpy(sums.sum(0).astype(np.float32))
+        return dx, (dv if ctx.needs_input_grad[1] else None), d_factor, d_plus, None, None
 
 
 @cache
@@ -82,6 +111,22 @@ def _numbers(spec: NeuronSpec) -> tuple[np.float32, ...]:
     fire = np.nextafter(theta, np.float32(math.inf)) if spec.strict else theta
     v_min = -math.inf if spec.v_min is None else spec.v_min
     return np.float32(spec.decay), theta, fire, np.float32(spec.v_reset), np.float32(v_min)
+
+
+_NOTHING = np.zeros(1, np.float32)
+
+
+def _drive(factor: Tensor | None, plus: Tensor | None) -> tuple[int, tuple[np.ndarray, np.ndarray, int]]:
+    """Which kind of input, and the kernels' factor (repeated), second current and its distance between steps."""
+    from snn.neurons import kernels
+
+    if factor is None:
+        return kernels.PLAIN, (_NOTHING, _NOTHING, 0)
+    channels = len(factor)
+    repeated = factor.detach().numpy()[np.arange(channels + kernels.BLOCK) % channels]
+    if plus is None:
+        return kernels.SCALED, (repeated, _NOTHING, 0)
+    return kernels.SUMMED, (repeated, *_flat(plus))
 
 
 # --- memory layouts -------------------------------------------------------------------------------------------------
@@ -149,7 +194,13 @@ def share(job: Callable[[int, int], None], items: int, values: int) -> None:
         done.result()
 
 
-def _over_neurons(kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> None:
-    """Run the kernel over all neurons of a step; they do not interact."""
+def _over_neurons(
+    kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...], block: int
+) -> None:
+    """Run the kernel over all neurons of a step, whole blocks of them; they do not interact."""
     neurons = math.prod(x.shape[1:])
-    share(lambda low, high: kernel(*arrays, x.shape[0], low, high, *numbers), neurons, x.numel())
+
+    def job(low: int, high: int) -> None:
+        kernel(*arrays, x.shape[0], low * block, min(high * block, neurons), *numbers)
+
+    share(job, -(-neurons // block), x.numel())

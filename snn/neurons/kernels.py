@@ -5,6 +5,9 @@ step. Here a block of neurons small enough for the first-level cache is taken th
 the input once and the spikes once. Backward keeps nothing but the input: it charges the block again, into a
 scratch that also stays in the cache, and runs back through it.
 
+The input may be driven: x times a factor for each channel, plus a second current. That is what normalisation without a
+shift and the sum of a residual block come to, and here neither costs a map of its own in memory.
+
 All arrays are flat float32. Step t of an array lies at `t * stride`, and neuron i at offset i of it: any dense layout
 of a step will do, since neurons do not see each other (and a stride of 0 is an input that is the same at each step).
 
@@ -27,6 +30,7 @@ from numba.extending import intrinsic
 from snn.neurons.surrogates import EXPONENTIAL, LORENTZ, TRIANGLE, WINDOW
 
 SOFT, HARD, MULTI, PERIODIC = range(4)
+PLAIN, SCALED, SUMMED = range(3)  # the input: x, factor · x, factor · x + plus
 
 # A block's state is 8 KiB, a quarter of a small first-level cache; the scratch of backward is T times that at most.
 BLOCK = 2048
@@ -73,26 +77,47 @@ def _exp(y):  # type: ignore[no-untyped-def]
     return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
 
 
-@cache
-def forward(kind: int) -> Callable[..., None]:
-    """The forward kernel for SOFT, HARD or MULTI.
+def block_of(steps: int) -> int:
+    """Neurons that backward takes through all steps together."""
+    return max(64, min(BLOCK, SCRATCH // steps))
 
-    `(x, x_stride, v0, v_stride, v, s, s_stride, steps, low, high, decay, theta, fire, v_reset, v_min)`: neurons
-    low ≤ i < high; `v0` is the state before the first step (stride 0: one value for all), `v` takes the state after the
-    last one; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
+
+@cache
+def forward(kind: int, drive: int) -> Callable[..., None]:
+    """The forward kernel for SOFT, HARD or MULTI, and PLAIN, SCALED or SUMMED input.
+
+    `(x, x_stride, factor, plus, plus_stride, v0, v_stride, v, s, s_stride, steps, low, high, decay, theta, fire,
+    v_reset, v_min)`: neurons low ≤ i < high; `v0` is the state before the first step (stride 0: one value for all),
+    `v` takes the state after the last one; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
+    Channels lie innermost: the channel of neuron i is i modulo their number, and `factor` holds theirs over and over,
+    with `BLOCK` more values than there are channels.
     """
 
-    def run(x, xs, v0, vs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min):  # type: ignore[no-untyped-def]
+    def run(  # type: ignore[no-untyped-def]
+        x, xs, factor, plus, ps, v0, vs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min
+    ):
         for start in range(low, high, BLOCK):
             n = min(BLOCK, high - start)
+            fb = factor
+            if drive != PLAIN:
+                channel = start % (len(factor) - BLOCK)
+                fb = factor[channel : channel + n]
             vb = v[start : start + n]
             for i in range(n):
                 vb[i] = v0[(start + i) * vs]
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 sb = s[t * ss + start : t * ss + start + n]
+                pb = plus
+                if drive == SUMMED:
+                    pb = plus[t * ps + start : t * ps + start + n]
                 for i in range(n):
-                    u = decay * vb[i] + xb[i]
+                    current = xb[i]
+                    if drive != PLAIN:
+                        current = fb[i] * current
+                    if drive == SUMMED:
+                        current = current + pb[i]
+                    u = decay * vb[i] + current
                     if kind == MULTI:
                         spikes = max(np.floor(u / theta), _ZERO)
                         after = u - theta * spikes
@@ -109,37 +134,58 @@ def forward(kind: int) -> Callable[..., None]:
 
 
 @cache
-def backward(kind: int, shape: int) -> Callable[..., None]:
-    """The backward kernel for SOFT, HARD, MULTI or PERIODIC and a surrogate's shape.
+def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
+    """The backward kernel for SOFT, HARD, MULTI or PERIODIC, a surrogate's shape, and PLAIN, SCALED or SUMMED input.
 
     With G[t] = dL/ds[t], K[t] = dL/dv[t] from the steps after t (0 where the clip held v[t]):
 
-        dL/dx[t] = dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
+        dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
         soft: r = -θ, k = 1     hard: r = v_reset - u, k = 1 - s     r = 0 if the reset is detached
+        dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel's neurons and steps
 
-    `(x, x_stride, v0, v_stride, G, g_stride, dx, d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset,
-    v_min, attached, a, b, c)`: `v0` is the state before the first step, `K` is dL/dv after the last one and, on return,
-    dL/dv0. A stride of 0 is one value for all neurons; such a K is not written.
+    `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
+    d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is the
+    state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one value
+    for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and `d_factor` [blocks,
+    channels] takes each block's own sums: whoever adds them up, in whichever threads they were made, adds the same
+    numbers in the same order.
     """
 
     def run(  # type: ignore[no-untyped-def]
-        x, xs, v0, vs, gs, gss, dx, ds, k, ks, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c
-    ):
+        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, steps, low, high,
+        decay, theta, fire, v_reset, v_min, attached, a, b, c,
+    ):  # fmt: skip
         block = max(64, min(BLOCK, SCRATCH // steps))
+        products = np.empty(block, np.float32)
         membrane = np.empty((steps, block), np.float32)
         state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
             vb = state[:n]
             kb = later_state[:n]
+            sums = products[:n]
+            sums[:] = _ZERO
+            fb = factor
+            channel = 0
+            if drive != PLAIN:
+                channel = start % (len(factor) - BLOCK)
+                fb = factor[channel : channel + n]
             for i in range(n):
                 vb[i] = v0[(start + i) * vs]
                 kb[i] = k[(start + i) * ks]
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 ub = membrane[t, :n]
+                pb = plus
+                if drive == SUMMED:
+                    pb = plus[t * ps + start : t * ps + start + n]
                 for i in range(n):
-                    u = decay * vb[i] + xb[i]
+                    current = xb[i]
+                    if drive != PLAIN:
+                        current = fb[i] * current
+                    if drive == SUMMED:
+                        current = current + pb[i]
+                    u = decay * vb[i] + current
                     ub[i] = u
                     if kind in (MULTI, PERIODIC):
                         after = u - theta * max(np.floor(u / theta), _ZERO)
@@ -152,6 +198,10 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
                 ub = membrane[t, :n]
                 gb = gs[t * gss + start : t * gss + start + n]
                 db = dx[t * ds + start : t * ds + start + n]
+                xb = x[t * xs + start : t * xs + start + n]
+                pb = d_plus
+                if drive == SUMMED:
+                    pb = d_plus[t * dps + start : t * dps + start + n]
                 for i in range(n):
                     u = ub[i]
                     # The surrogate at the distance z to the threshold.
@@ -184,8 +234,17 @@ def backward(kind: int, shape: int) -> Callable[..., None]:
                         r = -attached * theta
                     later = kb[i] if after >= v_min else _ZERO
                     d = (gb[i] + later * r) * g + later * keep
-                    db[i] = d
                     kb[i] = decay * d
+                    if drive == SUMMED:
+                        pb[i] = d
+                    if drive != PLAIN:
+                        sums[i] += d * xb[i]
+                        d = fb[i] * d
+                    db[i] = d
+            if drive != PLAIN:
+                channels = len(factor) - BLOCK
+                for i in range(n):
+                    d_factor[start // block, (channel + i) % channels] += sums[i]
             if ks:
                 k[start : start + n] = kb
 

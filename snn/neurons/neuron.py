@@ -23,6 +23,8 @@ class Neuron(SimpleBaseNode):
     a step changes. One owner resets it: the training loop, before each batch.
     """
 
+    takes_factor = True
+
     def __init__(self, spec: NeuronSpec) -> None:
         super().__init__(
             v_threshold=spec.threshold,
@@ -74,14 +76,20 @@ class Neuron(SimpleBaseNode):
         self._forget_other_shape(x.shape)
         return super().single_step_forward(x).to(x.dtype)
 
-    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+    def multi_step_forward(self, x_seq: Tensor, factor: Tensor | None = None, plus: Tensor | None = None) -> Tensor:
+        """factor `[C]`, plus `[T, N, C, H, W]`: the input is factor · x_seq + plus, without a map of its own in memory
+        where the fused kernels apply."""
         self._forget_other_shape(x_seq.shape[1:])
         way = self._way(x_seq.device, x_seq.dtype)
+        if factor is not None and not (way == "fused" and fused.by_channel(x_seq) and x_seq.numel()):
+            x_seq, factor = x_seq * factor.view(-1, 1, 1), None
+        if plus is not None and factor is None:
+            x_seq, plus = x_seq + plus, None
         if way == "steps" or x_seq.numel() == 0:
             return super().multi_step_forward(x_seq)
         state = self.v if isinstance(self.v, Tensor) else None
         if way == "fused":
-            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate)
+            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate, factor, plus)
         else:
             spikes, self.v = native.multi_step(x_seq, state, self.spec)
         return spikes

@@ -51,18 +51,20 @@ def numbers(seed: int, shape: tuple[int, ...], grid: bool) -> torch.Tensor:
     return (x * 4).round() / 4 if grid else x
 
 
-def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int) -> dict[str, torch.Tensor]:
+def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int, **drive) -> dict[str, torch.Tensor]:
     """Spikes, state and gradients of a loss that uses both."""
     neuron = make_neuron(NeuronSpec(**spec, implementation=way))
     x = x.detach().requires_grad_()
     if v is not None:
         v = v.detach().requires_grad_()
         neuron.v = v
-    spikes = neuron(x)
+    drive = {name: value.detach().requires_grad_() for name, value in drive.items()}
+    spikes = neuron(x, **drive)
     generator = torch.Generator().manual_seed(seed + 1)
     weight = torch.randn(spikes.shape, generator=generator)
     ((spikes * weight).sum() + (neuron.v * torch.randn(neuron.v.shape, generator=generator)).sum()).backward()
     found = {"spikes": spikes.detach(), "v": neuron.v.detach(), "dx": x.grad}
+    found |= {f"d_{name}": value.grad for name, value in drive.items()}
     return found if v is None else {**found, "dv": v.grad}
 
 
@@ -74,11 +76,14 @@ def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int
     layout=st.sampled_from(list(LAYOUTS)),
     grid=st.booleans(),
     carried=st.booleans(),
+    drive=st.sampled_from([(), ("factor",), ("factor", "plus"), ("plus",)]),
 )
-def test_fused_equals_steps(spec, seed, steps, layout, grid, carried):
+def test_fused_equals_steps(spec, seed, steps, layout, grid, carried, drive):
     x = LAYOUTS[layout](numbers(seed, (steps, 2, 3, 4, 5), grid))
     v = numbers(seed + 7, (2, 3, 4, 5), grid) if carried else None
-    ours, reference = run(spec, "fused", x, v, seed), run(spec, "spikingjelly", x, v, seed)
+    given = {"factor": torch.tensor([1.5, -0.5, 0.7]), "plus": numbers(seed + 3, x.shape, grid)}
+    given = {name: given[name] for name in drive}
+    ours, reference = (run(spec, way, x, v, seed, **given) for way in ("fused", "spikingjelly"))
     assert torch.equal(ours["spikes"], reference["spikes"])
     assert torch.equal(ours["v"], reference["v"])
     for name in ours.keys() - {"spikes", "v"}:
@@ -264,12 +269,14 @@ def test_channels_last_stays():
 
 
 def test_the_number_of_threads_does_not_change_bits():
-    x, before = numbers(1, (5, 3, 100_003), grid=False), torch.get_num_threads()
+    x, before = LAYOUTS["channels-last"](numbers(1, (5, 3, 7, 119, 121), grid=False)), torch.get_num_threads()
+    drive = {"factor": torch.linspace(0.5, 1.5, 7), "plus": numbers(2, x.shape, grid=False)}
     results = []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            results.append(run({"surrogate": {"name": "exponential"}, "decay": 0.9}, "fused", x, None, 0))
+            spec = {"surrogate": {"name": "exponential"}, "decay": 0.9}
+            results.append(run(spec, "fused", x, None, 0, **drive))
     finally:
         torch.set_num_threads(before)
     for result in results[1:]:
@@ -282,6 +289,15 @@ def test_nothing_but_the_input_is_kept_for_backward():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
         make_neuron(NeuronSpec())(x)
     assert kept == [x.data_ptr()]
+
+
+def test_a_driven_input_is_kept_as_it_came():
+    kept = []
+    x = LAYOUTS["channels-last"](torch.randn(5, 2, 4, 3, 3)).requires_grad_()
+    factor, plus = torch.rand(4), LAYOUTS["channels-last"](torch.randn(5, 2, 4, 3, 3))
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+        make_neuron(NeuronSpec())(x, factor=factor, plus=plus)
+    assert kept == [x.data_ptr(), factor.data_ptr(), plus.data_ptr()]
 
 
 def test_kernels_without_a_writable_cache(monkeypatch):
