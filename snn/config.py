@@ -173,6 +173,16 @@ class Recipe(Model):
     neuron: dict[str, Any] = {}
 
 
+class Variant(Model):
+    """A network of the registry under a name of its own, with other neurons or another recipe: a factor that every
+    table shows."""
+
+    of: str = Field(description="the network that it is, e.g. 3c1fc; its parameters are those of `networks`")
+    params: dict[str, Any] = Field(default={}, description="parameters of the network that replace those")
+    neuron: dict[str, Any] = Field(default={}, description="keys that replace those of the block `neuron`")
+    train: dict[str, Any] = Field(default={}, description="keys that replace those of the block `train`")
+
+
 class Foreign(Model):
     """A method that another framework's script trains, in an environment of its own (docs/foreign.md)."""
 
@@ -190,6 +200,7 @@ class Config(Model):
     matrix: Matrix
     datasets: dict[str, Dataset]
     networks: dict[str, dict[str, Any]] = Field(default={}, description="parameters of networks, by name")
+    variants: dict[str, Variant] = Field(default={}, description="networks with other neurons or recipes, by own names")
     methods: dict[str, dict[str, Any]] = Field(default={}, description="hyper-parameters of methods, by name")
     foreign: dict[str, Foreign] = Field(default={}, description="methods of other frameworks, by name")
     neuron: NeuronSpec = NeuronSpec()

@@ -19,7 +19,7 @@ from typing import Any
 from snn import config as configuration
 from snn import files, methods, models, sources
 from snn.cell import Cell
-from snn.config import Config, Disturb, Recipe, Train
+from snn.config import Config, Disturb, Train, Variant
 from snn.data import readers
 from snn.data.params import SplitParams
 from snn.errors import ConfigError, DataError, did_you_mean
@@ -126,24 +126,33 @@ class Plan:
 
     # --- what a job depends on
 
-    def train_recipe(self, method: str) -> Train:
-        return configuration.validate(
-            Train, configuration.merge(self.config.train.model_dump(), self._recipe(method).train), "recipes"
-        )
+    def train_recipe(self, method: str, network: str) -> Train:
+        return self._block("train", Train, method, network)
 
-    def neuron(self, method: str) -> NeuronSpec:
-        value = configuration.merge(self.config.neuron.model_dump(), self._recipe(method).neuron)
-        return configuration.validate(NeuronSpec, value, "recipes")
+    def neuron(self, method: str, network: str) -> NeuronSpec:
+        return self._block("neuron", NeuronSpec, method, network)
 
-    def _recipe(self, method: str) -> Recipe:
-        return self.config.recipes.get(method, Recipe())
+    def _block(self, key: str, kind: type, method: str, network: str) -> Any:
+        """The block `train` or `neuron`, with what the network's variant and the method's recipe have of it on top."""
+        value = getattr(self.config, key).model_dump()
+        for where, of, name in (("variants", self.config.variants, network), ("recipes", self.config.recipes, method)):
+            if name in of:
+                value = configuration.merge(value, getattr(of[name], key))
+                configuration.validate(kind, value, f"{where}.{name}.{key}")
+        return configuration.validate(kind, value, key)
+
+    def network(self, name: str) -> tuple[str, dict[str, Any]]:
+        """(name in the registry, parameters) of a network or a variant of one."""
+        variant = self.config.variants.get(name, Variant(of=name))
+        params = self.config.networks.get(variant.of, {})
+        return variant.of, configuration.merge(params, variant.params)
 
     def spec(self, cell: Cell, phase: str) -> dict[str, Any]:
         """All of the configuration that the job (cell, phase) depends on, and nothing else."""
         c = self.config
         spec: dict[str, Any] = {
             "cell": cell.asdict(),
-            "train": self.train_recipe(cell.method).model_dump(),
+            "train": self.train_recipe(cell.method, cell.network).model_dump(),
             "threads": c.resources.threads,
             "device": c.resources.device,
             "precision": c.resources.precision,
@@ -154,9 +163,9 @@ class Plan:
             code = files.sha256(foreign.script)
             spec["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
         else:
-            spec["network"] = c.networks.get(cell.network, {})
+            spec["network"] = dict(zip(("name", "values"), self.network(cell.network), strict=True))
             spec["method"] = c.methods.get(cell.method, {})
-            spec["neuron"] = self.neuron(cell.method).model_dump()
+            spec["neuron"] = self.neuron(cell.method, cell.network).model_dump()
         if phase == "sweep":
             spec["sweep"] = c.sweep.model_dump()
         if phase == "deploy":
@@ -174,7 +183,7 @@ class Plan:
         """The roots of the job's import closure."""
         if cell.method in self.config.foreign:
             return [FOREIGN[phase]]
-        roots = [PHASES[phase], methods.module_name(cell.method), models.family(cell.network).__name__]
+        roots = [PHASES[phase], methods.module_name(cell.method), models.family(self.network(cell.network)[0]).__name__]
         if phase in ("train", "probe", "disturb") and (teacher := self.teacher(cell)):
             roots.append(methods.module_name(teacher.method))
         return roots
@@ -220,8 +229,14 @@ class Plan:
                 raise ConfigError(f"datasets.{name}: the name becomes a folder; letters, digits, - and _ only")
             configuration.validate(readers.find(d.reader).Params, d.params, f"datasets.{name}.params")
             configuration.validate(SplitParams, d.split, f"datasets.{name}.split")
-        for name in {*c.networks, *(n for b in blocks for n in b.networks or [])}:
-            models.parameters(name, c.networks.get(name, {}))
+        for name in c.variants:
+            if name in models.FAMILIES or not re.fullmatch(r"[A-Za-z0-9][\w\-]*", name):
+                raise ConfigError(f"variants.{name}: taken by a network, or not of letters, digits, - and _; rename it")
+            models.parameters(*self.network(name), f"variants.{name}.params")
+            self.neuron("", name)
+            self.train_recipe("", name)
+        for name in {*c.networks, *(n for b in blocks for n in b.networks or [])} - {*c.variants}:
+            models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
         for name, foreign in c.foreign.items():
             if name in methods.names() or not re.fullmatch(r"[A-Za-z0-9][\w\-]*", name):
                 raise ConfigError(f"foreign.{name}: taken by a method, or not of letters, digits, - and _; rename it")
@@ -276,8 +291,8 @@ class Plan:
                 continue
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))
-            recipe = self.train_recipe(cell.method)
-            method.check(params, cell.t_train, recipe, self.neuron(cell.method))
+            recipe = self.train_recipe(cell.method, cell.network)
+            method.check(params, cell.t_train, recipe, self.neuron(cell.method, cell.network))
             if recipe.augment.autoaugment and self.kind(cell.dataset) != "images":
                 raise ConfigError(
                     f"train.augment.autoaugment: made for images of 8 bits, but {cell.dataset!r} holds events; "

@@ -34,6 +34,10 @@ def changed(**overlay) -> dict:
         ({"neuron": {"treshold": 1.0}}, "neuron.treshold", "threshold"),
         ({"neuron": {"surrogate": {"nam": "triangle"}}}, "neuron.surrogate.nam", "name"),
         ({"matrix": {"also": [{"method": ["sdt"]}]}}, "matrix.also.0.method", "methods"),
+        ({"variants": {"v": {"of": "3c1fc", "nuron": {}}}}, "variants.v.nuron", "neuron"),
+        ({"variants": {"v": {"of": "3c1fd"}}}, "3c1fd", "3c1fc"),
+        ({"variants": {"v": {"of": "3c1fc", "params": {"nom": "none"}}}}, "variants.v.params.nom", "norm"),
+        ({"variants": {"v": {"of": "3c1fc", "neuron": {"vmin": 0}}}}, "variants.v.neuron.vmin", "v_min"),
         ({"matrix": {"methods": ["std"]}}, "std", "sdt"),
         ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet19"),
         ({"matrix": {"datasets": ["sacades"]}}, "sacades", "saccades"),
@@ -88,9 +92,13 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
         config.load(tmp_path / "bad.yaml")
 
 
-@pytest.mark.parametrize("overlay", sorted(p.name for p in (ROOT / "config").glob("*.yaml") if p.name != "config.yaml"))
-def test_every_overlay_makes_a_plan(overlay):
-    assert Plan(config.load(ROOT / "config/config.yaml", ROOT / "config" / overlay)).cells
+OVERLAYS = [[p] for p in sorted((ROOT / "config").glob("*.yaml")) if p.name != "config.yaml"]
+OVERLAYS += [[ROOT / "config/nmnist.yaml", p] for p in sorted((ROOT / "config/nmnist").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("overlays", OVERLAYS, ids=lambda paths: paths[-1].stem)
+def test_every_overlay_makes_a_plan(overlays):
+    assert Plan(config.load(ROOT / "config/config.yaml", *overlays)).cells
 
 
 def test_exclude_and_also():
@@ -129,6 +137,26 @@ def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
     assert before.token(other, "deploy") == after.token(other, "deploy")
     resources = Plan.load(changed(resources={"train_mem_mb": 9000}))
     assert before.token(cell, "train") == resources.token(cell, "train")
+
+
+def test_a_variant_is_its_network_with_other_neurons():
+    neuron = {"multi_spike": False, "surrogate": {"periodic": False}}
+    single = {"of": "3c1fc", "params": {"norm": "none"}, "neuron": neuron}
+    one = {"networks": ["3c1fc", "single"], "methods": ["sdt", "ltl-offline"], "seeds": [0], "also": []}
+    plan = Plan.load(changed(matrix=one, variants={"single": single}))
+    plain, other = (plan.spec(Cell("saccades", network, "sdt", 6, 0), "train") for network in ("3c1fc", "single"))
+    assert other["network"]["name"] == plain["network"]["name"] == "3c1fc"
+    assert other["network"]["values"] == plain["network"]["values"] | {"norm": "none"}
+    differ = {key for key, value in plain["neuron"].items() if other["neuron"][key] != value}
+    assert differ == {"multi_spike", "surrogate"}
+    assert plan.teacher(Cell("saccades", "single", "ltl-offline", 6, 0)) == Cell("saccades", "single", "ann", 1, 0)
+    assert plan.token(Cell("saccades", "single", "sdt", 6, 0), "train")
+
+
+@pytest.mark.parametrize("name", ["resnet8", "a/b"])
+def test_a_variants_name_is_its_own_and_a_folders(name):
+    with pytest.raises(ConfigError, match=f"variants.{name}.*rename it"):
+        Plan.load(changed(variants={name: {"of": "3c1fc"}}))
 
 
 def test_tokens_survive_the_way_through_json():

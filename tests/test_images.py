@@ -89,7 +89,7 @@ def test_a_recipe_replaces_single_augmentations(digits):
         train={"augment": {"crop": 4}},
         recipes={"mtt": {"train": {"augment": {"cutout": 8}}}},
     )
-    augment = plan.train_recipe("mtt").augment
+    augment = plan.train_recipe("mtt", plan.config.matrix.networks[0]).augment
     assert (augment.crop, augment.cutout, augment.flip) == (4, 8, False)
 
 

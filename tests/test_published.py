@@ -53,7 +53,8 @@ PUBLISHED = {  # method -> (train, neuron, surrogate in force)
 @pytest.mark.parametrize("method", PUBLISHED)
 def test_recipes_are_exactly_the_published_ones(name, method):
     p = plan(name)
-    recipe, neuron = p.train_recipe(method).model_dump(), p.neuron(method)
+    network = p.config.matrix.networks[0]
+    recipe, neuron = p.train_recipe(method, network).model_dump(), p.neuron(method, network)
     expected, spec, surrogate = PUBLISHED[method]
     assert recipe == recipe | expected
     assert neuron.model_dump() == neuron.model_dump() | spec

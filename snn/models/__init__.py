@@ -31,9 +31,9 @@ def family(name: str) -> ModuleType:
     return registry.find("snn.models", FAMILIES[name], "network family")
 
 
-def parameters(name: str, values: dict[str, Any]) -> Any:
-    """The typed parameters of the network `name`."""
-    return config.validate(family(name).Params, values, f"networks.{name}")
+def parameters(name: str, values: dict[str, Any], where: str = "") -> Any:
+    """The typed parameters of the network `name`; where: the path of the block in the configuration."""
+    return config.validate(family(name).Params, values, where or f"networks.{name}")
 
 
 def build(

@@ -67,7 +67,8 @@ class Job:
         """The cell's network with initial weights drawn from its seed (the same for every method)."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
         make = nn.ReLU if self.method.activation == "relu" else lambda: make_neuron(self.neuron)
-        network = models.build(self.cell.network, self.spec["network"], store.shape, store.n_classes, make)
+        name, values = self.spec["network"]["name"], self.spec["network"]["values"]
+        network = models.build(name, values, store.shape, store.n_classes, make)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
         return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)
 

@@ -6,6 +6,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -57,6 +58,29 @@ def test_without_deployments_everything_else_is_there(tmp_path):
         assert (tmp_path / "report" / name).is_file(), name
     for name in FIGURES:
         assert all((tmp_path / "report" / "figures" / f"{name}.{f}").stat().st_size for f in FIGURE_FORMATS)
+
+
+# --- tables
+
+
+def test_the_loss_without_a_clock_is_taken_apart(tmp_path):
+    cells = make_cells(tmp_path / "cells", **SMALL | {"networks": ("3c1fc", "single")})
+    collect("fake", "matched", cells, tmp_path / "r")
+    found = Results(tmp_path / "r", variants={"single": "3c1fc"})
+    rows = tables.loss(found).data.set_index(["network", "method", "quantity"])["mean"]
+    for network in ("3c1fc", "single"):
+        for method in ("sdt", "mtt"):
+            whole, frames, rest = (rows[network, method, name] for name in ("loss", "loss_frames", "loss_rest"))
+            assert whole == pytest.approx(frames + rest)
+            what = [What("deploy", "clock", 10), What("deploy", "event-float", None)]
+            s = found.find((found.panels[0].dataset, network), method)
+            clock, event = (np.mean(list(found.values(s, w).values())) for w in what)
+            assert whole == pytest.approx(clock - event)
+    gained = rows["single", "mtt", "loss"] - rows["3c1fc", "mtt", "loss"]
+    assert rows["single", "mtt", "loss_of_variant"] == pytest.approx(gained)
+    assert ("3c1fc", "mtt", "loss_of_variant") not in rows.index
+    assert {panel.network for panel in found.networks} == {"3c1fc"}
+    assert "single" not in " ".join(answer(found))
 
 
 # --- the answer

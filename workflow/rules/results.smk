@@ -95,6 +95,7 @@ rule render:
         # All that the page takes from the configuration; everything else comes from the files.
         question=C.question,
         t_train=C.matrix.t_train,
+        variants={name: variant.of for name, variant in C.variants.items()},
         code=sources.digest("snn.phases.report", "snn.phases.report.page"),
     message:
         "render the report"

@@ -15,8 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
-TABLES = ("accuracy", "event_driven", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published", "holes")
-TABLES += ("robustness", "recovered")
+TABLES = ("accuracy", "event_driven", "loss", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published")
+TABLES += ("holes", "robustness", "recovered")
 CLASSICAL = (
     "accuracy",
     "accuracy_over_t",

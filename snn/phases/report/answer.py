@@ -27,8 +27,8 @@ def answer(results: Results) -> list[str]:
         ("Without a clock", BASELINE, without_clock),
         ("With the same compute", MATCHED, at_matched_compute),
     ):
-        able = [p for p in results.panels if not isinstance(_pair(results, p, CANDIDATE, rival), str)]
-        panels = able or results.panels
+        able = [p for p in results.networks if not isinstance(_pair(results, p, CANDIDATE, rival), str)]
+        panels = able or results.networks
         found.append(f"{opening}: " + "; ".join(_on(p, results) + clause(results, p) for p in panels) + ".")
     return found
 
@@ -155,9 +155,9 @@ def _pair(results: Results, panel: Panel, first: str, second: str) -> tuple[Sett
 
 
 def _on(panel: Panel, results: Results) -> str:
-    if len(results.panels) == 1:
+    if len(results.networks) == 1:
         return ""
-    several = len({p.dataset for p in results.panels}) > 1
+    several = len({p.dataset for p in results.networks}) > 1
     return f"on {network_label(panel.network)}{f' ({panel.dataset})' if several else ''}, "
 
 

@@ -57,7 +57,7 @@ def claims(results: Results) -> Table:
     tidy, view = [], []
     for claim in CLAIMS:
         found = 0
-        for panel in results.panels:
+        for panel in results.networks:
             settings = [results.find(panel, method) for method in claim.methods]
             if None not in settings and ("resnet" in panel.network or not claim.deep):
                 found += 1

@@ -20,8 +20,9 @@ LEVEL = "95 %"
 
 
 def render(folder: Path, config: dict, templates: Path) -> None:
-    """See `snn.phases.report.render`. Of `config` only `question` and `matrix.t_train` are used."""
-    results = Results(folder, config.get("matrix", {}).get("t_train", ()))
+    """See `snn.phases.report.render`. Of `config` only `question`, `matrix.t_train` and `variants` are used."""
+    variants = {name: variant["of"] for name, variant in config.get("variants", {}).items()}
+    results = Results(folder, config.get("matrix", {}).get("t_train", ()), variants)
     captions = Captions(results, templates / "captions.yaml")
     shown_tables, shown_figures = {}, {}
     for name in TABLES:

@@ -6,7 +6,7 @@ A *setting* is a cell without its seed: one row of a table, one line of a figure
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -45,10 +45,11 @@ class What(NamedTuple):
 
 
 class Results:
-    """The files of `collect`. t_train: the steps that the benchmark trains at (a method's main setting is at these)."""
+    """The files of `collect`. t_train: the steps that the benchmark trains at (a method's main setting is at these);
+    variants: of which network each variant is one."""
 
-    def __init__(self, folder: Path, t_train: Sequence[int] = ()):
-        self.t_train = set(t_train)
+    def __init__(self, folder: Path, t_train: Sequence[int] = (), variants: Mapping[str, str] | None = None):
+        self.t_train, self.variants = set(t_train), dict(variants or {})
         self.metrics = _table(folder / "metrics.csv")
         self.history = _table(folder / "history.csv")
         self.curves = _table(folder / "curves.csv")
@@ -75,6 +76,11 @@ class Results:
     @cached_property
     def panels(self) -> list[Panel]:
         return list(dict.fromkeys(Panel(s.dataset, s.network) for s in self.settings))
+
+    @cached_property
+    def networks(self) -> list[Panel]:
+        """The panels that the question is about: variants are ablations."""
+        return [p for p in self.panels if p.network not in self.variants] or self.panels
 
     @cached_property
     def methods(self) -> list[str]:

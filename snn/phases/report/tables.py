@@ -77,6 +77,37 @@ def event_driven(results: Results) -> Table:
     return build.table()
 
 
+def loss(results: Results) -> Table:
+    """What is lost from the clock to events, taken apart: by frames that are coarser than the events, and by the rest
+    (a neuron that spikes once an event, in the events' order); and each variant of a network against the network."""
+    build = Builder("loss")
+    for s in (s for panel in results.panels for s in results.main(panel)):
+        clocks = [t for mode, t in results.evaluated(s, "deploy") if mode == "clock" and t > s.t_train]
+        modes = results.event_modes(s)
+        if not modes:
+            continue
+        clock, event = What("deploy", "clock", s.t_train), What("deploy", modes[0], None)
+        finest = clock._replace(t=max(clocks)) if clocks else None
+
+        def lost(name: str, *terms, s: Setting = s, event: What = event) -> str:
+            difference = results.contrast([term for term in terms if term])
+            return text.percent(build.tidy(s, event._replace(metric=name), difference), signed=True)
+
+        whole = [(1.0, s, clock), (-1.0, s, event)]
+        of = results.variants.get(s.network)
+        plain = of and results.find(Panel(s.dataset, of), s.method)
+        cells = {"Lost without a clock (points)": lost("loss", *whole)}
+        if finest:
+            cells["by frames coarser than the events"] = lost("loss_frames", (1.0, s, clock), (-1.0, s, finest))
+            cells[f"beyond a clock of T = {finest.t}"] = lost("loss_rest", (1.0, s, finest), (-1.0, s, event))
+        if plain:
+            theirs = [(-weight, plain, what._replace(t=what.t and plain.t_train)) for weight, _, what in whole]
+            cells["more than the network as it is"] = lost("loss_of_variant", *whole, *theirs)
+        n = results.interval(s, event)
+        build.line(s, **cells, n=text.seeds(n, results.planned(s)))
+    return build.table()
+
+
 VARIANTS = {
     "accuracy": "as evaluated",
     "accuracy_running": "as training left it",
