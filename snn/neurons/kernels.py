@@ -77,11 +77,6 @@ def _exp(y):  # type: ignore[no-untyped-def]
     return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
 
 
-def block_of(steps: int) -> int:
-    """Neurons that backward takes through all steps together."""
-    return max(64, min(BLOCK, SCRATCH // steps))
-
-
 @cache
 def forward(kind: int, drive: int) -> Callable[..., None]:
     """The forward kernel for SOFT, HARD or MULTI, and PLAIN, SCALED or SUMMED input.
@@ -141,14 +136,13 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
 
         dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
         soft: r = -θ, k = 1     hard: r = v_reset - u, k = 1 - s     r = 0 if the reset is detached
-        dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel's neurons and steps
+        dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel and all steps
 
     `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
     d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is the
     state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one value
-    for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and `d_factor` [blocks,
-    channels] takes each block's own sums: whoever adds them up, in whichever threads they were made, adds the same
-    numbers in the same order.
+    for all neurons; such a K is not written. `d_factor`, zeros of the size of a step, takes each
+    neuron's own sum of x · dL/du over the steps: how neurons are shared among threads makes no difference to them.
     """
 
     def run(  # type: ignore[no-untyped-def]
@@ -156,18 +150,16 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
         decay, theta, fire, v_reset, v_min, attached, a, b, c,
     ):  # fmt: skip
         block = max(64, min(BLOCK, SCRATCH // steps))
-        products = np.empty(block, np.float32)
         membrane = np.empty((steps, block), np.float32)
         state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
             vb = state[:n]
             kb = later_state[:n]
-            sums = products[:n]
-            sums[:] = _ZERO
+            sums = d_factor
             fb = factor
-            channel = 0
             if drive != PLAIN:
+                sums = d_factor[start : start + n]
                 channel = start % (len(factor) - BLOCK)
                 fb = factor[channel : channel + n]
             for i in range(n):
@@ -198,10 +190,6 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                 ub = membrane[t, :n]
                 gb = gs[t * gss + start : t * gss + start + n]
                 db = dx[t * ds + start : t * ds + start + n]
-                xb = x[t * xs + start : t * xs + start + n]
-                pb = d_plus
-                if drive == SUMMED:
-                    pb = d_plus[t * dps + start : t * dps + start + n]
                 for i in range(n):
                     u = ub[i]
                     # The surrogate at the distance z to the threshold.
@@ -234,17 +222,19 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                         r = -attached * theta
                     later = kb[i] if after >= v_min else _ZERO
                     d = (gb[i] + later * r) * g + later * keep
-                    kb[i] = decay * d
-                    if drive == SUMMED:
-                        pb[i] = d
-                    if drive != PLAIN:
-                        sums[i] += d * xb[i]
-                        d = fb[i] * d
                     db[i] = d
-            if drive != PLAIN:
-                channels = len(factor) - BLOCK
-                for i in range(n):
-                    d_factor[start // block, (channel + i) % channels] += sums[i]
+                    kb[i] = decay * d
+                # Loops of few arrays each: LLVM vectorises none that has more of them to tell apart.
+                if drive == SUMMED:
+                    pb = d_plus[t * dps + start : t * dps + start + n]
+                    for i in range(n):
+                        pb[i] = db[i]
+                if drive != PLAIN:
+                    xb = x[t * xs + start : t * xs + start + n]
+                    for i in range(n):
+                        sums[i] += db[i] * xb[i]
+                    for i in range(n):
+                        db[i] = fb[i] * db[i]
             if ks:
                 k[start : start + n] = kb
 

@@ -41,6 +41,18 @@ def test_what_is_missing_is_not_testable(tmp_path):
     assert "no Dspike" in view.Evidence["an adapted temperature beats the fixed one"]
 
 
+def test_a_reference_run_on_other_data_stands_beside(tmp_path):
+    there = verdicts(tmp_path / "there", dataset="elsewhere", methods=("chance", "sdt", "mtt"))
+    there.reset_index().to_csv(tmp_path / "claims.csv", index=False)
+    verdicts(tmp_path / "here", methods=("chance", "sdt", "mtt"), effect=0.0)
+    view = claims(Results(tmp_path / "here/report"), tmp_path / "claims.csv").view.set_index("Claim")
+    claim = "loses less without a clock than SDT"
+    assert view["Verdict"][claim] == NOT_SHOWN
+    assert view["Reference run on elsewhere"][claim] == f"{there.evidence['mtt_events']}: {HOLDS}"
+    same = claims(Results(tmp_path / "there/report"), tmp_path / "claims.csv").view
+    assert not any(column.startswith("Reference run") for column in same), "a table is not held against itself"
+
+
 def test_every_claim_has_a_line(tmp_path):
     assert set(verdicts(tmp_path, methods=("chance", "sdt")).index) == {claim.name for claim in CLAIMS}
 

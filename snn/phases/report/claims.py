@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -52,8 +53,10 @@ class Claim(NamedTuple):
     deep: bool = False
 
 
-def claims(results: Results) -> Table:
-    """One line for each claim and each panel that has its methods; one for a claim that no panel can speak of."""
+def claims(results: Results, elsewhere: Path | None = None) -> Table:
+    """One line for each claim and each panel that has its methods; one for a claim that no panel can speak of.
+
+    elsewhere: this table's CSV file of a reference run on other data, whose evidence and verdicts stand beside."""
     tidy, view = [], []
     for claim in CLAIMS:
         found = 0
@@ -68,16 +71,29 @@ def claims(results: Results) -> Table:
             where = "no deep network" if claim.deep else "no network"
             words = f"no {' and no '.join(lacking)} in this benchmark" if lacking else f"{where} has all its methods"
             _note(claim, Panel("", ""), Evidence(words, None, NOT_TESTABLE), tidy, view)
-    view_table = pd.DataFrame(view)
+    view_table = _beside(pd.DataFrame(view), pd.DataFrame(tidy), elsewhere)
     if view_table["Data"].nunique() == 1:
         view_table = view_table.drop(columns="Data")
     return Table("claims", pd.DataFrame(tidy), view_table)
 
 
+def _beside(view: pd.DataFrame, tidy: pd.DataFrame, elsewhere: Path | None) -> pd.DataFrame:
+    """The view with what a reference run on other data found, claim by claim and network by network."""
+    known = pd.read_csv(elsewhere).fillna("") if elsewhere is not None and elsewhere.exists() else tidy.iloc[:0]
+    known = known[~known["dataset"].isin({*tidy["dataset"], ""})]
+    if known.empty:
+        return view
+    found = {(row.claim, row.network): f"{row.evidence}: {row.verdict}" for row in known.itertuples()}
+    there = " and ".join(dict.fromkeys(known["dataset"]))
+    here = zip(tidy["claim"], tidy["network"], strict=True)
+    return view.assign(**{f"Reference run on {there}": [found.get(key, text.NONE) for key in here]})
+
+
 def _note(claim: Claim, panel: Panel, evidence: Evidence, tidy: list, view: list) -> None:
     interval = evidence.interval
     numbers = {name: getattr(interval, name, "") for name in ("mean", "low", "high", "n_seeds", "n_samples")}
-    tidy.append({"claim": claim.name, **panel._asdict(), "verdict": evidence.verdict, **numbers})
+    found = {"verdict": evidence.verdict, **numbers, "evidence": evidence.words}
+    tidy.append({"claim": claim.name, **panel._asdict(), **found})
     view.append(
         {
             "Paper": claim.paper,

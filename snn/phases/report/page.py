@@ -29,7 +29,7 @@ def render(folder: Path, config: dict, templates: Path) -> None:
         if name == "published":
             table = published.beside(results, templates / "published.yaml")
         elif name == "claims":
-            table = claims.claims(results)
+            table = claims.claims(results, templates / "claims_elsewhere.csv")
         else:
             table = getattr(robustness if name in ("robustness", "recovered") else tables, name)(results)
         caption = captions.of("tables", name)
