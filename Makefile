@@ -2,7 +2,7 @@
 #
 #   BENCHMARK=smoke      run config/smoke.yaml instead of the default benchmark
 #   CONFIG=my.yaml       lay own settings over it (several: CONFIG="a.yaml b.yaml"; the benchmark: is named in them)
-#   CORES=4              use that many cores (default: all)
+#   CORES=4              use that many cores (default: all; for the tests two)
 #   PYTHON=python3.12    make the environment with this Python
 #   PORT=5000            of the MLflow UI
 

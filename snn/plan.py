@@ -235,6 +235,8 @@ class Plan:
             models.parameters(*self.network(name), f"variants.{name}.params")
             self.neuron("", name)
             self.train_recipe("", name)
+        for name in {*c.networks} & {*c.variants}:
+            raise ConfigError(f"networks.{name}: a variant's parameters are set in variants.{name}.params")
         for name in {*c.networks, *(n for b in blocks for n in b.networks or [])} - {*c.variants}:
             models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
         for name, foreign in c.foreign.items():

@@ -153,6 +153,11 @@ def test_a_variant_is_its_network_with_other_neurons():
     assert plan.token(Cell("saccades", "single", "sdt", 6, 0), "train")
 
 
+def test_a_variants_parameters_have_one_place():
+    with pytest.raises(ConfigError, match=r"networks.v: .* variants.v.params"):
+        Plan.load(changed(variants={"v": {"of": "3c1fc"}}, networks={"v": {"gain": 1.0}}))
+
+
 @pytest.mark.parametrize("name", ["resnet8", "a/b"])
 def test_a_variants_name_is_its_own_and_a_folders(name):
     with pytest.raises(ConfigError, match=f"variants.{name}.*rename it"):

@@ -178,10 +178,9 @@ def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
             return Evidence("not probed", None, NOT_TESTABLE)
         kept = [min(results.values(s, What("probe", "clock", t, "bytes_for_backward")).values()) for t in steps]
         growth.append((kept[-1] / kept[0] - 1) / (steps[-1] / steps[0] - 1))
-    factor = text.short(steps[-1] / steps[0])
     words = (
-        f"T times {factor}: kept for backward grows by {text.short(100 * growth[0])} % of that factor, "
-        f"{_name(settings[1])}'s by {text.short(100 * growth[1])} %"
+        f"from T = {steps[0]} to {steps[-1]} what is kept for backward grows by {text.short(100 * growth[0])} % of "
+        f"what growth in proportion would be, {_name(settings[1])}'s by {text.short(100 * growth[1])} %"
     )
     return Evidence(words, None, HOLDS if growth[0] < 0.1 < growth[1] else NOT_SHOWN)
 
@@ -206,7 +205,7 @@ def recovers(results: Results, settings: list[Setting]) -> Evidence:
             for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
         ]
 
-    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(learnt)} chips"
+    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean over {len(learnt)} disturbances"
     for mode, k, chip in (each for each in found if each[0] == CONTROL):
         after, before = What("disturb", mode, s.t_train, f"accuracy_after_{k}_{chip}"), What("disturb", mode, s.t_train)
         more = results.contrast([(1.0, s, after), (-1.0, s, before)])

@@ -1,0 +1,79 @@
+"""Fill README.md's tables from rendered reports: `python tools/readme_tables.py README.md`.
+
+Between `<!-- results NAME -->` and the next blank line stands what `reports/NAME/tables/` says of accuracy with and
+without a clock; between `<!-- claims NAME -->` and the next blank line what it says of the papers' claims.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+COLUMNS = "with the clock (%)", "event-driven, float (%)", "int8 (%)", "lost without a clock (points)"
+
+
+def results(report: Path) -> str:
+    rows = [row for name in ("accuracy", "event_driven") for row in read(report, name)]
+    lines = [table_row("network", "method", *COLUMNS), table_row(*["---"] * 6)]
+    for network, method, t in dict.fromkeys((r["network"], r["method"], r["t_train"]) for r in rows):
+        own = [r for r in rows if (r["network"], r["method"], r["t_train"]) == (network, method, t)]
+
+        def of(quantity: str, own: list = own, **wanted: str) -> str:
+            fits = (r for r in own if r["quantity"] == quantity and all(r[k] == v for k, v in wanted.items()))
+            return interval(next(fits, None), signed=quantity == "difference")
+
+        lines.append(
+            table_row(
+                network,
+                f"`{method}`",
+                of("accuracy", phase="train"),
+                of("accuracy", mode="event-float"),
+                of("accuracy", mode="event-int8"),
+                of("difference", mode="event-float"),
+            )
+        )
+    return "\n".join(lines)
+
+
+def claims(report: Path) -> str:
+    """The rendered table, without the columns that repeat."""
+    lines = [line for line in (report / "tables/claims.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    kept = [i for i, name in enumerate(cells[0]) if name not in ("n", "Data")]
+    return "\n".join(table_row(*(row[i] for i in kept)) for row in cells)
+
+
+def read(report: Path, name: str) -> list[dict[str, str]]:
+    with (report / "tables" / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def interval(row: dict[str, str] | None, signed: bool) -> str:
+    if row is None:
+        return ""
+
+    def number(value: str) -> str:
+        return f"{100 * float(value):{'+' if signed else ''}.1f}".replace("-", "−")
+
+    bounds = "" if row["note"] or not row["low"] else f" [{number(row['low'])}, {number(row['high'])}]"
+    return number(row["mean"]) + bounds
+
+
+def table_row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def filled(text: str, reports: Path) -> str:
+    def table(match: re.Match) -> str:
+        make = {"results": results, "claims": claims}[match["kind"]]
+        return f"{match['mark']}\n{make(reports / match['name'])}\n\n"
+
+    pattern = r"(?P<mark><!-- (?P<kind>results|claims) (?P<name>\S+) -->)\n(?:.+\n)*\n"
+    return re.sub(pattern, table, text)
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    readme.write_text(filled(readme.read_text(encoding="utf-8"), readme.parent / "reports"), encoding="utf-8")
