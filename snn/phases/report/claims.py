@@ -79,8 +79,8 @@ def claims(results: Results, elsewhere: Path | None = None) -> Table:
 
 def _beside(view: pd.DataFrame, tidy: pd.DataFrame, elsewhere: Path | None) -> pd.DataFrame:
     """The view with what a reference run on other data found, claim by claim and network by network."""
-    known = pd.read_csv(elsewhere).fillna("") if elsewhere is not None and elsewhere.exists() else tidy.iloc[:0]
-    known = known[~known["dataset"].isin({*tidy["dataset"], ""})]
+    known = pd.read_csv(elsewhere) if elsewhere is not None and elsewhere.exists() else tidy.iloc[:0]
+    known = known[known["dataset"].notna() & ~known["dataset"].isin(set(tidy["dataset"]))]
     if known.empty:
         return view
     found = {(row.claim, row.network): f"{row.evidence}: {row.verdict}" for row in known.itertuples()}
@@ -205,7 +205,7 @@ def recovers(results: Results, settings: list[Setting]) -> Evidence:
             for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
         ]
 
-    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean over {len(learnt)} disturbances"
+    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(learnt)} levels"
     for mode, k, chip in (each for each in found if each[0] == CONTROL):
         after, before = What("disturb", mode, s.t_train, f"accuracy_after_{k}_{chip}"), What("disturb", mode, s.t_train)
         more = results.contrast([(1.0, s, after), (-1.0, s, before)])
