@@ -316,3 +316,7 @@ It runs as it stands: standard training with one more term. Put your own into {m
     python -m pytest {test} tests/test_contract.py -k "{method.stem} or {options.name}"
     snakemake --cores 2 --configfile config/smoke.yaml {overlay}    # a quick try, up to the report
     snakemake --cores 2 {method.stem} --configfile {overlay}    # this baseline alone""")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

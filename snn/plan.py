@@ -290,6 +290,11 @@ class Plan:
                     )
                 if self.kind(cell.dataset) != "events":
                     raise ConfigError(f"{cell.key}: foreign methods are given frames of events, not static images")
+                if cell.network in self.config.variants:
+                    raise ConfigError(
+                        f"{cell.key}: a foreign script knows nothing of this project's variants; leave it out with "
+                        f"matrix.exclude: [{{network: {cell.network}, method: {cell.method}}}]"
+                    )
                 continue
             method = methods.find(cell.method)
             params = methods.parameters(cell.method, self.config.methods.get(cell.method, {}))

@@ -6,8 +6,10 @@ Snakefile starts `python -m snn.warm SOCKET` beside a run on one machine; a comm
 the job. Nothing of it can be told from a job that started cold, but by the clock:
 
 - Our own modules are imported after the fork: a job runs the code that lies there when it starts.
-- Nothing is computed before the fork, so that no thread is there to be lost, and no generator drawn from to be shared.
-- A job ends with the command that handed it over, however that ends; the warm process with the run that started it.
+- Nothing is computed before the fork: no generator has been drawn from, and no thread is there to be lost but those of
+  libraries that see to a fork themselves (OpenBLAS).
+- A job is interrupted when the command that handed it over ends, however that ends; the warm process ends with the run
+  that started it.
 - Without a warm process (a cluster's node, an interpreter of another environment, one that died) a command starts cold.
 """
 
@@ -22,7 +24,9 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -31,13 +35,15 @@ LIBRARIES = (
     "numpy", "torch", "torch._dynamo", "numba", "spikingjelly.activation_based.neuron",
     "spikingjelly.activation_based.functional", "pydantic", "yaml", "tqdm",
 )  # fmt: skip
-KILLED = 137
+KILLED, INTERRUPTED = 137, 130
+GRACE = 5.0
+"""Seconds in which an interrupted job may tidy up."""
 
 
 def hand_over(arguments: list[str]) -> int | None:
     """Have the warm process do what `arguments` of the command line say: the exit status, or None if there is none."""
     path = os.environ.get(VARIABLE)
-    if not path:
+    if not path or sys.stdout is None or sys.stderr is None:  # closed outputs cannot be handed over
         return None
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "prefix": sys.prefix}
     with socket.socket(socket.AF_UNIX) as s:
@@ -93,7 +99,7 @@ def import_often() -> None:
 
 def _do(job: socket.socket) -> None:
     """The fork's part: be the command, answer its status, and go without half a second of taking torch apart."""
-    status = 1
+    status, answered = 1, threading.Event()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -110,26 +116,46 @@ def _do(job: socket.socket) -> None:
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        tempfile.tempdir = None  # the job's own TMPDIR counts
         sys.argv = ["snn", *request["arguments"]]
-        threading.Thread(target=_end_with, args=(job,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(job, answered), daemon=True).start()
         from snn.cli import main
 
         status = main(request["arguments"])
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        status = INTERRUPTED
     except BaseException:
         traceback.print_exc()
     finally:
+        status = _flushed() or status & 255
+        answered.set()
         with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
             job.sendall(bytes([status]))
         os._exit(status)
 
 
-def _end_with(job: socket.socket) -> None:
+def _flushed() -> int:
+    """0, or the status of a Python that cannot write out its last lines."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            print(f"error: the last output could not be written: {error}", file=sys.stderr, flush=True)
+        return 120
+    return 0
+
+
+def _end_with(job: socket.socket, answered: threading.Event) -> None:
+    """Interrupt this process when the command at the other end is gone before it was answered."""
     with contextlib.suppress(OSError):
         job.recv(1)
+    if answered.is_set():
+        return
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE)
     os._exit(KILLED)
 
 

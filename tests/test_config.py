@@ -158,6 +158,13 @@ def test_a_variants_parameters_have_one_place():
         Plan.load(changed(variants={"v": {"of": "3c1fc"}}, networks={"v": {"gain": 1.0}}))
 
 
+def test_a_variant_is_nothing_for_a_foreign_script():
+    foreign = {"theirs": {"script": "workflow/foreign/snntorch/train.py"}}
+    one = {"networks": ["v"], "methods": ["theirs"], "seeds": [0], "also": []}
+    with pytest.raises(ConfigError, match=r"v/theirs.*variants; leave it out"):
+        Plan.load(changed(matrix=one, foreign=foreign, variants={"v": {"of": "3c1fc"}}))
+
+
 @pytest.mark.parametrize("name", ["resnet8", "a/b"])
 def test_a_variants_name_is_its_own_and_a_folders(name):
     with pytest.raises(ConfigError, match=f"variants.{name}.*rename it"):

@@ -66,9 +66,17 @@ def test_a_job_that_dies_is_an_error(tmp_path, monkeypatch, capsys):
     assert "killed" in capsys.readouterr().err
 
 
-def test_a_job_ends_with_the_command_that_handed_it_over():
-    code = "import socket, threading, time; from snn import warm; here, there = socket.socketpair()\n"
-    code += "threading.Thread(target=warm._end_with, args=(there,)).start(); here.close(); time.sleep(60)"
+def test_a_job_that_does_not_heed_the_interrupt_ends_all_the_same():
+    code = """if True:
+        import signal, socket, threading, time
+        from snn import warm
+        warm.GRACE = 0.2
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        here, there = socket.socketpair()
+        threading.Thread(target=warm._end_with, args=(there, threading.Event())).start()
+        here.close()
+        time.sleep(60)
+    """
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == warm.KILLED
 
 
@@ -82,3 +90,37 @@ def test_ends_with_the_run_that_started_it(tmp_path):
     process.stdin.close()
     assert process.wait(60) == 0
     assert not address.parent.exists()
+
+
+def test_an_interrupted_job_tidies_up(tmp_path):
+    code = """if True:
+        import os, socket, sys, threading, time
+        from pathlib import Path
+        from snn import warm
+        here, there = socket.socketpair()
+        threading.Thread(target=warm._end_with, args=(there, threading.Event()), daemon=True).start()
+        Path(sys.argv[1]).touch()
+        here.close()
+        try:
+            time.sleep(60)
+        finally:
+            Path(sys.argv[1]).unlink()
+    """
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "half"], cwd=ROOT, timeout=30, capture_output=True)
+    assert b"KeyboardInterrupt" in done.stderr
+    assert not (tmp_path / "half").exists()
+
+
+def test_output_that_cannot_be_written_is_said(warm_process):
+    environment = os.environ | {warm.VARIABLE: warm_process.address}
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "snn", "plan", *SMOKE]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode not in (0, warm.KILLED)
+    assert "no space left" in done.stderr.lower()
+
+
+def test_with_an_output_closed_a_job_runs_once_and_cold(warm_process, monkeypatch):
+    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert warm.hand_over(["--help"]) is None

@@ -45,7 +45,7 @@ class ScaleNorm(nn.Module):
         """The factor per channel [C] that x [N, C, H, W] is to be multiplied with: for who does that in passing."""
         if not self.training:
             return self.scale()
-        power = _Power.apply(x) if fused(x) else x.square().mean((0, 2, 3))
+        power = _Power.apply(x) if fused(x) else _mean_square(x)
         self._follow(power)
         return self.weight * torch.rsqrt(power + self.eps)
 
@@ -66,6 +66,12 @@ class ScaleNorm(nn.Module):
             # would never forget that 1.
             rate = max(self.momentum or 0.0, 1.0 / float(self.num_batches_tracked))
             self.running_power.lerp_(power.detach(), rate)
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    """E[x²] of each channel; sums are not for half precision."""
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    return x.square().mean((0, 2, 3), dtype=torch.float32 if half else None)
 
 
 def fused(x: Tensor) -> bool:

@@ -41,6 +41,7 @@ class Job:
     folder: Path
     phase: str
     started: float = field(default_factory=time.time)
+    cpu_started: float = field(default_factory=time.process_time)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -139,7 +140,7 @@ class Job:
             "threads": torch.get_num_threads(),
             "started": datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
             "seconds": time.time() - self.started,
-            "cpu_seconds": time.process_time(),  # of the whole process, imports and threads included
+            "cpu_seconds": time.process_time() - self.cpu_started,  # of all threads; without the imports before
         }
 
 

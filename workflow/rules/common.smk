@@ -171,4 +171,5 @@ def start_warm():
         [sys.executable, "-m", "snn.warm", str(address)],
         stdin=subprocess.PIPE,
         env=os.environ | threads,
+        start_new_session=True,  # Ctrl-C is for the commands, whose jobs then tidy up
     )

@@ -104,8 +104,11 @@ def loss(results: Results) -> Table:
             theirs = [(-weight, plain, what._replace(t=what.t and plain.t_train)) for weight, _, what in whole]
             cells["more than the network as it is"] = lost("loss_of_variant", *whole, *theirs)
         n = results.interval(s, event)
-        build.line(s, **cells, n=text.seeds(n, results.planned(s)))
-    return build.table()
+        build.line(s, n=text.seeds(n, results.planned(s)), **cells)
+    table = build.table()
+    # Settings differ in what they have: columns in the order of their first appearance would be of no order at all.
+    columns = sorted(table.view, key=lambda c: (c == "n", c.startswith("more than"), c.startswith("beyond")))
+    return table._replace(view=table.view[columns])
 
 
 VARIANTS = {
