@@ -137,3 +137,27 @@ def test_the_versions_and_the_licence_agree():
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     assert workflow["jobs"]["test"]["steps"][-1]["run"] == "bash .ci/run"
+
+
+def test_the_readmes_tables_are_those_of_the_reports_in_the_repository():
+    """`python tools/readme_tables.py README.md` fills them; other reports are of the machine that the tests run on."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    import readme_tables
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    kept = {path.relative_to(ROOT / "reports").parts[0] for path in tracked() if path.match("reports/*/metrics.csv")}
+    for name in kept:
+        start = text.index(f"<!-- results {name} -->")
+        table = text[start : text.index("\n\n", start) + 2]
+        assert readme_tables.filled(table, ROOT / "reports") == table
+
+
+def test_links_between_the_texts_lead_somewhere():
+    texts = [p for p in tracked() if p.suffix == ".md" and p.is_relative_to(ROOT)]
+    broken = [
+        f"{text.relative_to(ROOT)}: {target}"
+        for text in texts
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text.read_text(encoding="utf-8"))
+        if not (text.parent / target).exists()
+    ]
+    assert broken == []
