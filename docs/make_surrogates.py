@@ -24,15 +24,17 @@ PANELS = [
     ("triangle", 1.0, [{}]),
     ("exponential", 1.0, [{}, {"periodic": True}]),
     ("arctan", 1.0, [{}]),
+    ("sigmoid", 1.0, [{}]),
     ("dspike", 0.5, [{"temperature": b} for b in (1.0, 3.0, 5.0)]),
 ]
 
 
 def main() -> None:
     sns.set_theme(style="whitegrid", context="paper")
-    figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(2, 4, figsize=(11, 4.6), sharex=True, layout="constrained")
     ratio = torch.linspace(-0.5, 3.5, 2001)
-    for axis, (name, threshold, variants) in zip(axes.flat, PANELS, strict=True):
+    axes.flat[-1].set_visible(False)
+    for axis, (name, threshold, variants) in zip(axes.flat, PANELS, strict=False):
         for options in variants:
             spec = NeuronSpec(
                 threshold=threshold,

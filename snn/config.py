@@ -42,6 +42,9 @@ class Matrix(Model):
     t_train: list[int] = Field(default=[10], min_length=1, description="time steps T of the training")
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     also: list[Block] = Field(default=[], description="further rectangles, e.g. SDT* (sdt trained at each T)")
+    baselines: dict[str, Block] = Field(
+        default={}, description="rectangles by name: an overlay adds one without repeating what is there"
+    )
     exclude: list[dict[Literal["dataset", "network", "method", "t_train", "seed"], str | int]] = Field(
         default=[], description="cells to leave out: those that agree with all the keys of one entry"
     )

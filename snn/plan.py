@@ -51,7 +51,7 @@ class Plan:
         m = self.config.matrix
         cells: dict[Cell, None] = {}
         everything: set[Cell] = set()
-        for block in [m, *m.also]:
+        for block in [m, *m.also, *m.baselines.values()]:
             axes = [getattr(block, a) or getattr(m, a) for a in ("datasets", "networks", "methods", "t_train", "seeds")]
             for dataset, network, method, t, seed in product(*axes):
                 cell = Cell(dataset, network, method, 1 if self._timeless(method) else t, seed)
@@ -217,7 +217,7 @@ class Plan:
 
     def _check_names(self) -> None:
         c, m = self.config, self.config.matrix
-        blocks = [m, *m.also]
+        blocks = [m, *m.also, *m.baselines.values()]
         for name in {d for b in blocks for d in b.datasets or []}:
             if name not in c.datasets:
                 raise ConfigError(
@@ -248,12 +248,12 @@ class Plan:
             methods.parameters(name, c.methods.get(name, {}))
         for name in {*c.methods} & {*c.foreign}:
             raise ConfigError(f"methods.{name}: a foreign method's parameters are set in foreign.{name}.params")
-        for t in [*m.t_train, *(t for b in m.also for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
+        for t in [*(t for b in blocks for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
             if t < 1:
                 raise ConfigError(
                     f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)"
                 )
-        for seed in [*m.seeds, *(s for b in m.also for s in b.seeds or [])]:
+        for seed in (s for b in blocks for s in b.seeds or []):
             if seed < 0:
                 raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")
         for name in c.disturb.recovery:

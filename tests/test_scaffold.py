@@ -34,7 +34,7 @@ def test_it_writes_the_four_files_with_the_name_in_them(project):
     ]
     method, overlay, rule, test = (path.read_text() for path in written)
     assert [node.name for node in ast.parse(method).body if isinstance(node, ast.ClassDef)] == ["MyMethod"]
-    assert "my-method" in yaml.safe_load(overlay)["matrix"]["methods"]
+    assert yaml.safe_load(overlay)["matrix"]["baselines"]["my-method"]["methods"] == ["my-method"]
     assert "rule my_method:" in rule
     assert 'method("my-method"' in test
     assert not any("$" in text for text in (method, overlay, rule, test))

@@ -20,7 +20,7 @@ BLOCKS = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', PAGE, re.MULT
 FILES = {title: text for _, title, text in BLOCKS if title}
 SMOKE = """
 benchmark: smoke
-matrix: {networks: [3c1fc], t_train: [3], seeds: [0]}
+matrix: {networks: [3c1fc], methods: [chance, sdt], also: [], t_train: [3], seeds: [0]}
 datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
@@ -52,6 +52,7 @@ def test_followed_to_the_letter_it_ends_with_the_method_in_the_tables(tmp_path):
             assert output[: len(shown)] == shown, command
     report = project / "reports/smoke"
     rows = [row for row in csv.DictReader((report / "metrics.csv").open()) if row["method"] == "distillation"]
+    assert "| SDT |" in (report / "tables/accuracy.md").read_text(), "beside the benchmark's own methods"
     assert {row["phase"] for row in rows} >= {"train", "sweep", "deploy"}
     assert "| distillation |" in (report / "tables/accuracy.md").read_text()
     assert '"methods.distillation"' in (project / "workflow/schemas/config.schema.json").read_text()

@@ -45,6 +45,8 @@ def _surrogate(spec: NeuronSpec) -> Callable[[Tensor], Tensor] | None:
     p = spec.surrogate.parameters(spec.threshold)
     if spec.surrogate.name == "arctan":
         return their.ATan(p["sharpness"])
+    if spec.surrogate.name == "sigmoid":
+        return their.Sigmoid(p["sharpness"])
     if spec.surrogate.name == "triangle" and p["height"] * p["width"] == 1.0:
         return their.PiecewiseQuadratic(p["height"])
     if spec.surrogate.name == "exponential" and p["scale"] == p["sharpness"] / 2:

@@ -13,6 +13,7 @@ DEFAULTS: dict[str, dict[str, float | None]] = {
     "triangle": {"width": None, "height": 1.0},
     "exponential": {"scale": 2.0, "sharpness": 2.0},
     "arctan": {"sharpness": 2.0},
+    "sigmoid": {"sharpness": 4.0},
     "dspike": {"temperature": 3.0},
 }
 
@@ -27,6 +28,7 @@ class SurrogateSpec(BaseModel):
     | `triangle`    | height · max(0, 1 - abs(z)/width)          | width θ, height 1            | MTT, at θ = 1      |
     | `exponential` | scale · exp(-sharpness · abs(z))           | scale 2, sharpness 2         | MTT, at θ = 1      |
     | `arctan`      | (k/2) / (1 + (π k z/2)²), k = sharpness    | sharpness 2                  | SpikingJelly, ATan |
+    | `sigmoid`     | k · σ(kz) · (1 - σ(kz)), k = sharpness      | sharpness 4                  | SpikingJelly       |
     | `dspike`      | D_b'(x)/(2θ) for 0 ≤ x ≤ 1, x = u/(2θ)     | temperature b = 3            | Dspike, at θ = 0.5 |
 
     u, θ, z, `width` share the membrane's unit; `sharpness` is in its inverse, so is g; b has no unit.
@@ -35,13 +37,13 @@ class SurrogateSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: Literal["rectangle", "triangle", "boxcar", "exponential", "arctan", "dspike"] = Field(
+    name: Literal["rectangle", "triangle", "boxcar", "exponential", "arctan", "sigmoid", "dspike"] = Field(
         "rectangle", description="shape of the surrogate derivative"
     )
     width: PositiveFloat | None = Field(None, description="full width at half height (rectangle, boxcar, triangle)")
     height: PositiveFloat | None = Field(None, description="value at the threshold (rectangle, boxcar, triangle)")
     scale: PositiveFloat | None = Field(None, description="value at the threshold (exponential)")
-    sharpness: PositiveFloat | None = Field(None, description="inverse width (exponential, arctan)")
+    sharpness: PositiveFloat | None = Field(None, description="inverse width (exponential, arctan, sigmoid)")
     temperature: PositiveFloat | None = Field(None, description="b of Dspike; larger is steeper")
     periodic: bool = Field(
         False, description="repeat g around every multiple of the threshold (multi-spike neurons only)"

@@ -26,6 +26,7 @@ SHAPE = {
     "triangle": TRIANGLE,
     "exponential": EXPONENTIAL,
     "arctan": LORENTZ,
+    "sigmoid": SECH2,
     "dspike": SECH2,
 }
 
@@ -92,6 +93,8 @@ class Surrogate(nn.Module):
             return Constants(shape, p["scale"], p["sharpness"], math.inf)
         if shape == LORENTZ:
             return Constants(shape, p["sharpness"] / 2, math.pi * p["sharpness"] / 2, math.inf)
+        if self.name == "sigmoid":  # σ(1 - σ) = sech²/4 at half the argument
+            return Constants(shape, p["sharpness"] / 4, p["sharpness"] / 2, math.inf)
         b, scale = p["temperature"], 2 * self.threshold
         return Constants(shape, b / (2 * math.tanh(b / 2)) / scale, b / scale, self.threshold)
 

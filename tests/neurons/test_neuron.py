@@ -22,7 +22,7 @@ WAYS = ("fused", "spikingjelly")
 def specs(draw) -> dict:
     """Options of a neuron, all combinations that mean something."""
     kind = draw(st.sampled_from(["soft", "hard", "multi", "periodic"]))
-    name = draw(st.sampled_from(["rectangle", "triangle", "boxcar", "exponential", "arctan", "dspike"]))
+    name = draw(st.sampled_from(["rectangle", "triangle", "boxcar", "exponential", "arctan", "sigmoid", "dspike"]))
     return {
         "decay": draw(st.sampled_from([1.0, 0.5, 0.904837, 0.0])),
         "threshold": draw(st.sampled_from([1.0, 0.5, 0.6])),
@@ -170,7 +170,12 @@ def test_equals_spikingjellys_own(way, v_reset, detach, decay):
 
 @pytest.mark.parametrize(
     "surrogate",
-    [{"name": "arctan"}, {"name": "triangle", "width": 0.5, "height": 2.0}, {"name": "exponential", "scale": 1.0}],
+    [
+        {"name": "arctan"},
+        {"name": "sigmoid"},
+        {"name": "triangle", "width": 0.5, "height": 2.0},
+        {"name": "exponential", "scale": 1.0},
+    ],
 )
 @pytest.mark.parametrize("options", [{}, {"decay": 0.5, "reset": "hard"}, {"reset": "hard", "v_reset": 0.1}])
 def test_spikingjellys_functions_are_the_same_neuron(surrogate, options):

@@ -20,6 +20,7 @@ PUBLISHED = {
     ("triangle", 0.5): lambda u: max(0.0, 1 - abs(u / 0.5 - 1)),
     ("exponential", 1.0): lambda u: 2 * math.exp(-2 * abs(u - 1)),
     ("arctan", 1.0): lambda u: 1 / (1 + (math.pi * (u - 1)) ** 2),
+    ("sigmoid", 1.0): lambda u: 4 * math.exp(-4 * (u - 1)) / (1 + math.exp(-4 * (u - 1))) ** 2,
     ("dspike", 0.5): lambda u: 3 / (2 * math.tanh(1.5)) * (1 - math.tanh(3 * (u - 0.5)) ** 2) * (0 <= u <= 1),
 }
 
@@ -73,7 +74,7 @@ def test_dspike_temperature_is_alive():
         surrogate("arctan").temperature = 2.0
 
 
-@pytest.mark.parametrize("name", ["rectangle", "triangle", "boxcar", "exponential", "arctan", "dspike"])
+@pytest.mark.parametrize("name", ["rectangle", "triangle", "boxcar", "exponential", "arctan", "sigmoid", "dspike"])
 def test_periodic_surrogates_repeat_at_each_multiple_and_only_upwards(name):
     plain, periodic = surrogate(name, 0.8), surrogate(name, 0.8, periodic=True)
     near = torch.tensor([-0.3, -0.1, 0.0, 0.15, 0.3], dtype=torch.float64)

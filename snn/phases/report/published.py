@@ -27,7 +27,7 @@ def beside(results: Results, path: Path) -> Table:
             ):
                 s, what = _ours(results, panel, row, known["beside"]["modes"])
                 ours = results.interval(s, what) if s else None
-                differs = "; ".join(_differences(row, panel, known["differences"]))
+                differs = "; ".join(_differences(row, panel, known["differences"], _part(results, panel)))
                 mine = {} if ours is None else {"t_eval": what.t, "mode": what.mode, **vars(ours)}
                 data.append(
                     {**row, "our_dataset": panel.dataset, "our_network": panel.network, "differs": differs} | mine
@@ -90,7 +90,18 @@ def _ours(results: Results, panel: Panel, row: dict, modes: dict) -> tuple[Setti
     return s, What("train", "clock", s.t_train)
 
 
-def _differences(row: dict, panel: Panel, known: dict) -> list[str]:
-    ours = next((clause for pattern, clause in known["datasets"].items() if fnmatch(panel.dataset, pattern)), None)
+def _part(results: Results, panel: Panel) -> str | None:
+    """What of a data set ours is, where its manifest says that something is missing or that it is a copy."""
+    manifest = results.provenance.get("manifests", {}).get(panel.dataset, {})
+    copy = manifest.get("provenance", {}).get("copy")
+    if not manifest.get("missing") and not copy:
+        return None
+    counts = {split: sum(of.values()) for split, of in manifest["counts"].items()}
+    clause = f"ours is {manifest['title']}, {counts['train']:,} training and {counts['test']:,} test recordings"
+    return clause + (f" ({copy})" if copy else "")
+
+
+def _differences(row: dict, panel: Panel, known: dict, part: str | None) -> list[str]:
+    ours = next((clause for pattern, clause in known["datasets"].items() if fnmatch(panel.dataset, pattern)), part)
     clauses = [row.get("note"), known["papers"].get(row["paper"]), ours, known["modes"].get(row["measured"])]
     return [clause for clause in clauses if clause]
