@@ -62,6 +62,7 @@ class Augment(Model):
     """Augmentation of the training split, drawn anew for each sample and the same at all time steps, in this order."""
 
     crop: int = Field(0, ge=0, description="shift by at most so many pixels at random: pad with zeros, crop")
+    roll: int = Field(0, ge=0, description="the same, but what leaves on one side comes in on the other")
     flip: bool = Field(False, description="mirror left to right with probability one half")
     autoaugment: bool = Field(False, description="the AutoAugment policy for CIFAR-10; static images only")
     cutout: int = Field(0, ge=0, description="zero a square of so many pixels a side around a random pixel")

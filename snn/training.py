@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from snn import files
 from snn.config import Train
 from snn.data.augment import autoaugment, cutout
-from snn.data.frames import Frames, flipped, shifted
+from snn.data.frames import Frames, flipped, rolled, shifted
 from snn.errors import DataError, Diverged
 from snn.evaluate import BATCH, assess
 from snn.methods._contract import Method, Run
@@ -182,6 +182,7 @@ def augmented(x: Tensor, train: Train, augment: torch.Generator) -> Tensor:
     """Counts, or pixels from 0 to 255 [T, N, C, H, W], each sample changed in its own way at all its time steps."""
     a = train.augment
     x = shifted(x, a.crop, augment)
+    x = rolled(x, a.roll, augment)
     x = flipped(x, augment) if a.flip else x
     x = autoaugment(x, augment) if a.autoaugment else x
     return cutout(x, a.cutout, augment)

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from snn import files
+from snn import files, models
 from snn.config import load, merge
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
 from snn.data.store import write
+from snn.export import export
+from snn.models._stages import weight_count
+from snn.neurons import make_neuron
 from snn.phases._job import Job
 from snn.phases.train import train
 from snn.plan import Plan
@@ -62,12 +65,13 @@ def test_recipes_are_exactly_the_published_ones(name, method):
         assert (neuron.surrogate.name, neuron.surrogate.parameters(neuron.threshold)) == surrogate
     if method in ("mtt", "sdt"):
         assert recipe["batch_size"] == (50 if name == "cifar10dvs" else 256)
-    images = {"crop": 4, "flip": True, "autoaugment": True, "cutout": 16}
+    images = {"crop": 4, "roll": 0, "flip": True, "autoaugment": True, "cutout": 16}
     if name != "cifar10dvs" and not method.startswith("ltl"):
         assert recipe["augment"] == images | ({"cutout": 0} if method.startswith("shortcut") else {})
     if name == "cifar10dvs":
-        shifts = {"crop": 5, "flip": True, "autoaugment": False, "cutout": 0}
-        assert recipe["augment"] == shifts, "AutoAugment and Cutout are for images"
+        rolls = method.startswith("shortcut")
+        shifts = {"crop": 0 if rolls else 5, "roll": 5 if rolls else 0, "flip": True}
+        assert recipe["augment"] == shifts | {"autoaugment": False, "cutout": 0}, "the last two are for images"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -96,6 +100,22 @@ def test_the_two_cifars_have_one_recipe():
     ten, hundred = (plan(name).config.model_dump() for name in ("cifar10", "cifar100"))
     different = {key for key in ten if ten[key] != hundred[key]}
     assert different == {"benchmark", "matrix", "datasets"}
+
+
+def test_what_is_deployed_without_a_clock_is_trained_as_published():
+    files = [CONFIG / f"published/cifar10dvs{of}.yaml" for of in ("", "-events")]
+    p = Plan(load(CONFIG / "config.yaml", *files, CONFIG / "gpu.yaml"))
+    assert {(c.network, c.method, c.t_train) for c in p.cells} == {("vggsnn", "sdt", 10), ("vggsnn", "mtt", 10)}
+    neuron = p.neuron("mtt", "vggsnn")
+    published = {"decay": 1.0, "threshold": 1.0, "reset": "soft", "multi_spike": True, "v_min": -1.0, "strict": False}
+    assert neuron.model_dump() == neuron.model_dump() | published
+    assert neuron.surrogate.parameters(1.0) == {"scale": 2.0, "sharpness": 2.0}
+    assert not neuron.surrogate.periodic
+    assert p.train_recipe("mtt", "vggsnn").model_dump() == p.train_recipe("mtt", "vggsnn").model_dump() | MTT
+    name, values = p.network("vggsnn")
+    network = models.build(name, values, (2, 32, 32), 10, lambda: make_neuron(neuron))
+    assert weight_count(network) == 9_237_632
+    assert export(network, neuron, (2, 32, 32), [str(k) for k in range(10)]).engine()
 
 
 def invented(images: bool) -> SimpleNamespace:

@@ -12,7 +12,7 @@ import torch
 
 from snn import files, methods, training
 from snn.config import Train
-from snn.data.frames import Frames, flipped, shifted
+from snn.data.frames import Frames, flipped, rolled, shifted
 from snn.errors import DataError
 from snn.methods.sdt import SDT
 from snn.phases.deploy import deploy
@@ -167,6 +167,15 @@ def test_shift_moves_every_step_of_a_sample_alike_and_brings_in_zeros():
                 for t in range(2):
                     assert y[t, n, 0, r, c] == (x[t, n, 0, r - dy[n], c - dx[n]] if inside else 0)
     assert shifted(x, 0, torch.Generator()) is x
+
+
+def test_roll_moves_every_step_of_a_sample_alike_and_around():
+    x = torch.arange(2 * 3 * 1 * 4 * 5, dtype=torch.float32).reshape(2, 3, 1, 4, 5)
+    y = rolled(x, 2, torch.Generator().manual_seed(1))
+    dy, dx = torch.randint(-2, 3, (2, 3, 1), generator=torch.Generator().manual_seed(1)).squeeze(-1).tolist()
+    for n in range(3):
+        assert torch.equal(y[:, n], x[:, n].roll((dy[n], dx[n]), (-2, -1)))
+    assert rolled(x, 0, torch.Generator()) is x
 
 
 def test_flip_mirrors_whole_samples():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
@@ -117,6 +118,30 @@ def test_the_collected_numbers_are_those_of_the_predictions(project):
                 if (r["method"], r["phase"], r["t_eval"], r["metric"]) == ("mtt", "sweep", str(t), "accuracy")
             ]  # fmt: skip
             assert value == (p[f"clock/{t}/accuracy"] == p["label"]).mean()
+
+
+def test_one_core_in_another_order_gives_the_same_bits(project, tmp_path):
+    other = copy_of_the_project(tmp_path / "project")
+    (other / "tiny.yaml").write_text(TINY)
+    first = [f"{CELLS}/{cell}/deploy/metrics.csv" for cell in ("mtt/T3/seed0", "sdt/T3/seed0")]
+    snakemake(other, "--cores", "1", *first)
+    for cell in ("mtt/T3/seed0", "sdt/T3/seed0"):
+        a, b = (
+            torch.load(folder / CELLS / cell / "train/weights.pt", weights_only=True) for folder in (project, other)
+        )
+        assert all(torch.equal(a["network"][name], b["network"][name]) for name in a["network"])
+        for phase in ("train", "deploy"):
+            paths = (folder / CELLS / cell / phase / "predictions.npz" for folder in (project, other))
+            a, b = (dict(np.load(path).items()) for path in paths)
+            assert a.keys() == b.keys()
+            assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_snakemakes_own_report_has_captions_and_categories(project, tmp_path):
+    snakemake(project, "--report", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
+    for words in ("Tables", "Figures", "clock_against_event", "the whole report"):
+        assert words in page, words
 
 
 def test_a_second_run_does_nothing(project):

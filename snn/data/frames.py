@@ -97,6 +97,17 @@ def shifted(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     return (moved * inside[..., None, None].to(x)).permute(3, 0, 4, 1, 2).contiguous()
 
 
+def rolled(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """As `shifted`, but what leaves on one side comes in on the other."""
+    if pixels == 0:
+        return x
+    _, n, _, h, w = x.shape
+    dy, dx = torch.randint(-pixels, pixels + 1, (2, n, 1), generator=generator)
+    rows, columns = (torch.arange(h) - dy) % h, (torch.arange(w) - dx) % w
+    sample = torch.arange(n)[:, None, None]
+    return x[:, sample, :, rows[:, :, None], columns[:, None, :]].permute(3, 0, 4, 1, 2).contiguous()
+
+
 def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
     """Each sample mirrored left to right with probability one half."""
     mirror = torch.rand(x.shape[1], generator=generator) < 0.5

@@ -69,7 +69,7 @@ class _MultiStep(torch.autograd.Function):
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
         drive, driven = _drive(factor, plus)
         arrays = (*_flat(x), *driven, *v0, _row(state), *_flat(spikes))
-        _over_neurons(kernels.forward(kind, drive), x, arrays, _numbers(spec))
+        _over_neurons(kernels.forward(kind, drive), x, arrays, _numbers(spec), kernels.BLOCK)
         ctx.save_for_backward(x, v, factor, plus)
         ctx.spec, ctx.constants = spec, constants
         ctx.set_materialize_grads(False)
@@ -93,15 +93,14 @@ class _MultiStep(torch.autograd.Function):
         kind = kernels.PERIODIC if spec.surrogate.periodic else kind
         shape, *abc = ctx.constants
         drive, driven = _drive(factor, plus)
-        sums = _NOTHING if factor is None else np.zeros(math.prod(x.shape[1:]), np.float32)
+        block = kernels.block_of(x.shape[0])
+        sums = np.zeros((-(-math.prod(x.shape[1:]) // block), 1 if factor is None else len(factor)))
         d_plus = None if plus is None else _like_steps(x)
         d_driven = (sums, *((_NOTHING, 0) if d_plus is None else _flat(d_plus)))
         arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(dx), *k)
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
-        _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers)
-        d_factor = None
-        if factor is not None:
-            d_factor = torch.from_numpy(sums.reshape(-1, len(factor)).sum(0, np.float64).astype(np.float32))
+        _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers, block)
+        d_factor = None if factor is None else torch.from_numpy(sums.sum(0).astype(np.float32))
         return dx, (dv if ctx.needs_input_grad[1] else None), d_factor, d_plus, None, None
 
 
@@ -195,7 +194,13 @@ def share(job: Callable[[int, int], None], items: int, values: int) -> None:
         done.result()
 
 
-def _over_neurons(kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...]) -> None:
-    """Run the kernel over all neurons of a step; they do not interact."""
+def _over_neurons(
+    kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...], block: int
+) -> None:
+    """Run the kernel over all neurons of a step, whole blocks of them; they do not interact."""
     neurons = math.prod(x.shape[1:])
-    share(lambda low, high: kernel(*arrays, x.shape[0], low, high, *numbers), neurons, x.numel())
+
+    def job(low: int, high: int) -> None:
+        kernel(*arrays, x.shape[0], low * block, min(high * block, neurons), *numbers)
+
+    share(job, -(-neurons // block), x.numel())

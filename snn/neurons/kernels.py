@@ -35,6 +35,7 @@ PLAIN, SCALED, SUMMED = range(3)  # the input: x, factor · x, factor · x + plu
 # A block's state is 8 KiB, a quarter of a small first-level cache; the scratch of backward is T times that at most.
 BLOCK = 2048
 SCRATCH = 65536  # floats
+LANES = 64  # side by side when sums over channels are taken
 
 _f = np.float32
 _ZERO, _HALF, _ONE, _TWO, _FOUR = _f(0), _f(0.5), _f(1), _f(2), _f(4)
@@ -75,6 +76,11 @@ def _exp(y):  # type: ignore[no-untyped-def]
     small = y < _UNDERFLOW
     n = _ZERO if small else n
     return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+def block_of(steps: int) -> int:
+    """Neurons that backward takes through all steps together."""
+    return max(64, min(BLOCK, SCRATCH // steps))
 
 
 @cache
@@ -141,8 +147,9 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
     `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
     d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is the
     state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one value
-    for all neurons; such a K is not written. `d_factor`, zeros of the size of a step, takes each
-    neuron's own sum of x · dL/du over the steps: how neurons are shared among threads makes no difference to them.
+    for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and
+    `d_factor`, zeros [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers are
+    added up in the same order.
     """
 
     def run(  # type: ignore[no-untyped-def]
@@ -150,16 +157,18 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
         decay, theta, fire, v_reset, v_min, attached, a, b, c,
     ):  # fmt: skip
         block = max(64, min(BLOCK, SCRATCH // steps))
+        products = np.empty(block, np.float32)
         membrane = np.empty((steps, block), np.float32)
         state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
             vb = state[:n]
             kb = later_state[:n]
-            sums = d_factor
+            sums = products[:n]
+            sums[:] = _ZERO
             fb = factor
+            channel = 0
             if drive != PLAIN:
-                sums = d_factor[start : start + n]
                 channel = start % (len(factor) - BLOCK)
                 fb = factor[channel : channel + n]
             for i in range(n):
@@ -235,6 +244,19 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                         sums[i] += db[i] * xb[i]
                     for i in range(n):
                         db[i] = fb[i] * db[i]
+            if drive != PLAIN:
+                # Rows of whole channels, about as wide as vectors are long; then channel by channel.
+                channels = len(factor) - BLOCK
+                width = channels * max(1, LANES // channels)
+                row = np.zeros(width, np.float32)
+                whole = n - n % width
+                for r in range(0, whole, width):
+                    for j in range(width):
+                        row[j] += sums[r + j]
+                for j in range(n - whole):
+                    row[j] += sums[whole + j]
+                for j in range(width):
+                    d_factor[start // block, (channel + j) % channels] += row[j]
             if ks:
                 k[start : start + n] = kb
 

@@ -87,7 +87,7 @@ def init(store: Path) -> None:
         for path in store.iterdir():  # and with it the mark that says that it is in step with the files
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != ".lock":
+            elif path.name not in (".lock", ".sync"):
                 path.unlink()
         with _answering(store):
             client = _client(store)
@@ -242,7 +242,7 @@ class LiveRun:
         self._began = time.monotonic()
         self._child: subprocess.Popen[bytes] | None = None
         self._pending: bytes | None = b""  # None: given up
-        head = {"store": os.path.abspath(store), "cell": cell, "params": params, "tags": tags}
+        head = {"store": str(Path(store).resolve()), "cell": cell, "params": params, "tags": tags}
         self._put({**head, "experiment": experiment, "resume_epoch": resume_epoch, "start": _now()})
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
@@ -401,7 +401,7 @@ def sync(benchmark: str, cells: Iterable[dict], store: Path, report: Path | None
     """
     store = Path(store).resolve()
     init(store)
-    with _answering(store):
+    with _one_at_a_time(store), _answering(store):
         client = _client(store)
         experiment = _experiment(client, benchmark, None if _server() else store)
         runs = defaultdict(list)
@@ -409,7 +409,7 @@ def sync(benchmark: str, cells: Iterable[dict], store: Path, report: Path | None
             runs[run.data.tags.get(CELL)].append(run)
         count: dict[str, int] = defaultdict(int)
         for cell in cells:
-            files = _files(Path(cell["folder"]))
+            files = _files(Path(cell["folder"]), cell.get("phases"))
             if "train/record.json" not in files:
                 count["missing"] += 1
                 continue
@@ -453,9 +453,20 @@ def _bring(client: Any, experiment: str, store: Path, old: list[Any], digest: st
     return "unchanged" if right else "replaced" if old else "added"
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """The small text files of a cell, by their path in it."""
-    paths = (path for pattern in ("*/*.json", "*/*.csv") for path in folder.glob(pattern))
+@contextmanager
+def _one_at_a_time(store: Path) -> Iterator[None]:
+    """Two that bring the same store up to date would make every run twice."""
+    store.mkdir(parents=True, exist_ok=True)
+    with open(store / ".sync", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _files(folder: Path, phases: list[str] | None = None) -> dict[str, Path]:
+    """The small text files of a cell, by their path in it; of the planned phases, where these are given: what one left
+    that has been switched off since is in no table either."""
+    folders = ["*"] if phases is None else phases
+    paths = (path for name in folders for kind in ("json", "csv") for path in folder.glob(f"{name}/*.{kind}"))
     return {str(path.relative_to(folder)): path for path in sorted(paths) if path.stat().st_size <= SMALL}
 
 

@@ -1,5 +1,6 @@
 """The report: conclusions follow the data, holes and few seeds are named, and the page stands alone."""
 
+import json
 import math
 import re
 import shutil
@@ -14,7 +15,17 @@ from fake import CEILING, make_cells
 from markupsafe import escape
 
 from snn.phases.collect import collect
-from snn.phases.report import FIGURE_FORMATS, FIGURES, MECHANISMS, TABLE_FORMATS, TABLES, render, tables, text
+from snn.phases.report import (
+    FIGURE_FORMATS,
+    FIGURES,
+    MECHANISMS,
+    TABLE_FORMATS,
+    TABLES,
+    published,
+    render,
+    tables,
+    text,
+)
 from snn.phases.report.answer import answer, caveats
 from snn.phases.report.page import Captions, cell, latex, markdown
 from snn.phases.report.results import Results, What
@@ -339,6 +350,23 @@ def test_the_page_shows_every_table_and_figure_once_and_nav_leads_to_every_secti
         assert page.count(f'id="figure-{name}"') + page.count(missing) == 1, name
     nav = re.findall(r'<a href="#([^"]+)"', template[template.index("<nav") : template.index("</nav>")])
     assert nav == re.findall(r'<section id="([a-z]+)"', template), "same sections, same order"
+
+
+def test_beside_published_numbers_stands_what_of_the_data_is_missing(tmp_path):
+    """As `config/nmnist/0to7.yaml` has it: the data set is called nmnist, and its manifest says what it is."""
+    manifest = {
+        "title": "N-MNIST digits 0-7 (partial copy)",
+        "missing": {"test": {"8": 974}},
+        "counts": {"train": {"0": 1350, "1": 1350}, "test": {"0": 250, "1": 250}},
+        "provenance": {"copy": "denoised"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    cells = make_cells(tmp_path / "cells", **SMALL, dataset="nmnist")
+    collect("fake", "matched", cells, tmp_path / "report", {"nmnist": tmp_path / "manifest.json"})
+    table = published.beside(Results(tmp_path / "report"), TEMPLATES / "published.yaml").data
+    words = "ours is N-MNIST digits 0-7 (partial copy), 2,700 training and 500 test recordings (denoised)"
+    assert len(table) == 5
+    assert table["differs"].str.contains(words, regex=False).all()
 
 
 def test_published_numbers_are_those_of_the_sources():

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fake_cells
@@ -94,6 +95,23 @@ def test_a_run_holds_everything_that_the_files_hold(store, tmp_path):
     assert curve(store, run, "deploy/accuracy_event-int8") == [(0, 0.48)]
     names = {path.path for path in track._client(store).list_artifacts(run.info.run_id, "train")}
     assert names == {"train/record.json", "train/history.csv", "train/metrics.csv"}
+
+
+def test_what_a_phase_left_that_is_planned_no_more_is_not_shown(store, tmp_path):
+    cells = fake_cells.make_all(tmp_path / "demo", methods=("mtt",), seeds=1)
+    (cell,) = ({**cell, "phases": ["train", "sweep"]} for cell in cells)
+    track.sync("demo", [cell], store)
+    (run,) = runs(store)["saccades/3c1fc/mtt/T4/seed0"]
+    assert curve(store, run, "train/accuracy")
+    assert not curve(store, run, "deploy/accuracy_event-int8")
+
+
+def test_two_syncs_at_once_make_no_run_twice(store, tmp_path):
+    cells = fake_cells.make_all(tmp_path / "demo")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: track.sync("demo", cells, store), range(2)))
+    assert sorted((s.added, s.unchanged) for s in both) == [(0, 4), (4, 0)]
+    assert all(len(found) == 1 for found in runs(store).values())
 
 
 def test_a_sync_repeats_nothing_replaces_what_changed_and_removes_what_is_gone(store, tmp_path):

@@ -14,6 +14,7 @@ rule convert:
     resources:
         mem_mb=2000,
         runtime=240,
+        gpu=0,
     params:
         config=RESOLVED,
         token=lambda w: PLAN.dataset_token(w.dataset),

@@ -16,6 +16,7 @@ rule foreign_venv:
     resources:
         mem_mb=2000,
         runtime=60,
+        gpu=0,
     params:
         folder=subpath(output[0], strip_suffix=".txt"),
     message:
@@ -39,6 +40,7 @@ rule export_frames:
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=60,
+        gpu=0,
     params:
         config=RESOLVED,
         t_eval=C.sweep.t_eval,
@@ -66,6 +68,7 @@ rule adopt:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         config=RESOLVED,
         token=token("sweep"),

@@ -30,6 +30,7 @@ rule collect:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         config=RESOLVED,
         cells=[cell.key for cell in PLAN.trained],
@@ -90,6 +91,7 @@ rule render:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         config=RESOLVED,
         # All that the page takes from the configuration; everything else comes from the files.
@@ -118,6 +120,7 @@ rule mlflow:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         config=RESOLVED,
         code=sources.digest("snn.phases.track"),
