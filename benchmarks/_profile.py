@@ -18,7 +18,7 @@ GROUPS = [
     ("neurons, forward", ("_MultiStep",)),
     ("neurons, backward", ("_MultiStepBackward",)),
     ("pooling, forward and backward", ("_AveragePool", "_AveragePoolBackward", "aten::avg_pool2d")),
-    ("normalisation, forward and backward", ("_ScaleByPower", "_ScaleByPowerBackward", "_Power", "_PowerBackward")),
+    ("normalisation, forward and backward", ("_ScaleByPower", "_ScaleByPowerBackward")),
     (
         "copies and layouts",
         ("aten::copy_", "aten::clone", "aten::contiguous", "aten::cat", "aten::stack", "aten::fill_", "aten::index"),

@@ -13,7 +13,7 @@ from snn import sources
 GROUND = "errors files seeds cell sources registry config memory neurons.spec"
 LAYERS = [  # from the bottom to the top; a module belongs to the longest prefix that fits
     {"snn", *(f"snn.{name}" for name in GROUND.split())},
-    {"snn.neurons", "snn.ttm", "snn.pooling", "snn.data", "snn.events", "snn.statistics"},
+    {"snn.neurons", "snn.ttm", "snn.pooling", "snn.channels", "snn.data", "snn.events", "snn.statistics"},
     {"snn.models", "snn.evaluate", "snn.export", "snn.disturb"},
     {"snn.methods", "snn.training", "snn.plan", "snn.schema"},
     {"snn.phases"},

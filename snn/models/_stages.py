@@ -60,6 +60,8 @@ def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, plus: Tensor | None = No
     """neuron(norm(x) + plus). A normalisation that is a factor for each channel is left to neurons that take one: they
     read x anyway."""
     if isinstance(norm, ScaleNorm) and getattr(neuron, "takes_factor", False):
+        if norm.training and neuron.takes_norm(x):
+            return neuron(x, norm=(norm.weight, norm.power(x.flatten(0, 1)), norm.eps), plus=plus)
         return neuron(x, factor=norm.factor(x.flatten(0, 1)), plus=plus)
     x = over_time(norm, x)
     return neuron(x if plus is None else x + plus)

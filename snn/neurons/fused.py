@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snn import channels
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Constants, Surrogate
 
@@ -32,17 +33,21 @@ def multi_step(
     surrogate: Surrogate,
     factor: Tensor | None = None,
     plus: Tensor | None = None,
+    norm: tuple[Tensor, Tensor, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Spikes `[T, N, *]` and the state `[N, *]` after the last step, from input x and the state before (or None).
 
     factor: `[C]`, the input is factor · x, for each channel its own; x is `[T, N, C, H, W]` as `by_channel` wants it.
-    plus: x's shape, with a factor only: a second current, the input is factor · x + plus.
+    plus: x's shape, with a factor or norm only: a second current, the input is factor · x + plus.
+    norm: (g, P, eps) in place of a factor, which is then g (P + eps)^-1/2; P `[C]` is E[x²] of this x, and the gradient
+    goes through it (`snn.channels` must apply to x).
     Differentiable in all of them, and through both results. The spikes keep x's memory layout within a step. For
     backward only these are kept, and nothing where no gradient is asked for.
     """
     if plus is not None and not _same_layout(plus[0], x[0]):
         plus = _like_steps(x).copy_(plus)
-    return _MultiStep.apply(x, v, factor, plus, spec, surrogate.constants)
+    weight, power, eps = norm or (None, None, 0.0)
+    return _MultiStep.apply(x, v, factor, plus, weight, power, eps, spec, surrogate.constants)
 
 
 def by_channel(x: Tensor) -> bool:
@@ -58,6 +63,9 @@ class _MultiStep(torch.autograd.Function):
         v: Tensor | None,
         factor: Tensor | None,
         plus: Tensor | None,
+        weight: Tensor | None,
+        power: Tensor | None,
+        eps: float,
         spec: NeuronSpec,
         constants: Constants,
     ) -> tuple[Tensor, Tensor]:
@@ -67,11 +75,13 @@ class _MultiStep(torch.autograd.Function):
         state, v0 = _like_a_step(x, None), _start(x, v, spec)
         spikes = _like_steps(x)
         kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
+        if weight is not None:
+            factor = weight * torch.rsqrt(power + eps)
         drive, driven = _drive(factor, plus)
         arrays = (*_flat(x), *driven, *v0, _row(state), *_flat(spikes))
         _over_neurons(kernels.forward(kind, drive), x, arrays, _numbers(spec), kernels.BLOCK)
-        ctx.save_for_backward(x, v, factor, plus)
-        ctx.spec, ctx.constants = spec, constants
+        ctx.save_for_backward(x, v, factor, plus, weight, power)
+        ctx.spec, ctx.constants, ctx.eps = spec, constants, eps
         ctx.set_materialize_grads(False)
         return spikes, state
 
@@ -80,7 +90,7 @@ class _MultiStep(torch.autograd.Function):
     def backward(ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None) -> tuple[Tensor | None, ...]:
         from snn.neurons import kernels
 
-        (x, v, factor, plus), spec = ctx.saved_tensors, ctx.spec
+        (x, v, factor, plus, weight, power), spec = ctx.saved_tensors, ctx.spec
         v0 = _start(x, v, spec)
         g = x.new_zeros(1).expand(x.shape) if d_spikes is None else d_spikes
         if not _same_layout(g[0], x[0]):
@@ -97,11 +107,20 @@ class _MultiStep(torch.autograd.Function):
         sums = np.zeros((-(-math.prod(x.shape[1:]) // block), 1 if factor is None else len(factor)))
         d_plus = None if plus is None else _like_steps(x)
         d_driven = (sums, *((_NOTHING, 0) if d_plus is None else _flat(d_plus)))
-        arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(dx), *k)
+        # With a norm dx needs the sums over the whole map: the kernel leaves dL/du, where it may stay as dL/dplus.
+        d_input = dx if weight is None or d_plus is None else d_plus
+        arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(d_input), *k, weight is None)
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
         _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers, block)
         d_factor = None if factor is None else torch.from_numpy(sums.sum(0).astype(np.float32))
-        return dx, (dv if ctx.needs_input_grad[1] else None), d_factor, d_plus, None, None
+        d_weight = None
+        if weight is not None:
+            maps = (each.flatten(0, 1) for each in (d_input, x, dx))
+            d_input, x, out = maps
+            _, d_weight = channels.through_power(d_input, d_factor, x, weight, power, ctx.eps, out)
+            d_factor = None
+        dv = dv if ctx.needs_input_grad[1] else None
+        return dx, dv, d_factor, d_plus, d_weight, None, None, None, None
 
 
 @cache

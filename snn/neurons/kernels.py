@@ -145,15 +145,15 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
         dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel and all steps
 
     `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
-    d_stride, K, k_stride, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is the
-    state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one value
-    for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and
-    `d_factor`, zeros [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers are
-    added up in the same order.
+    d_stride, K, k_stride, finish, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is
+    the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one
+    value for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and `d_factor`, zeros
+    [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers are added up in the
+    same order. Without `finish` dx is left at dL/du, and d_plus alone: who calls has more to do with it.
     """
 
     def run(  # type: ignore[no-untyped-def]
-        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, steps, low, high,
+        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, finish, steps, low, high,
         decay, theta, fire, v_reset, v_min, attached, a, b, c,
     ):  # fmt: skip
         block = max(64, min(BLOCK, SCRATCH // steps))
@@ -234,7 +234,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                     db[i] = d
                     kb[i] = decay * d
                 # Loops of few arrays each: LLVM vectorises none that has more of them to tell apart.
-                if drive == SUMMED:
+                if drive == SUMMED and finish:
                     pb = d_plus[t * dps + start : t * dps + start + n]
                     for i in range(n):
                         pb[i] = db[i]
@@ -242,8 +242,9 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                     xb = x[t * xs + start : t * xs + start + n]
                     for i in range(n):
                         sums[i] += db[i] * xb[i]
-                    for i in range(n):
-                        db[i] = fb[i] * db[i]
+                    if finish:
+                        for i in range(n):
+                            db[i] = fb[i] * db[i]
             if drive != PLAIN:
                 # Rows of whole channels, about as wide as vectors are long; then channel by channel.
                 channels = len(factor) - BLOCK

@@ -8,6 +8,7 @@ import torch
 from spikingjelly.activation_based.neuron import SimpleBaseNode
 from torch import Tensor, nn
 
+from snn import channels
 from snn.errors import ConfigError
 from snn.neurons import fused, native
 from snn.neurons.spec import NeuronSpec
@@ -76,20 +77,32 @@ class Neuron(SimpleBaseNode):
         self._forget_other_shape(x.shape)
         return super().single_step_forward(x).to(x.dtype)
 
-    def multi_step_forward(self, x_seq: Tensor, factor: Tensor | None = None, plus: Tensor | None = None) -> Tensor:
+    def takes_norm(self, x_seq: Tensor) -> bool:
+        """Whether `norm` may be given with this input."""
+        fits = x_seq.ndim == 5 and fused.by_channel(x_seq) and channels.apply(x_seq.flatten(0, 1))
+        return fits and self.step_mode == "m" and self._way(x_seq.device, x_seq.dtype) == "fused"
+
+    def multi_step_forward(
+        self,
+        x_seq: Tensor,
+        factor: Tensor | None = None,
+        plus: Tensor | None = None,
+        norm: tuple[Tensor, Tensor, float] | None = None,
+    ) -> Tensor:
         """factor `[C]`, plus `[T, N, C, H, W]`: the input is factor · x_seq + plus, without a map of its own in memory
-        where the fused kernels apply."""
+        where the fused kernels apply. norm (g `[C]`, P `[C]`, eps): the factor is g (P + eps)^-1/2, and P = E[x²] of
+        this x_seq, so that the gradient goes through it too."""
         self._forget_other_shape(x_seq.shape[1:])
         way = self._way(x_seq.device, x_seq.dtype)
         if factor is not None and not (way == "fused" and fused.by_channel(x_seq) and x_seq.numel()):
             x_seq, factor = x_seq * factor.view(-1, 1, 1), None
-        if plus is not None and factor is None:
+        if plus is not None and factor is None and norm is None:
             x_seq, plus = x_seq + plus, None
         if way == "steps" or x_seq.numel() == 0:
             return super().multi_step_forward(x_seq)
         state = self.v if isinstance(self.v, Tensor) else None
         if way == "fused":
-            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate, factor, plus)
+            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate, factor, plus, norm)
         else:
             spikes, self.v = native.multi_step(x_seq, state, self.spec)
         return spikes
