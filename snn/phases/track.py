@@ -87,7 +87,7 @@ def init(store: Path) -> None:
         for path in store.iterdir():  # and with it the mark that says that it is in step with the files
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name not in (".lock", ".sync"):
+            elif path.name != ".lock":
                 path.unlink()
         with _answering(store):
             client = _client(store)
@@ -456,8 +456,8 @@ def _bring(client: Any, experiment: str, store: Path, old: list[Any], digest: st
 @contextmanager
 def _one_at_a_time(store: Path) -> Iterator[None]:
     """Two that bring the same store up to date would make every run twice."""
-    store.mkdir(parents=True, exist_ok=True)
-    with open(store / ".sync", "w") as lock:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with open(store.with_name(f".{store.name}.lock"), "w") as lock:  # beside it: with a server there is no store here
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
