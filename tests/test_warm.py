@@ -94,9 +94,10 @@ def test_ends_with_the_run_that_started_it(tmp_path):
 
 def test_an_interrupted_job_tidies_up(tmp_path):
     code = """if True:
-        import os, socket, sys, threading, time
+        import signal, socket, sys, threading, time
         from pathlib import Path
         from snn import warm
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as the fork does: a shell's background jobs ignore it
         here, there = socket.socketpair()
         threading.Thread(target=warm._end_with, args=(there, threading.Event()), daemon=True).start()
         Path(sys.argv[1]).touch()
