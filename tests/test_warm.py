@@ -97,7 +97,7 @@ def test_an_interrupted_job_tidies_up(tmp_path):
         import signal, socket, sys, threading, time
         from pathlib import Path
         from snn import warm
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # as the fork does: a shell's background jobs ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as the fork does; background jobs ignore it
         here, there = socket.socketpair()
         threading.Thread(target=warm._end_with, args=(there, threading.Event()), daemon=True).start()
         Path(sys.argv[1]).touch()
