@@ -94,8 +94,11 @@ def _kernels() -> dict[str, Any]:
                 y[r, c] = x[r, c] * f[c]
 
     def combine(a, f, b, g, out):  # type: ignore[no-untyped-def]
+        row = np.empty(lanes, np.float32)  # out may be a or b: written to directly, no vectors would be used
         for r in range(a.shape[0]):
             for c in range(lanes):
-                out[r, c] = a[r, c] * f[c] + b[r, c] * g[c]
+                row[c] = a[r, c] * f[c] + b[r, c] * g[c]
+            for c in range(lanes):
+                out[r, c] = row[c]
 
     return {k.__name__: compiled(k) for k in (dot, scale, combine)}

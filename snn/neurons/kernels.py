@@ -158,7 +158,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
     ):  # fmt: skip
         block = max(64, min(BLOCK, SCRATCH // steps))
         products = np.empty(block, np.float32)
-        membrane = np.empty((steps, block), np.float32)
+        membrane = np.empty(steps * block, np.float32)  # flat: LLVM takes no loop over rows of two dimensions for vectors
         state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
@@ -176,7 +176,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                 kb[i] = k[(start + i) * ks]
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
-                ub = membrane[t, :n]
+                ub = membrane[t * block : t * block + n]
                 pb = plus
                 if drive == SUMMED:
                     pb = plus[t * ps + start : t * ps + start + n]
@@ -196,7 +196,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                         after = u - theta * (_ONE if u >= fire else _ZERO)
                     vb[i] = v_min if after < v_min else after
             for t in range(steps - 1, -1, -1):
-                ub = membrane[t, :n]
+                ub = membrane[t * block : t * block + n]
                 gb = gs[t * gss + start : t * gss + start + n]
                 db = dx[t * ds + start : t * ds + start + n]
                 for i in range(n):
