@@ -32,8 +32,8 @@ from snn.neurons.surrogates import EXPONENTIAL, LORENTZ, TRIANGLE, WINDOW
 SOFT, HARD, MULTI, PERIODIC = range(4)
 PLAIN, SCALED, SUMMED = range(3)  # the input: x, factor · x, factor · x + plus
 
-# A block's state is 8 KiB, a quarter of a small first-level cache; the scratch of backward is T times that at most.
-BLOCK = 2048
+# A block's state is 4 KiB; the scratch of backward, T times that at most, stays in the first-level cache for T up to 10.
+BLOCK = 1024
 SCRATCH = 65536  # floats
 LANES = 64  # side by side when sums over channels are taken
 
