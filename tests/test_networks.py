@@ -24,7 +24,10 @@ from snn.models._stages import (
     ResidualStage,
     Stage,
     blocks,
+    channels_last,
+    fire,
     output_shape,
+    over_time,
     weight_count,
 )
 from snn.neurons import NeuronSpec, make_neuron
@@ -245,10 +248,36 @@ def test_scale_norms_kernels_equal_autograd(shape, monkeypatch):
         norm = ScaleNorm(shape[1], 0.7).train()
         x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
         y = norm(x)
+        assert (type(y.grad_fn).__name__ == "_ScaleByPowerBackward") == fast
         (y * torch.randn(shape)).sum().backward()
         results.append((y, x.grad, norm.weight.grad, norm.running_power))
     for a, b in zip(*results, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("summed", [True, False])
+@pytest.mark.parametrize("implementation", ["auto", "spikingjelly"])
+def test_fire_is_the_neuron_of_the_normalised_input(training, summed, implementation):
+    """In float64 the neuron has no kernels and the normalisation none either: what the three ways are measured by."""
+    torch.manual_seed(0)
+    shape = (4, 2, 8, 5, 5)
+    x, plus = (channels_last(torch.randn(shape)) for _ in range(2))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        neuron = make_neuron(NeuronSpec(implementation=implementation, surrogate={"name": "arctan"}))
+        norm = ScaleNorm(8, 0.9).train(training).to(dtype)
+        given = [each.detach().to(dtype).requires_grad_() for each in (x, plus)]
+        if dtype == torch.float32:
+            assert neuron.takes_norm(given[0]) == (implementation == "auto")
+            spikes = fire(neuron, norm, given[0], given[1] if summed else None)
+        else:
+            y = over_time(norm, given[0])
+            spikes = neuron(y + given[1] if summed else y)
+        (spikes * torch.linspace(-1, 1, spikes.numel(), dtype=dtype).view(shape)).sum().backward()
+        found.append([spikes, given[0].grad, given[1].grad if summed else x, norm.weight.grad, norm.running_power])
+    for ours, reference in zip(*found, strict=True):
+        torch.testing.assert_close(ours.double(), reference.double(), rtol=1e-4, atol=1e-5)
 
 
 def test_recalibration_is_the_cumulative_mean_and_touches_nothing_else():

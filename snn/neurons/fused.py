@@ -44,6 +44,11 @@ def multi_step(
     Differentiable in all of them, and through both results. The spikes keep x's memory layout within a step. For
     backward only these are kept, and nothing where no gradient is asked for.
     """
+    given = [factor] if norm is None else norm[:2]
+    if any(each is not None and each.shape != x.shape[2:3] for each in given) or (
+        plus is not None and plus.shape != x.shape
+    ):
+        raise ValueError(f"factor, g and P must be [{x.shape[2]}] and plus {list(x.shape)}, as x is")
     if plus is not None and not _same_layout(plus[0], x[0]):
         plus = _like_steps(x).copy_(plus)
     weight, power, eps = norm or (None, None, 0.0)
@@ -74,12 +79,11 @@ class _MultiStep(torch.autograd.Function):
         x = x if _is_dense(x[0]) else x.contiguous()
         state, v0 = _like_a_step(x, None), _start(x, v, spec)
         spikes = _like_steps(x)
-        kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
         if weight is not None:
             factor = weight * torch.rsqrt(power + eps)
         drive, driven = _drive(factor, plus)
         arrays = (*_flat(x), *driven, *v0, _row(state), *_flat(spikes))
-        _over_neurons(kernels.forward(kind, drive), x, arrays, _numbers(spec), kernels.BLOCK)
+        _over_neurons(kernels.forward(_kind(spec), drive), x, arrays, _numbers(spec), kernels.BLOCK)
         ctx.save_for_backward(x, v, factor, plus, weight, power)
         ctx.spec, ctx.constants, ctx.eps = spec, constants, eps
         ctx.set_materialize_grads(False)
@@ -99,8 +103,7 @@ class _MultiStep(torch.autograd.Function):
         dv = _like_a_step(x, x.new_zeros(()) if d_state is None else d_state) if wanted else None
         k = (_row(dv), 1) if wanted else (np.zeros(1, np.float32), 0)
         dx = _like_steps(x)
-        kind = kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
-        kind = kernels.PERIODIC if spec.surrogate.periodic else kind
+        kind = kernels.PERIODIC if spec.surrogate.periodic else _kind(spec)
         shape, *abc = ctx.constants
         drive, driven = _drive(factor, plus)
         block = kernels.block_of(x.shape[0])
@@ -109,7 +112,7 @@ class _MultiStep(torch.autograd.Function):
         d_driven = (sums, *((_NOTHING, 0) if d_plus is None else _flat(d_plus)))
         # With a norm dx needs the sums over the whole map: the kernel leaves dL/du, where it may stay as dL/dplus.
         d_input = dx if weight is None or d_plus is None else d_plus
-        arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(d_input), *k, weight is None)
+        arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(d_input), *k, weight is None, block)
         numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
         _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers, block)
         d_factor = None if factor is None else torch.from_numpy(sums.sum(0).astype(np.float32))
@@ -121,6 +124,12 @@ class _MultiStep(torch.autograd.Function):
             d_factor = None
         dv = dv if ctx.needs_input_grad[1] else None
         return dx, dv, d_factor, d_plus, d_weight, None, None, None, None
+
+
+def _kind(spec: NeuronSpec) -> int:
+    from snn.neurons import kernels
+
+    return kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
 
 
 @cache

@@ -32,7 +32,7 @@ from snn.neurons.surrogates import EXPONENTIAL, LORENTZ, TRIANGLE, WINDOW
 SOFT, HARD, MULTI, PERIODIC = range(4)
 PLAIN, SCALED, SUMMED = range(3)  # the input: x, factor · x, factor · x + plus
 
-# A block's state is 4 KiB; the scratch of backward, T times that at most, stays in the first-level cache for T up to 10.
+# A block's state is 4 KiB; the scratch of backward, T times that at most, stays in the first-level cache up to T = 10.
 BLOCK = 1024
 SCRATCH = 65536  # floats
 LANES = 64  # side by side when sums over channels are taken
@@ -78,6 +78,70 @@ def _exp(y):  # type: ignore[no-untyped-def]
     return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
 
 
+# What one neuron does in one step, in functions that Numba inlines: `kind`, `drive` and `shape` are integers of the
+# kernel that calls, so their branches are gone before LLVM sees the loop. They stand at the module's level because
+# Numba would keep no kernel on disk that holds them in its closure.
+
+
+@njit(inline="always")
+def _current(drive, x, factor, plus, i):  # type: ignore[no-untyped-def]
+    """The input of neuron i: x, factor · x, or factor · x + plus."""
+    current = x[i]
+    if drive != PLAIN:
+        current = factor[i] * current
+    if drive == SUMMED:
+        current = current + plus[i]
+    return current
+
+
+@njit(inline="always")
+def _spikes(kind, u, theta, fire):  # type: ignore[no-untyped-def]
+    return max(np.floor(u / theta), _ZERO) if kind in (MULTI, PERIODIC) else _ONE if u >= fire else _ZERO
+
+
+@njit(inline="always")
+def _after(kind, u, spikes, theta, fire, v_reset):  # type: ignore[no-untyped-def]
+    """The membrane after the reset, before the clip."""
+    return (v_reset if u >= fire else u) if kind == HARD else u - theta * spikes
+
+
+@njit(inline="always")
+def _slope(kind, shape, u, theta, a, b, c):  # type: ignore[no-untyped-def]
+    """g(u) of `snn/neurons/surrogates.py`."""
+    centre = theta
+    if kind == PERIODIC:
+        centre = theta * max(np.floor(u / theta + _HALF), _ONE)
+    z = abs(u - centre)
+    if shape == WINDOW:
+        g = a if z < b else _ZERO
+    elif shape == TRIANGLE:
+        g = a * max(_ONE - b * z, _ZERO)
+    elif shape == EXPONENTIAL:
+        g = a * _exp(-b * z)
+    elif shape == LORENTZ:
+        g = a / (_ONE + (b * z) * (b * z))
+    else:
+        e = _exp(-_TWO * b * z)
+        g = (_FOUR * a) * e / ((_ONE + e) * (_ONE + e)) if z <= c else _ZERO
+    return g
+
+
+@njit
+def _add_by_channel(values, channels, first, total):  # type: ignore[no-untyped-def]
+    """total[c] += the values of channel c; they repeat in `values`, of which the first is of channel `first`."""
+    # Rows of whole channels, about as wide as vectors are long; then channel by channel.
+    width = channels * max(1, LANES // channels)
+    row = np.zeros(width, np.float32)
+    whole = len(values) - len(values) % width
+    for r in range(0, whole, width):
+        for j in range(width):
+            row[j] += values[r + j]
+    for j in range(len(values) - whole):
+        row[j] += values[whole + j]
+    for j in range(width):
+        total[(first + j) % channels] += row[j]
+
+
 def block_of(steps: int) -> int:
     """Neurons that backward takes through all steps together."""
     return max(64, min(BLOCK, SCRATCH // steps))
@@ -113,21 +177,9 @@ def forward(kind: int, drive: int) -> Callable[..., None]:
                 if drive == SUMMED:
                     pb = plus[t * ps + start : t * ps + start + n]
                 for i in range(n):
-                    current = xb[i]
-                    if drive != PLAIN:
-                        current = fb[i] * current
-                    if drive == SUMMED:
-                        current = current + pb[i]
-                    u = decay * vb[i] + current
-                    if kind == MULTI:
-                        spikes = max(np.floor(u / theta), _ZERO)
-                        after = u - theta * spikes
-                    elif kind == HARD:
-                        spikes = _ONE if u >= fire else _ZERO
-                        after = v_reset if u >= fire else u
-                    else:
-                        spikes = _ONE if u >= fire else _ZERO
-                        after = u - theta * spikes
+                    u = decay * vb[i] + _current(drive, xb, fb, pb, i)
+                    spikes = _spikes(kind, u, theta, fire)
+                    after = _after(kind, u, spikes, theta, fire, v_reset)
                     sb[i] = spikes
                     vb[i] = v_min if after < v_min else after
 
@@ -145,20 +197,20 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
         dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel and all steps
 
     `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
-    d_stride, K, k_stride, finish, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`: `v0` is
-    the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is one
-    value for all neurons; such a K is not written. `low` is a multiple of `block_of(steps)`, and `d_factor`, zeros
-    [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers are added up in the
-    same order. Without `finish` dx is left at dL/du, and d_plus alone: who calls has more to do with it.
+    d_stride, K, k_stride, finish, block, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`:
+    `v0` is the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is
+    one value for all neurons; such a K is not written. `block` is `block_of(steps)`, `low` a multiple of it, and
+    `d_factor`, zeros [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers
+    are added up in the same order. Without `finish` dx is left at dL/du, and d_plus alone: who calls has
+    more to do with it.
     """
 
     def run(  # type: ignore[no-untyped-def]
-        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, finish, steps, low, high,
+        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, finish, block, steps, low, high,
         decay, theta, fire, v_reset, v_min, attached, a, b, c,
     ):  # fmt: skip
-        block = max(64, min(BLOCK, SCRATCH // steps))
         products = np.empty(block, np.float32)
-        membrane = np.empty(steps * block, np.float32)  # flat: LLVM takes no loop over rows of two dimensions for vectors
+        membrane = np.empty(steps * block, np.float32)  # flat: over rows of two dimensions LLVM makes no vectors
         state, later_state = np.empty(block, np.float32), np.empty(block, np.float32)
         for start in range(low, high, block):
             n = min(block, high - start)
@@ -181,19 +233,9 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                 if drive == SUMMED:
                     pb = plus[t * ps + start : t * ps + start + n]
                 for i in range(n):
-                    current = xb[i]
-                    if drive != PLAIN:
-                        current = fb[i] * current
-                    if drive == SUMMED:
-                        current = current + pb[i]
-                    u = decay * vb[i] + current
+                    u = decay * vb[i] + _current(drive, xb, fb, pb, i)
                     ub[i] = u
-                    if kind in (MULTI, PERIODIC):
-                        after = u - theta * max(np.floor(u / theta), _ZERO)
-                    elif kind == HARD:
-                        after = v_reset if u >= fire else u
-                    else:
-                        after = u - theta * (_ONE if u >= fire else _ZERO)
+                    after = _after(kind, u, _spikes(kind, u, theta, fire), theta, fire, v_reset)
                     vb[i] = v_min if after < v_min else after
             for t in range(steps - 1, -1, -1):
                 ub = membrane[t * block : t * block + n]
@@ -201,36 +243,13 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                 db = dx[t * ds + start : t * ds + start + n]
                 for i in range(n):
                     u = ub[i]
-                    # The surrogate at the distance z to the threshold.
-                    centre = theta
-                    if kind == PERIODIC:
-                        centre = theta * max(np.floor(u / theta + _HALF), _ONE)
-                    z = abs(u - centre)
-                    if shape == WINDOW:
-                        g = a if z < b else _ZERO
-                    elif shape == TRIANGLE:
-                        g = a * max(_ONE - b * z, _ZERO)
-                    elif shape == EXPONENTIAL:
-                        g = a * _exp(-b * z)
-                    elif shape == LORENTZ:
-                        g = a / (_ONE + (b * z) * (b * z))
-                    else:
-                        e = _exp(-_TWO * b * z)
-                        g = (_FOUR * a) * e / ((_ONE + e) * (_ONE + e)) if z <= c else _ZERO
-                    # The reset and the clip.
+                    spikes = _spikes(kind, u, theta, fire)
+                    after = _after(kind, u, spikes, theta, fire, v_reset)
+                    keep, r = _ONE, -attached * theta
                     if kind == HARD:
-                        after = v_reset if u >= fire else u
-                        keep = _ZERO if u >= fire else _ONE
-                        r = attached * (v_reset - u)
-                    else:
-                        if kind == SOFT:
-                            after = u - theta * (_ONE if u >= fire else _ZERO)
-                        else:
-                            after = u - theta * max(np.floor(u / theta), _ZERO)
-                        keep = _ONE
-                        r = -attached * theta
+                        keep, r = _ONE - spikes, attached * (v_reset - u)
                     later = kb[i] if after >= v_min else _ZERO
-                    d = (gb[i] + later * r) * g + later * keep
+                    d = (gb[i] + later * r) * _slope(kind, shape, u, theta, a, b, c) + later * keep
                     db[i] = d
                     kb[i] = decay * d
                 # Loops of few arrays each: LLVM vectorises none that has more of them to tell apart.
@@ -246,18 +265,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                         for i in range(n):
                             db[i] = fb[i] * db[i]
             if drive != PLAIN:
-                # Rows of whole channels, about as wide as vectors are long; then channel by channel.
-                channels = len(factor) - BLOCK
-                width = channels * max(1, LANES // channels)
-                row = np.zeros(width, np.float32)
-                whole = n - n % width
-                for r in range(0, whole, width):
-                    for j in range(width):
-                        row[j] += sums[r + j]
-                for j in range(n - whole):
-                    row[j] += sums[whole + j]
-                for j in range(width):
-                    d_factor[start // block, (channel + j) % channels] += row[j]
+                _add_by_channel(sums, len(factor) - BLOCK, channel, d_factor[start // block])
             if ks:
                 k[start : start + n] = kb
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
+from math import isclose
 
 import torch
 from spikingjelly.activation_based import functional
 from spikingjelly.activation_based import surrogate as their
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn.neurons.spec import NeuronSpec
+
+# Our surrogate for each of SpikingJelly's that is one of ours, by their parameter α. The area under each is one.
+SURROGATES = {
+    their.ATan: lambda a: {"name": "arctan", "sharpness": a},
+    their.Sigmoid: lambda a: {"name": "sigmoid", "sharpness": a},
+    their.PiecewiseExp: lambda a: {"name": "exponential", "scale": a / 2, "sharpness": a},
+    their.PiecewiseQuadratic: lambda a: {"name": "triangle", "height": a, "width": 1 / a},
+    their.Rect: lambda a: {"name": "rectangle", "height": a, "width": 1 / a},
+}
 
 
 def kind(spec: NeuronSpec) -> str | None:
@@ -41,14 +51,13 @@ def implementation(spec: NeuronSpec, device: torch.device) -> str:
     return f"spikingjelly-{functional.neuron_implementation(kind(spec), device)['implementation']}"
 
 
-def _surrogate(spec: NeuronSpec) -> Callable[[Tensor], Tensor] | None:
-    p = spec.surrogate.parameters(spec.threshold)
-    if spec.surrogate.name == "arctan":
-        return their.ATan(p["sharpness"])
-    if spec.surrogate.name == "sigmoid":
-        return their.Sigmoid(p["sharpness"])
-    if spec.surrogate.name == "triangle" and p["height"] * p["width"] == 1.0:
-        return their.PiecewiseQuadratic(p["height"])
-    if spec.surrogate.name == "exponential" and p["scale"] == p["sharpness"] / 2:
-        return their.PiecewiseExp(p["sharpness"])
+@cache
+def _surrogate(spec: NeuronSpec) -> nn.Module | None:
+    """SpikingJelly's surrogate that is the same, if there is one: α is our height where there is one, or sharpness."""
+    ours = spec.surrogate.parameters(spec.threshold)
+    alpha = ours.get("height", ours.get("sharpness"))
+    for theirs, same in SURROGATES.items():
+        given = same(alpha) if alpha else {}
+        if given.pop("name", None) == spec.surrogate.name and all(isclose(ours[key], given[key]) for key in given):
+            return theirs(alpha)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from spikingjelly.activation_based.neuron import SimpleBaseNode
@@ -25,6 +25,7 @@ class Neuron(SimpleBaseNode):
     """
 
     takes_factor = True
+    _OF_THE_SPEC = frozenset({"v_threshold", "v_reset", "detach_reset"})
 
     def __init__(self, spec: NeuronSpec) -> None:
         super().__init__(
@@ -37,6 +38,12 @@ class Neuron(SimpleBaseNode):
         self.spec = spec
         self.set_reset_value("v", spec.v_start)
         self.v = spec.v_start
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The kernels read the specification: an assignment would change the reset and not the spike, or neither.
+        if name in self._OF_THE_SPEC and "spec" in self.__dict__:
+            raise ConfigError(f"{type(self).__name__}.{name} cannot be changed: make a new neuron with another one")
+        super().__setattr__(name, value)
 
     @property
     def surrogate(self) -> Surrogate:
@@ -94,6 +101,8 @@ class Neuron(SimpleBaseNode):
         this x_seq, so that the gradient goes through it too."""
         self._forget_other_shape(x_seq.shape[1:])
         way = self._way(x_seq.device, x_seq.dtype)
+        if norm is not None and not self.takes_norm(x_seq):
+            raise ValueError("norm is for the fused kernels and channels-last maps alone: ask takes_norm first")
         if factor is not None and not (way == "fused" and fused.by_channel(x_seq) and x_seq.numel()):
             x_seq, factor = x_seq * factor.view(-1, 1, 1), None
         if plus is not None and factor is None and norm is None:
@@ -126,7 +135,8 @@ def make_neuron(spec: NeuronSpec) -> Neuron:
     return Neuron(spec)
 
 
-def implementation(module: nn.Module) -> dict[str, str]:
-    """For the record: by its name, which implementation each neuron of the module uses where the module now lives."""
+def implementation(module: nn.Module, dtype: torch.dtype = torch.float32) -> dict[str, str]:
+    """For the record: by its name, which implementation each neuron of the module uses for sequences of this dtype
+    where the module now lives."""
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    return {name: m.implementation(device) for name, m in module.named_modules() if isinstance(m, Neuron)}
+    return {name: m.implementation(device, dtype) for name, m in module.named_modules() if isinstance(m, Neuron)}

@@ -4,28 +4,19 @@
 
 Same meaning of every argument, of `step_mode`, `reset()` and the state `v`; spikes and gradients agree to float32
 rounding (`tests/neurons/test_nodes.py`). Of the surrogates those that are one of ours under another name: `ATan`,
-`Sigmoid`, `PiecewiseExp`, `PiecewiseQuadratic`, `Rect`.
+`Sigmoid`, `PiecewiseExp`, `PiecewiseQuadratic`, `Rect`. Refused: `store_v_seq` (the kernels keep no membrane of each
+step), surrogates with `spiking=False` (which make no spikes), and changes of a threshold or reset after construction.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from spikingjelly.activation_based import surrogate as their
 from torch import Tensor, nn
 
 from snn.errors import ConfigError
+from snn.neurons.native import SURROGATES
 from snn.neurons.neuron import Neuron
 from snn.neurons.spec import NeuronSpec, SurrogateSpec
-
-# Their parameter is α in all five; the area under each is one.
-SURROGATES = {
-    their.ATan: lambda a: {"name": "arctan", "sharpness": a},
-    their.Sigmoid: lambda a: {"name": "sigmoid", "sharpness": a},
-    their.PiecewiseExp: lambda a: {"name": "exponential", "scale": a / 2, "sharpness": a},
-    their.PiecewiseQuadratic: lambda a: {"name": "triangle", "height": a, "width": 1 / a},
-    their.Rect: lambda a: {"name": "rectangle", "height": a, "width": 1 / a},
-}
 
 
 class IFNode(Neuron):
@@ -38,7 +29,9 @@ class IFNode(Neuron):
         surrogate_function: nn.Module | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
+        store_v_seq: bool = False,
     ) -> None:
+        _refuse(store_v_seq)
         super().__init__(_spec(1.0, v_threshold, v_reset, surrogate_function, detach_reset))
         self.step_mode = step_mode
 
@@ -58,7 +51,9 @@ class LIFNode(Neuron):
         surrogate_function: nn.Module | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
+        store_v_seq: bool = False,
     ) -> None:
+        _refuse(store_v_seq)
         if tau <= 1.0:
             raise ConfigError(f"LIFNode: tau must be larger than 1, not {tau}")
         super().__init__(_spec(1.0 - 1.0 / tau, v_threshold, v_reset, surrogate_function, detach_reset))
@@ -72,10 +67,15 @@ class LIFNode(Neuron):
     def single_step_forward(self, x: Tensor) -> Tensor:
         return super().single_step_forward(self._current(x))
 
-    def multi_step_forward(self, x_seq: Tensor, *more: Any) -> Tensor:
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         if self._way(x_seq.device, x_seq.dtype) == "steps":
             return super().multi_step_forward(x_seq)  # which goes through single_step_forward
         return super().multi_step_forward(self._current(x_seq))
+
+
+def _refuse(store_v_seq: bool) -> None:
+    if store_v_seq:
+        raise ConfigError("store_v_seq: no membrane of each step is kept here; take SpikingJelly's own node for it")
 
 
 def _spec(
@@ -85,6 +85,10 @@ def _spec(
     if type(surrogate) not in SURROGATES:
         known = ", ".join(kind.__name__ for kind in SURROGATES)
         raise ConfigError(f"{type(surrogate).__name__}: no surrogate of this project is the same; there are {known}")
+    if not surrogate.spiking:
+        raise ConfigError("surrogate_function: with spiking=False it makes no spikes; take SpikingJelly's own node")
+    if not threshold > 0:
+        raise ConfigError(f"v_threshold must be positive, not {threshold}")
     reset = {"reset": "soft"} if v_reset is None else {"reset": "hard", "v_reset": v_reset}
     shape = SurrogateSpec(**SURROGATES[type(surrogate)](float(surrogate.alpha)))
     return NeuronSpec(decay=decay, threshold=threshold, surrogate=shape, detach_reset=detach, **reset)

@@ -1,8 +1,8 @@
-"""Surrogate derivatives of the spike, ds/du = g(u): one shape and two numbers each.
+"""Surrogate derivatives of the spike, ds/du = g(u): one shape and up to three numbers each.
 
 Every surrogate of the suite depends on the membrane only through its distance to the threshold, so each is
 
-    g(u) = a · shape(b · |z|),   z = u - θ
+    g(u) = a · shape(|z|; b), and 0 for |z| > c,   z = u - θ
 
 with the shapes below. The fused kernels (`snn/neurons/kernels.py`) take the same `(shape, a, b, c)`; hence there is
 one place where a parameter of the configuration turns into a number of a formula: `Surrogate.constants`.
@@ -32,9 +32,9 @@ SHAPE = {
 
 
 class Constants(NamedTuple):
-    """g(u) = a · shape(b·|z|), and 0 for |z| > c.
+    """g(u) = a · shape(|z|; b), and 0 for |z| > c.
 
-    WINDOW: 1[|z| < b] · a    TRIANGLE: max(0, 1 - b|z|)    EXPONENTIAL: exp(-b|z|)
+    WINDOW: 1[|z| < b]    TRIANGLE: max(0, 1 - b|z|)    EXPONENTIAL: exp(-b|z|)
     LORENTZ: 1/(1 + (bz)²)    SECH2: 1 - tanh²(bz) = 4e/(1+e)², e = exp(-2b|z|)
     """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from snn import files, training
@@ -87,7 +88,8 @@ def train(
     save_weights(job.out / "weights.pt", result.network.state_dict(), result.running)
     t = job.cell.t_train
     predictions = {f"clock/{t}/accuracy": result.predictions, f"clock/{t}/accuracy_selected": result.selected}
-    job.write(labels | predictions, neurons=implementation(result.network), **common)
+    dtype = torch.bfloat16 if job.spec["precision"] == "bf16" else torch.float32
+    job.write(labels | predictions, neurons=implementation(result.network, dtype), **common)
     checkpoint.unlink(missing_ok=True)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import numba
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,6 +18,7 @@ from torch import nn
 from snn.errors import ConfigError
 from snn.neurons import NeuronSpec, fused, implementation, make_neuron, native
 from snn.neurons import kernels as neuron_kernels
+from snn.neurons.surrogates import EXPONENTIAL
 
 WAYS = ("fused", "spikingjelly")
 
@@ -368,3 +373,20 @@ def test_the_record_names_the_implementation():
     )
     assert implementation(network) == {"1": "fused-numba", "2": "spikingjelly-step-by-step"}
     assert network.state_dict().keys() == {"0.weight", "0.bias"}
+
+
+@pytest.mark.parametrize("drive", ["PLAIN", "SCALED", "SUMMED"])
+def test_the_backward_pass_is_computed_in_vectors(drive, monkeypatch):
+    """A change that looks harmless can make LLVM give up (once a scratch of two dimensions did): nothing else tells,
+    but the kernel is ten times slower. The exponential's shift of exponent bits is in that loop alone."""
+    monkeypatch.setattr(neuron_kernels, "compiled", numba.njit(nogil=True, error_model="numpy"))
+    drive = getattr(neuron_kernels, drive)
+    kernel = neuron_kernels.backward.__wrapped__(neuron_kernels.PERIODIC, EXPONENTIAL, drive)
+    maps, one = [np.zeros(8, np.float32) for _ in range(5)], np.zeros(1, np.float32)
+    factor = np.ones(8 + neuron_kernels.BLOCK, np.float32)
+    x, plus, d_plus, g, dx = maps
+    drives = (x, 8, factor, plus, 8, np.zeros((1, 8)), d_plus, 8)
+    numbers = map(np.float32, (1, 1, 1, 0, -1, 1, 2, 2, 0))
+    kernel(*drives, one, 0, g, 8, dx, 8, one, 0, True, neuron_kernels.block_of(1), 1, 0, 8, *numbers)
+    (code,) = kernel.inspect_llvm().values()
+    assert re.search(r"shl.* <\d+ x i32>", code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -55,15 +57,39 @@ def test_spikes_state_and_gradients_are_spikingjellys(
     torch.testing.assert_close(grad, their_grad, rtol=1e-4, atol=1e-5 * float(their_grad.abs().max() + 1))
 
 
-def test_the_defaults_are_spikingjellys():
-    x = torch.linspace(-1, 3, 41)
-    for ours, others in ((nodes.IFNode(), theirs.IFNode()), (nodes.LIFNode(), theirs.LIFNode())):
-        assert ours.step_mode == others.step_mode
-        assert torch.equal(ours(x), others(x))
+@pytest.mark.parametrize("kind", ["IFNode", "LIFNode"])
+def test_the_arguments_and_their_defaults_are_spikingjellys(kind):
+    """The default surrogate is theirs too, which its gradient shows."""
+    ours, others = getattr(nodes, kind), getattr(theirs, kind)
+    arguments = [
+        {name: p.default for name, p in inspect.signature(each).parameters.items() if name != "surrogate_function"}
+        for each in (ours, others)
+    ]
+    assert list(arguments[0].items()) == list(arguments[1].items())
+    found = []
+    for node in (ours(), others()):
+        x = torch.linspace(-1, 3, 41, requires_grad=True)
+        node(x).sum().backward()
+        found.append((node.v.detach(), x.grad))
+    for ours, others in zip(*found, strict=True):
+        torch.testing.assert_close(ours, others)
 
 
 def test_a_surrogate_that_is_none_of_ours_is_refused():
     with pytest.raises(ConfigError, match=r"LeakyKReLU: no surrogate .* there are ATan"):
         nodes.IFNode(surrogate_function=surrogate.LeakyKReLU())
-    with pytest.raises(ConfigError, match="tau must be larger than 1"):
-        nodes.LIFNode(tau=1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nodes.LIFNode(tau=1.0), "tau must be larger than 1"),
+        (lambda: nodes.IFNode(v_threshold=0.0), "v_threshold must be positive"),
+        (lambda: nodes.IFNode(store_v_seq=True), "store_v_seq: no membrane of each step"),
+        (lambda: nodes.IFNode(surrogate_function=surrogate.ATan(spiking=False)), "spiking=False"),
+        (lambda: setattr(nodes.IFNode(), "v_threshold", 0.2), "IFNode.v_threshold cannot be changed"),
+    ],
+)
+def test_what_would_not_be_theirs_is_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
