@@ -17,7 +17,10 @@ COLUMNS = "with the clock (%)", "event-driven, float (%)", "int8 (%)", "lost wit
 def results(report: Path) -> str:
     rows = [row for name in ("accuracy", "event_driven") for row in read(report, name)]
     lines = [table_row("network", "method", *COLUMNS), table_row(*["---"] * 6)]
-    for network, method, t in dict.fromkeys((r["network"], r["method"], r["t_train"]) for r in rows):
+    settings = list(dict.fromkeys((r["network"], r["method"], r["t_train"]) for r in rows))
+    first = {}
+    for network, method, t in settings:
+        usual = first.setdefault((network, method), t) == t
         own = [r for r in rows if (r["network"], r["method"], r["t_train"]) == (network, method, t)]
 
         def of(quantity: str, own: list = own, **wanted: str) -> str:
@@ -26,7 +29,7 @@ def results(report: Path) -> str:
 
         lines.append(
             table_row(
-                network,
+                network if usual else f"{network}, T = {t}",
                 f"`{method}`",
                 of("accuracy", phase="train"),
                 of("accuracy", mode="event-float"),
