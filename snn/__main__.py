@@ -7,11 +7,11 @@ from snn import warm
 
 
 def main() -> int:
+    os.environ.setdefault("MPLBACKEND", "agg")
     status = warm.hand_over(sys.argv[1:])
     if status is not None:
         return status
     warm.import_often()
-    os.environ.setdefault("MPLBACKEND", "agg")
     from snn.cli import main
 
     return main()

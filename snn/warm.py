@@ -8,9 +8,10 @@ the job. Nothing of it can be told from a job that started cold, but by the cloc
 - Our own modules are imported after the fork: a job runs the code that lies there when it starts.
 - Nothing is computed before the fork: no generator has been drawn from, and no thread is there to be lost but those of
   libraries that see to a fork themselves (OpenBLAS).
-- A job is interrupted when the command that handed it over ends, however that ends; the warm process ends with the run
-  that started it.
-- Without a warm process (a cluster's node, an interpreter of another environment, one that died) a command starts cold.
+- A job is interrupted when the command that handed it over ends, however that ends, or is itself interrupted: then it
+  ends after its job. The warm process ends with the run that started it.
+- Without a warm process (a cluster's node, one that died), or with one that would import something else or run it on
+  other threads (`_start`), a command starts cold.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ LIBRARIES = (
     "numpy", "torch", "torch._dynamo", "numba", "spikingjelly.activation_based.neuron",
     "spikingjelly.activation_based.functional", "pydantic", "yaml", "tqdm",
 )  # fmt: skip
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KILLED, INTERRUPTED = 137, 130
 GRACE = 5.0
 """Seconds in which an interrupted job may tidy up."""
@@ -45,19 +47,41 @@ def hand_over(arguments: list[str]) -> int | None:
     path = os.environ.get(VARIABLE)
     if not path or sys.stdout is None or sys.stderr is None:  # closed outputs cannot be handed over
         return None
-    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "prefix": sys.prefix}
+    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)} | _start()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be terminated is to be interrupted
     with socket.socket(socket.AF_UNIX) as s:
         try:
             s.connect(path)
             socket.send_fds(s, [b"+"], [1, 2])
             s.sendall(json.dumps(request).encode() + b"\n")
-            answer = s.recv(1)
+            answer = s.recv(2)
         except OSError:
             answer = b"?"  # gone, or never there
+        except KeyboardInterrupt:
+            _interrupt(s)
+            return INTERRUPTED
+        finally:
+            signal.signal(signal.SIGTERM, before)
     if not answer:
         print("error: the job was killed; for want of memory, perhaps", file=sys.stderr)
         return KILLED
-    return None if answer == b"?" else answer[0]
+    return None if answer == b"?" else answer[-1]
+
+
+def _start() -> dict[str, str | None]:
+    """What a process has from its start, for good: where it imports from, and the threads of its libraries."""
+    variables = {name: os.environ.get(name) for name in ("PYTHONPATH", *THREADS)}
+    return {"prefix": sys.prefix, "package": str(Path(__file__).resolve().parent)} | variables
+
+
+def _interrupt(job: socket.socket) -> None:
+    """Interrupt the job and see it end: after this command its files are tidied away, and perhaps made anew."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: the job has `GRACE` and no more
+    with contextlib.suppress(OSError):
+        job.shutdown(socket.SHUT_WR)
+        while job.recv(2):  # an answer comes before the end
+            pass
 
 
 def serve(path: Path) -> None:
@@ -106,7 +130,7 @@ def _do(job: socket.socket) -> None:
         _, outputs, _, _ = socket.recv_fds(job, 1, 2)
         with job.makefile() as lines:
             request = json.loads(lines.readline())
-        if request["prefix"] != sys.prefix:
+        if request | _start() != request:
             job.sendall(b"?")
             os._exit(0)
         for fd, end in zip(outputs, (1, 2), strict=True):
@@ -121,9 +145,12 @@ def _do(job: socket.socket) -> None:
         threading.Thread(target=_end_with, args=(job, answered), daemon=True).start()
         from snn.cli import main
 
-        status = main(request["arguments"])
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
+        sys.exit(main(request["arguments"]))
+    except SystemExit as end:  # its code means what it means to Python
+        if end.code is None or isinstance(end.code, int):
+            status = end.code or 0
+        else:
+            print(end.code, file=sys.stderr)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BaseException:
@@ -132,7 +159,7 @@ def _do(job: socket.socket) -> None:
         status = _flushed() or status & 255
         answered.set()
         with contextlib.suppress(OSError):
-            job.sendall(bytes([status]))
+            job.sendall(bytes([ord("="), status]))
         os._exit(status)
 
 
@@ -149,7 +176,7 @@ def _flushed() -> int:
 
 
 def _end_with(job: socket.socket, answered: threading.Event) -> None:
-    """Interrupt this process when the command at the other end is gone before it was answered."""
+    """Interrupt this process when the command at the other end is gone or interrupted before it was answered."""
     with contextlib.suppress(OSError):
         job.recv(1)
     if answered.is_set():

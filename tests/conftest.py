@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -62,14 +63,27 @@ def make_job(tiny_store, tmp_path):
     return make
 
 
-@pytest.fixture(scope="session")
-def warm_process():
-    """`address` and `pid` of a warm process (snn/warm.py)."""
+@contextlib.contextmanager
+def _warm_process(folder: Path):
     address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"  # pytest's own folders have names too long for a socket
-    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=folder, stdin=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not address.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     yield SimpleNamespace(address=str(address), pid=process.pid)
     process.stdin.close()
     process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def warm_process():
+    """`address` and `pid` of a warm process (snn/warm.py)."""
+    with _warm_process(ROOT) as process:
+        yield process
+
+
+@pytest.fixture
+def warm_process_in():
+    """warm_process_in(folder): one that a copy of the project in `folder` starts for its own jobs."""
+    with contextlib.ExitStack() as stack:
+        yield lambda folder: stack.enter_context(_warm_process(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from snn import warm
+from snn import cli, warm
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ["--configfile", "config/smoke.yaml"]
@@ -44,14 +45,94 @@ def test_forks_import_our_modules_as_they_lie_there():
     assert done.stdout.strip() == "['snn.warm']"
 
 
-def test_starts_cold_where_there_is_no_warm_process(warm_process, monkeypatch, tmp_path):
+def test_starts_cold_where_there_is_no_warm_process(monkeypatch, tmp_path):
     monkeypatch.delenv(warm.VARIABLE, raising=False)
     assert warm.hand_over(["--help"]) is None
     monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "gone"))
     assert warm.hand_over(["--help"]) is None
+
+
+def another_environment(patch):
+    patch.setattr(sys, "prefix", "/another/environment")
+
+
+def another_checkout(patch):
+    patch.setattr(warm, "__file__", "/another/checkout/snn/warm.py")
+
+
+def other_libraries(patch):
+    patch.setenv("PYTHONPATH", "/other/libraries")
+
+
+def other_threads(patch):
+    patch.setenv("OMP_NUM_THREADS", "97")
+
+
+@pytest.mark.parametrize("other", [another_environment, another_checkout, other_libraries, other_threads])
+def test_starts_cold_where_a_fork_would_be_another_job(warm_process, monkeypatch, other):
     monkeypatch.setenv(warm.VARIABLE, warm_process.address)
-    monkeypatch.setattr(sys, "prefix", "/another/environment")
+    other(monkeypatch)
     assert warm.hand_over(["--help"]) is None
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """stand_in(main): a fork that takes the next command, with `main` for the command line."""
+
+    def fork(main) -> int:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "s"))
+            listening.listen()
+            monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "s"))
+            if (pid := os.fork()) == 0:
+                cli.main = main
+                warm._do(listening.accept()[0])
+        return pid
+
+    return fork
+
+
+@pytest.mark.parametrize(("code", "status", "said"), [(None, 0, ""), (ord("?"), ord("?"), ""), ("why", 1, "why\n")])
+def test_the_end_of_a_job_means_what_it_means_to_python(stand_in, capfd, code, status, said):
+    stand_in(lambda arguments: sys.exit(code))
+    assert warm.hand_over([]) == status
+    assert capfd.readouterr().err == said
+
+
+def test_a_job_draws_on_no_screen(stand_in, monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    stand_in(lambda arguments: 3 if os.environ.get("MPLBACKEND") == "agg" else 4)
+    assert snn().returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_after_its_job(stand_in, tmp_path, number):
+    half = tmp_path / "half"
+
+    def slow_to_tidy_up(arguments):
+        half.touch()
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.5)
+            half.unlink()
+
+    job = stand_in(slow_to_tidy_up)
+    code = """if True:
+        import signal, sys
+        from snn.__main__ import main
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+        sys.exit(main())
+    """
+    command = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not half.exists() and command.poll() is None:
+        time.sleep(0.01)
+    for _ in range(2):  # an impatient hand
+        command.send_signal(number)
+        time.sleep(0.1)
+    assert command.wait(30) == warm.INTERRUPTED
+    assert not half.exists(), "the last thing that the job does"
+    assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == warm.INTERRUPTED
 
 
 def test_a_job_that_dies_is_an_error(tmp_path, monkeypatch, capsys):

@@ -242,7 +242,7 @@ def test_a_store_with_a_wrong_checksum_is_refused_by_name(project):
         snn(project, "sweep", "saccades/3c1fc/sdt/T3/seed0")
 
 
-def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path, warm_process):
+def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path, warm_process_in):
     """Undisturbed and cold, or begun warm, killed, and ended cold."""
     cell = "saccades/3c1fc/sdt/T3/seed0"
     folder = project / "results/tiny/cells" / cell
@@ -255,14 +255,16 @@ def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path, w
     whole = folder.rename(folder.with_name("whole"))
 
     command = [sys.executable, "-m", "snn", "train", cell, "--configfile", str(overlay)]
-    environment = os.environ | {"PYTHONPATH": str(project), "SNN_WARM": warm_process.address}
+    warm_process = warm_process_in(project)
+    environment = os.environ | {"SNN_WARM": warm_process.address}
     victim = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (folder / "checkpoint.pt").exists() and victim.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
+    forks = Path(f"/proc/{warm_process.pid}/task/{warm_process.pid}/children")
+    assert not forks.exists() or forks.read_text(), "it began warm"
     victim.send_signal(signal.SIGKILL)
     victim.wait()
-    forks = Path(f"/proc/{warm_process.pid}/task/{warm_process.pid}/children")
     while forks.exists() and forks.read_text() and time.monotonic() < deadline:
         time.sleep(0.005)
     assert (folder / "checkpoint.pt").exists()

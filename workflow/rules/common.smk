@@ -164,9 +164,8 @@ def start_warm():
         return
     address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"
     os.environ[warm.VARIABLE] = str(address)
-    # As Snakemake sets them for a job; libraries read them when they are imported.
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    threads = {name: str(C.resources.threads) for name in names}
+    # As Snakemake sets them for a job, which starts cold if it has another number of threads.
+    threads = dict.fromkeys(warm.THREADS, str(C.resources.threads))
     workflow.globals["warm_process"] = subprocess.Popen(
         [sys.executable, "-m", "snn.warm", str(address)],
         stdin=subprocess.PIPE,
