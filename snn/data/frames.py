@@ -87,25 +87,34 @@ def shifted(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """Each sample of [T, N, C, H, W] moved by its own random whole offset of at most `pixels`, zeros moving in."""
     if pixels == 0:
         return x
-    _, n, _, h, w = x.shape
-    dy, dx = torch.randint(-pixels, pixels + 1, (2, n, 1), generator=generator)
-    rows, columns = torch.arange(h) - dy, torch.arange(w) - dx  # where each target pixel comes from
-    inside = ((rows >= 0) & (rows < h))[:, :, None] & ((columns >= 0) & (columns < w))[:, None, :]
-    sample = torch.arange(n)[:, None, None]
-    moved = x[:, sample, :, rows.clamp(0, h - 1)[:, :, None], columns.clamp(0, w - 1)[:, None, :]]
-    # Indexing beside a slice puts the indexed axes first: [N, H, W, T, C].
-    return (moved * inside[..., None, None].to(x)).permute(3, 0, 4, 1, 2).contiguous()
+    moved = torch.zeros_like(x)
+    for sample, (dy, dx) in enumerate(
+        _offsets(x, pixels, generator)
+    ):  # copies of slices: a gather takes ten times as long
+        (to_y, from_y), (to_x, from_x) = _overlap(dy, x.shape[3]), _overlap(dx, x.shape[4])
+        moved[:, sample, :, to_y, to_x] = x[:, sample, :, from_y, from_x]
+    return moved
 
 
 def rolled(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     """As `shifted`, but what leaves on one side comes in on the other."""
     if pixels == 0:
         return x
-    _, n, _, h, w = x.shape
-    dy, dx = torch.randint(-pixels, pixels + 1, (2, n, 1), generator=generator)
-    rows, columns = (torch.arange(h) - dy) % h, (torch.arange(w) - dx) % w
-    sample = torch.arange(n)[:, None, None]
-    return x[:, sample, :, rows[:, :, None], columns[:, None, :]].permute(3, 0, 4, 1, 2).contiguous()
+    moved = torch.empty_like(x)
+    for sample, (dy, dx) in enumerate(_offsets(x, pixels, generator)):
+        moved[:, sample] = x[:, sample].roll((dy, dx), (-2, -1))
+    return moved
+
+
+def _offsets(x: Tensor, pixels: int, generator: torch.Generator) -> list[list[int]]:
+    """(dy, dx) of each sample."""
+    return torch.randint(-pixels, pixels + 1, (2, x.shape[1]), generator=generator).T.tolist()
+
+
+def _overlap(offset: int, size: int) -> tuple[slice, slice]:
+    """Where pixels of a row moved by `offset` come to lie, and which of them stay in it."""
+    low, high = max(offset, 0), max(size + min(offset, 0), 0)
+    return slice(low, max(low, high)), slice(low - offset, max(low, high) - offset)
 
 
 def flipped(x: Tensor, generator: torch.Generator) -> Tensor:
