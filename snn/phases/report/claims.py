@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from snn.phases.report import text
-from snn.phases.report.answer import below, event_mode, loss_terms
+from snn.phases.report.answer import event_mode, lost_below, lost_without_clock
 from snn.phases.report.results import Panel, Results, Setting, What
 from snn.phases.report.style import method_label, network_label
 from snn.phases.report.tables import Table
@@ -120,11 +120,9 @@ def _judged(words: str, interval: Interval | None, threshold: float = 0.0) -> Ev
 
 def flatter(results: Results, settings: list[Setting]) -> Evidence:
     """Mean loss of accuracy at the sweep's T below that of training: the second method's minus the first's."""
-    first, second = settings
-    steps = sorted(set(below(results, first)) & set(below(results, second)))
-    if not steps or first.t_train != second.t_train:
+    steps, at = lost_below(results, settings)
+    if not steps:
         return Evidence("no sweep below the T of training", None, NOT_TESTABLE)
-    at = [loss_terms(s, What("sweep", "clock", s.t_train), steps) for s in settings]
     words = f"mean loss at T = {steps[0]} to {steps[-1]}: {{}} against {{}} points, difference {{}}"
     return _difference(results, at[0], at[1], words, less=True)
 
@@ -134,7 +132,7 @@ def loses_less_without_clock(results: Results, settings: list[Setting]) -> Evide
     mode = event_mode(results, settings)
     if mode is None:
         return Evidence("no event-driven deployment of both", None, NOT_TESTABLE)
-    at = [[(1.0, s, What("deploy", "clock", s.t_train)), (-1.0, s, What("deploy", mode, None))] for s in settings]
+    at = [lost_without_clock(s, mode) for s in settings]
     return _difference(results, at[0], at[1], "event-driven loss {} against {} points, difference {}", less=True)
 
 
