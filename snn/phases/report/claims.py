@@ -9,6 +9,7 @@ corrected for the number of claims: each is its paper's own, stated beforehand.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -149,7 +150,8 @@ def near_teacher(results: Results, settings: list[Setting]) -> Evidence:
     if not 1 <= epochs <= EARLY:
         return Evidence(f"trained for {epochs} epochs, not for at most {EARLY}", None, NOT_TESTABLE)
     at = [[(1.0, s, What("train", "clock", s.t_train))] for s in (student, teacher)]
-    words = f"after {epochs} epochs {{}} against the teacher's {{}} %, difference {{}} points (near: above −2)"
+    words = f"after {epochs} epochs {{}} against the teacher's {{}} %, difference {{}} points"
+    words += f" (near: above −{100 * NEAR:g})"
     return _difference(results, at[0], at[1], words, threshold=-NEAR)
 
 
@@ -167,13 +169,14 @@ def raises_early_gradients(results: Results, settings: list[Setting]) -> Evidenc
 
 
 def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
-    """Growth of the bytes kept for backward from the least to the largest T, the second method's minus the first's,
-    relative to the growth of T; flat is below a tenth of it. Counted, not sampled: one seed is as good as three."""
+    """Growth of the bytes kept for backward from the least to the largest T at which both were probed, relative to the
+    growth of T; flat is below a tenth of it. Counted, not sampled: one seed is as good as three."""
+    probed = [{t for _, t in results.evaluated(s, "probe", "bytes_for_backward") if t} for s in settings]
+    steps = sorted(set.intersection(*probed))
+    if len(steps) < 2:
+        return Evidence("not probed at two common T", None, NOT_TESTABLE)
     growth = []
     for s in settings:
-        steps = sorted({t for mode, t in results.evaluated(s, "probe", "bytes_for_backward") if t})
-        if len(steps) < 2:
-            return Evidence("not probed", None, NOT_TESTABLE)
         kept = [min(results.values(s, What("probe", "clock", t, "bytes_for_backward")).values()) for t in steps]
         growth.append((kept[-1] / kept[0] - 1) / (steps[-1] / steps[0] - 1))
     words = (
@@ -184,31 +187,30 @@ def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
 
 
 def recovers(results: Results, settings: list[Setting]) -> Evidence:
-    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over disturbances and
-    chips. What as many more epochs give the undisturbed network stands beside it: that much is no recovery."""
+    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over levels of the mean
+    over chips. What as many more epochs give the undisturbed network stands beside it: that much is no recovery."""
     (s,) = settings
     found = [(mode, *match.groups()) for mode, metric in results.predicted(s, "disturb")
              if (match := re.fullmatch(r"accuracy_after_(\d+)_(chip\d+)", metric))]  # fmt: skip
     learnt = [each for each in found if each[0] != CONTROL]
+    chips = Counter(mode for mode, *_ in learnt)
     if not learnt:
         return Evidence("no learning on disturbed hardware", None, NOT_TESTABLE)
 
-    def accuracies(cases: list) -> list[list]:
-        """After and before."""
-        return [
-            [
-                (1.0 / len(cases), s, What("disturb", mode, s.t_train, name.format(k=k, chip=chip)))
-                for mode, k, chip in cases
-            ]
-            for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
+    accuracies = [
+        [
+            (1.0 / chips[mode] / len(chips), s, What("disturb", mode, s.t_train, name.format(k=k, chip=chip)))
+            for mode, k, chip in learnt
         ]
+        for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
+    ]
 
-    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(learnt)} levels"
+    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(chips)} levels"
     for mode, k, chip in (each for each in found if each[0] == CONTROL):
         after, before = What("disturb", mode, s.t_train, f"accuracy_after_{k}_{chip}"), What("disturb", mode, s.t_train)
         more = results.contrast([(1.0, s, after), (-1.0, s, before)])
         words += f"; undisturbed {text.percent(more, signed=True)}"
-    return _difference(results, *accuracies(learnt), words)
+    return _difference(results, *accuracies, words)
 
 
 def _difference(
