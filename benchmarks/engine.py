@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import _clock
-from benchmarks._measure import Row, Spent, Unequal, costs, rates, require_equal, spent, turns
+from benchmarks._measure import Row, Spent, Unequal, costs, rates, reason, require_equal, spent, turns
 from benchmarks._networks import blobs, nmnist_recordings, three_conv, vggsnn
 from snn.events import EventNetwork
 
@@ -161,7 +161,7 @@ def sinabs_clock(layers: list[dict], recordings: list[np.ndarray], input_shape: 
         )
         done = subprocess.run([python, HERE / "_sinabs_rival.py", case], capture_output=True, text=True)
     if done.returncode:
-        print(f"sinabs could not be measured: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        print(f"sinabs could not be measured: {reason(done)}", file=sys.stderr)
         return None
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -43,7 +43,7 @@ def _row(network: str, steps: int, turns: int) -> Row:
 
 def _start(command: list[str]) -> subprocess.Popen:
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process.stdout.readline()  # it is ready
+    _await(process)  # it is ready
     return process
 
 
@@ -53,8 +53,14 @@ def _wall(processes: list[subprocess.Popen], steps: int) -> float:
         process.stdin.write(f"{steps}\n")
         process.stdin.flush()
     for process in processes:
-        process.stdout.readline()
+        _await(process)
     return time.perf_counter() - start
+
+
+def _await(process: subprocess.Popen) -> None:
+    """A process that has ended answers at once: its silence must not count as speed."""
+    if not process.stdout.readline():
+        raise RuntimeError(f"{' '.join(process.args)} ended before it answered; its reason stands above")
 
 
 def main(network: str, threads: int) -> None:
