@@ -226,7 +226,7 @@ def _of_spikingjelly(network: str, batch: int, steps: int, name: str) -> dict[st
     if name == "floor":
         return {"step": _floor(model, frames[:steps])}
     if name.startswith("spikingjelly"):
-        theirs = plain(network, NETWORKS[network], SHAPE, CLASSES)
+        theirs = plain(network, SHAPE, CLASSES)
         for ours, copy in zip(model.parameters(), theirs.parameters(), strict=True):
             copy.data.copy_(ours.data)
         model = theirs

@@ -58,7 +58,7 @@ def test_the_plain_networks_are_the_suites_in_double_precision(network):
     torch.manual_seed(0)
     spec = NeuronSpec(surrogate={"name": "arctan"}, reset="soft")
     ours = models.build(network, training.NETWORKS[network], (2, 34, 34), 10, lambda: make_neuron(spec)).double()
-    theirs = plain(network, training.NETWORKS[network], (2, 34, 34), 10).double()
+    theirs = plain(network, (2, 34, 34), 10).double()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         if a.ndim > 1:
             a.data.add_(a.data.std() / 10).mul_(4)  # so that spikes reach the readout
