@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks._measure import Row
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORKS = {"3c1fc": {"norm": "scale", "gain": 0.5}, "resnet8": {"readout": "spiking"}}
+NETWORKS = ("3c1fc", "resnet8")
 STEPS, TURNS = 20, 5
 
 
@@ -76,7 +76,7 @@ def main(network: str, threads: int) -> None:
     default = config.load(ROOT / "config/config.yaml")
     batch, t = default.train.batch_size, default.matrix.t_train[0]
     torch.manual_seed(0)
-    model = models.build(network, NETWORKS[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))
+    model = models.build(network, default.networks[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))
     frames, labels = torch.poisson(torch.full((t, batch, 2, 34, 34), 0.3)), torch.randint(0, 10, (batch,))
     optimizer = torch.optim.AdamW(model.parameters(), default.train.lr)
 
