@@ -7,6 +7,7 @@ are apart tells how loaded the machine was.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -96,6 +97,11 @@ def rates(
 def costs(name: str, ours: float, rival: float | None, unit: str) -> Row:
     """Of what less is better: seconds, MiB."""
     return Row(name, ours, rival, unit, None if rival is None else rival / ours)
+
+
+def reason(done: subprocess.CompletedProcess) -> str:
+    """Why it failed: its last line, or its status where it ended without a word."""
+    return [f"ended with status {done.returncode}", *done.stderr.strip().splitlines()][-1]
 
 
 def require_equal(what: str, ours: Any, rival: Any) -> None:

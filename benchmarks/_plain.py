@@ -5,8 +5,6 @@ Parameters come in the order of `snn.models`, so that weights can be carried ove
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
@@ -15,7 +13,7 @@ from snn.models.convnet import LAYOUTS
 from snn.models.resnet import BLOCKS
 
 
-def plain(name: str, values: dict[str, Any], input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def plain(name: str, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
     if name in LAYOUTS:
         return _Plain(_convnet(name, input_shape, classes))
     return _Plain(_resnet(name, input_shape, classes))
@@ -51,7 +49,8 @@ def _convnet(name: str, input_shape: tuple[int, int, int], classes: int) -> list
     return [*layers, nn.Flatten(2), linear, _neurons()]
 
 
-def _resnet(name: str, input_shape: tuple[int, int, int], classes: int, widths: tuple = (8, 16, 32)) -> list[nn.Module]:
+def _resnet(name: str, input_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+    widths = (8, 16, 32)
     layers = [_conv(input_shape[0], widths[0], 3, 2), _norm(widths[0]), _neurons()]
     size, channels = (min(input_shape[1:]) - 1) // 2 + 1, widths[0]
     for group, outputs in enumerate(widths):

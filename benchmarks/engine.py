@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import _clock
-from benchmarks._measure import Row, Spent, Unequal, costs, rates, require_equal, spent, turns
+from benchmarks._measure import Row, Spent, Unequal, costs, rates, reason, require_equal, spent, turns
 from benchmarks._networks import blobs, nmnist_recordings, three_conv, vggsnn
 from snn.events import EventNetwork
 
@@ -49,7 +49,7 @@ def throughput(name: str, network: EventNetwork, mode: str, parts: list, dtype: 
     """One thread beside the ceiling; two threads beside one, for the engine and for the additions alone."""
     two_parts = parts * (2 if len(parts) > 1 else 4)
     batch, twice, doubled = (batch_of(network, mode, p, n) for p, n in ((parts, 1), (two_parts, 1), (two_parts, 2)))
-    add, add_twice, added = additions(dtype, 1), additions(dtype, 1), additions(dtype, 2)
+    add, added = additions(dtype, 1), additions(dtype, 2)
     synops, synops_two = float(batch().synops.sum()), float(twice().synops.sum())
     require_equal(f"{name}, two threads", doubled().counts, twice().counts)
     t = turns({"engine": batch, "additions": add}, seconds)
@@ -57,7 +57,7 @@ def throughput(name: str, network: EventNetwork, mode: str, parts: list, dtype: 
     one = rates(
         f"{name}; rival: pure L1 additions", t["engine"], t["additions"], "GSynOps/s", synops / 1e9, count / 1e9
     )
-    t = turns({"one": twice, "two": doubled, "add one": add_twice, "add two": added}, seconds)
+    t = turns({"one": twice, "two": doubled, "add one": add, "add two": added}, seconds)
     two = rates(f"{name}, 2 threads; rival: 1 thread", t["two"], t["one"], "GSynOps/s", synops_two / 1e9, wall=True)
     plain = rates(
         f"{name}, this machine meanwhile: pure additions, 2 threads; rival: 1 thread",
@@ -161,7 +161,7 @@ def sinabs_clock(layers: list[dict], recordings: list[np.ndarray], input_shape: 
         )
         done = subprocess.run([python, HERE / "_sinabs_rival.py", case], capture_output=True, text=True)
     if done.returncode:
-        print(f"sinabs could not be measured: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+        print(f"sinabs could not be measured: {reason(done)}", file=sys.stderr)
         return None
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks._measure import Row, Spent
+from benchmarks._measure import Row, Spent, reason
 from snn import warm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +52,7 @@ def _process(command: list[str], folder: Path = ROOT, **environment: str) -> Spe
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=_environment() | environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
+        raise RuntimeError(f"{' '.join(command)}: {reason(done)}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Spent(cpu, time.perf_counter() - start)
@@ -86,6 +86,8 @@ def _warm(turns: int) -> list[Row]:
         for _ in range(turns):
             taken["warm"].append(_process(job, folder, **{warm.VARIABLE: str(address)}).wall)
             taken["cold"].append(_process(job, folder).wall)
+        if server.poll() is not None:
+            raise RuntimeError("the warm process has ended, and jobs started cold; its reason stands above")
         server.communicate()
     ratio = median(c / w for w, c in zip(*taken.values(), strict=True))
     ours, rival = (median(t) for t in taken.values())

@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks._measure import Row
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORKS = {"3c1fc": {"norm": "scale", "gain": 0.5}, "resnet8": {"readout": "spiking"}}
+NETWORKS = ("3c1fc", "resnet8")
 STEPS, TURNS = 20, 5
 
 
@@ -43,7 +43,7 @@ def _row(network: str, steps: int, turns: int) -> Row:
 
 def _start(command: list[str]) -> subprocess.Popen:
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process.stdout.readline()  # it is ready
+    _await(process)  # it is ready
     return process
 
 
@@ -53,8 +53,14 @@ def _wall(processes: list[subprocess.Popen], steps: int) -> float:
         process.stdin.write(f"{steps}\n")
         process.stdin.flush()
     for process in processes:
-        process.stdout.readline()
+        _await(process)
     return time.perf_counter() - start
+
+
+def _await(process: subprocess.Popen) -> None:
+    """A process that has ended answers at once: its silence must not count as speed."""
+    if not process.stdout.readline():
+        raise RuntimeError(f"{' '.join(process.args)} ended before it answered; its reason stands above")
 
 
 def main(network: str, threads: int) -> None:
@@ -70,7 +76,7 @@ def main(network: str, threads: int) -> None:
     default = config.load(ROOT / "config/config.yaml")
     batch, t = default.train.batch_size, default.matrix.t_train[0]
     torch.manual_seed(0)
-    model = models.build(network, NETWORKS[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))
+    model = models.build(network, default.networks[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))
     frames, labels = torch.poisson(torch.full((t, batch, 2, 34, 34), 0.3)), torch.randint(0, 10, (batch,))
     optimizer = torch.optim.AdamW(model.parameters(), default.train.lr)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks import __main__ as main
-from benchmarks import _clock, _measure, conversion, engine, training
+from benchmarks import _clock, _measure, conversion, engine, job, threads, training
 from benchmarks._measure import Row, Spent, Unequal
 from benchmarks._networks import blobs, three_conv
 from benchmarks._plain import plain
@@ -57,7 +58,7 @@ def test_the_plain_networks_are_the_suites_in_double_precision(network):
     torch.manual_seed(0)
     spec = NeuronSpec(surrogate={"name": "arctan"}, reset="soft")
     ours = models.build(network, training.NETWORKS[network], (2, 34, 34), 10, lambda: make_neuron(spec)).double()
-    theirs = plain(network, training.NETWORKS[network], (2, 34, 34), 10).double()
+    theirs = plain(network, (2, 34, 34), 10).double()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         if a.ndim > 1:
             a.data.add_(a.data.std() / 10).mul_(4)  # so that spikes reach the readout
@@ -81,6 +82,13 @@ def test_unequal_results_are_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(conversion, "exact", lambda events: np.zeros((10, 2, 34, 34)))
     assert main.main(["--quick", "conversion"], tmp_path) == 1
     assert "their times cannot be compared" in capsys.readouterr().err
+
+
+def test_a_child_that_ends_is_no_figure():
+    with pytest.raises(RuntimeError, match="ended before it answered"):
+        threads._start([sys.executable, "-c", ""])
+    with pytest.raises(RuntimeError, match="ended with status 3"):
+        job._process([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_rates_are_medians_of_the_turns_ratios():

@@ -86,10 +86,11 @@ def leaving(phase, metrics):
 def test_memory_is_judged_by_its_growth(tmp_path):
     kept = {
         "sdt": [("bytes_for_backward", 2, 200.0), ("bytes_for_backward", 16, 1600.0)],
-        "ltl-online": [("bytes_for_backward", 2, 90.0), ("bytes_for_backward", 16, 99.0)],
+        "ltl-online": [("bytes_for_backward", t, value) for t, value in ((1, 9.0), (2, 90.0), (16, 99.0))],
     }
     table = verdicts(tmp_path, leaving("probe", kept), methods=("sdt", "ltl-online"))
     assert table.verdict["ltl_memory"] == HOLDS
+    assert "from T = 2 to 16" in table.evidence["ltl_memory"], "at T = 1 only one of the two was probed"
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(1.5, HOLDS), (1.0, NOT_SHOWN)])
@@ -108,7 +109,7 @@ def test_what_is_said_of_deep_networks_is_not_judged_on_a_shallow_one(tmp_path):
     assert verdicts(tmp_path, methods=("sdt", "shortcut")).verdict["shortcut_accuracy"] == NOT_TESTABLE
 
 
-@pytest.mark.parametrize(("gain", "verdict"), [(0.1, HOLDS), (0.0, NOT_SHOWN)])
+@pytest.mark.parametrize(("gain", "verdict"), [(0.2, HOLDS), (0.0, NOT_SHOWN)])
 def test_recovery_is_judged_by_the_same_chips_before_and_after(tmp_path, gain, verdict):
     def change(cell):
         if cell["method"] == "ltl-offline":
@@ -117,8 +118,12 @@ def test_recovery_is_judged_by_the_same_chips_before_and_after(tmp_path, gain, v
             for mode in ("bits-2", "noise-0.1"):
                 found |= {f"{mode}/10/accuracy_chip{chip}": one.predict(0.6 - chip / 10) for chip in (0, 1)}
                 found[f"{mode}/10/accuracy_after_5_chip0"] = one.predict(0.6 + gain)
+            # Two chips of one level and one of the other count as one level each.
+            found["bits-2/10/accuracy_chip0"] = found["bits-2/10/accuracy_after_5_chip0"] = one.predict(0.6)
+            found["noise-0.1/10/accuracy_after_5_chip1"] = one.predict(0.5 + gain)
             one.finish("disturb", found, [], 1.0)
 
     table = verdicts(tmp_path, change, methods=("ltl-offline",))
     assert table.verdict["ltl_recovers"] == verdict
-    assert table["mean"]["ltl_recovers"] == pytest.approx(gain, abs=0.02)
+    assert table["mean"]["ltl_recovers"] == pytest.approx(gain / 2, abs=0.02)
+    assert "mean of 2 levels" in table.evidence["ltl_recovers"]

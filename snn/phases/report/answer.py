@@ -10,6 +10,8 @@ methods cannot be told apart; below three seeds it draws no conclusion; where ce
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from snn.phases.report import text
 from snn.phases.report.results import Panel, Results, Setting, What
 from snn.phases.report.style import method_label, network_label
@@ -62,10 +64,9 @@ def over_time_steps(results: Results, panel: Panel) -> str:
     pair = _pair(results, panel, CANDIDATE, BASELINE)
     if isinstance(pair, str):
         return pair
-    steps = sorted(set(below(results, pair[0])) & set(below(results, pair[1])))
-    if not steps or pair[0].t_train != pair[1].t_train:
+    steps, losses = lost_below(results, pair)
+    if not steps:
         return "not answered, as no sweep below the T of training is there for both"
-    losses = [loss_terms(s, What("sweep", "clock", s.t_train), steps) for s in pair]
     span = f"T = {steps[0]}" + (f" to {steps[-1]}" if len(steps) > 1 else "")
     fact = (
         f"{span} instead of the T = {pair[0].t_train} of training costs {{0}} {{1}} and {{2}} {{3}} points on average"
@@ -80,7 +81,7 @@ def without_clock(results: Results, panel: Panel) -> str:
     mode = event_mode(results, pair)
     if mode is None:
         return "not answered, as no event-driven deployment is there for both"
-    losses = [[(1.0, s, What("deploy", "clock", s.t_train)), (-1.0, s, What("deploy", mode, None))] for s in pair]
+    losses = [lost_without_clock(s, mode) for s in pair]
     fact = "event-driven inference costs {0} {1} and {2} {3} points"
     return _compare(results, losses, fact, ("{2} loses less, by {gap}", "{0} loses less, by {gap}", ""))
 
@@ -134,13 +135,27 @@ def _absolute(paired: Paired) -> Paired:
     return Paired(-paired.mean, -paired.high, -paired.low, paired.n_seeds, paired.n_samples, paired.note, paired.p)
 
 
-def loss_terms(s: Setting, at: What, steps: list[int]) -> list:
+def lost_without_clock(s: Setting, mode: str) -> list:
+    """The terms of accuracy with the clock minus event-driven, the event-driven one first."""
+    return [(-1.0, s, What("deploy", mode, None)), (1.0, s, What("deploy", "clock", s.t_train))]
+
+
+def lost_below(results: Results, pair: Sequence[Setting]) -> tuple[list[int], list]:
+    """The T below that of training at which both were swept (none where it is not one T), and for each of the two the
+    terms of its mean loss there."""
+    first, second = pair
+    steps = sorted(_below(results, first) & _below(results, second)) if first.t_train == second.t_train else []
+    return steps, [_mean_loss(s, steps) for s in pair]
+
+
+def _mean_loss(s: Setting, steps: list[int]) -> list:
+    at = What("sweep", "clock", s.t_train)
     return [(1.0, s, at), *((-1.0 / len(steps), s, at._replace(t=t)) for t in steps)]
 
 
-def below(results: Results, s: Setting) -> list[int]:
+def _below(results: Results, s: Setting) -> set[int]:
     steps = {t for mode, t in results.evaluated(s, "sweep") if mode == "clock"}
-    return sorted(t for t in steps if t < s.t_train) if s.t_train in steps else []
+    return {t for t in steps if t < s.t_train} if s.t_train in steps else set()
 
 
 def event_mode(results: Results, pair) -> str | None:

@@ -9,6 +9,7 @@ corrected for the number of claims: each is its paper's own, stated beforehand.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from snn.phases.report import text
-from snn.phases.report.answer import below, event_mode, loss_terms
+from snn.phases.report.answer import event_mode, lost_below, lost_without_clock
 from snn.phases.report.results import Panel, Results, Setting, What
 from snn.phases.report.style import method_label, network_label
 from snn.phases.report.tables import Table
@@ -120,11 +121,9 @@ def _judged(words: str, interval: Interval | None, threshold: float = 0.0) -> Ev
 
 def flatter(results: Results, settings: list[Setting]) -> Evidence:
     """Mean loss of accuracy at the sweep's T below that of training: the second method's minus the first's."""
-    first, second = settings
-    steps = sorted(set(below(results, first)) & set(below(results, second)))
-    if not steps or first.t_train != second.t_train:
+    steps, at = lost_below(results, settings)
+    if not steps:
         return Evidence("no sweep below the T of training", None, NOT_TESTABLE)
-    at = [loss_terms(s, What("sweep", "clock", s.t_train), steps) for s in settings]
     words = f"mean loss at T = {steps[0]} to {steps[-1]}: {{}} against {{}} points, difference {{}}"
     return _difference(results, at[0], at[1], words, less=True)
 
@@ -134,7 +133,7 @@ def loses_less_without_clock(results: Results, settings: list[Setting]) -> Evide
     mode = event_mode(results, settings)
     if mode is None:
         return Evidence("no event-driven deployment of both", None, NOT_TESTABLE)
-    at = [[(1.0, s, What("deploy", "clock", s.t_train)), (-1.0, s, What("deploy", mode, None))] for s in settings]
+    at = [lost_without_clock(s, mode) for s in settings]
     return _difference(results, at[0], at[1], "event-driven loss {} against {} points, difference {}", less=True)
 
 
@@ -151,7 +150,8 @@ def near_teacher(results: Results, settings: list[Setting]) -> Evidence:
     if not 1 <= epochs <= EARLY:
         return Evidence(f"trained for {epochs} epochs, not for at most {EARLY}", None, NOT_TESTABLE)
     at = [[(1.0, s, What("train", "clock", s.t_train))] for s in (student, teacher)]
-    words = f"after {epochs} epochs {{}} against the teacher's {{}} %, difference {{}} points (near: above −2)"
+    words = f"after {epochs} epochs {{}} against the teacher's {{}} %, difference {{}} points"
+    words += f" (near: above −{100 * NEAR:g})"
     return _difference(results, at[0], at[1], words, threshold=-NEAR)
 
 
@@ -169,13 +169,14 @@ def raises_early_gradients(results: Results, settings: list[Setting]) -> Evidenc
 
 
 def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
-    """Growth of the bytes kept for backward from the least to the largest T, the second method's minus the first's,
-    relative to the growth of T; flat is below a tenth of it. Counted, not sampled: one seed is as good as three."""
+    """Growth of the bytes kept for backward from the least to the largest T at which both were probed, relative to the
+    growth of T; flat is below a tenth of it. Counted, not sampled: one seed is as good as three."""
+    probed = [{t for _, t in results.evaluated(s, "probe", "bytes_for_backward") if t} for s in settings]
+    steps = sorted(set.intersection(*probed))
+    if len(steps) < 2:
+        return Evidence("not probed at two common T", None, NOT_TESTABLE)
     growth = []
     for s in settings:
-        steps = sorted({t for mode, t in results.evaluated(s, "probe", "bytes_for_backward") if t})
-        if len(steps) < 2:
-            return Evidence("not probed", None, NOT_TESTABLE)
         kept = [min(results.values(s, What("probe", "clock", t, "bytes_for_backward")).values()) for t in steps]
         growth.append((kept[-1] / kept[0] - 1) / (steps[-1] / steps[0] - 1))
     words = (
@@ -186,31 +187,30 @@ def memory_flat_in_time(results: Results, settings: list[Setting]) -> Evidence:
 
 
 def recovers(results: Results, settings: list[Setting]) -> Evidence:
-    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over disturbances and
-    chips. What as many more epochs give the undisturbed network stands beside it: that much is no recovery."""
+    """Accuracy on disturbed hardware after the last epoch of learning there minus before, mean over levels of the mean
+    over chips. What as many more epochs give the undisturbed network stands beside it: that much is no recovery."""
     (s,) = settings
     found = [(mode, *match.groups()) for mode, metric in results.predicted(s, "disturb")
              if (match := re.fullmatch(r"accuracy_after_(\d+)_(chip\d+)", metric))]  # fmt: skip
     learnt = [each for each in found if each[0] != CONTROL]
+    chips = Counter(mode for mode, *_ in learnt)
     if not learnt:
         return Evidence("no learning on disturbed hardware", None, NOT_TESTABLE)
 
-    def accuracies(cases: list) -> list[list]:
-        """After and before."""
-        return [
-            [
-                (1.0 / len(cases), s, What("disturb", mode, s.t_train, name.format(k=k, chip=chip)))
-                for mode, k, chip in cases
-            ]
-            for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
+    accuracies = [
+        [
+            (1.0 / chips[mode] / len(chips), s, What("disturb", mode, s.t_train, name.format(k=k, chip=chip)))
+            for mode, k, chip in learnt
         ]
+        for name in ("accuracy_after_{k}_{chip}", "accuracy_{chip}")
+    ]
 
-    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(learnt)} levels"
+    words = f"after {learnt[0][1]} epochs {{}} against {{}} % before, gain {{}} points, mean of {len(chips)} levels"
     for mode, k, chip in (each for each in found if each[0] == CONTROL):
         after, before = What("disturb", mode, s.t_train, f"accuracy_after_{k}_{chip}"), What("disturb", mode, s.t_train)
         more = results.contrast([(1.0, s, after), (-1.0, s, before)])
         words += f"; undisturbed {text.percent(more, signed=True)}"
-    return _difference(results, *accuracies(learnt), words)
+    return _difference(results, *accuracies, words)
 
 
 def _difference(

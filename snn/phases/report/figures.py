@@ -307,6 +307,7 @@ def _point(axes: Axes, interval: Interval | None, place: float, s: Setting, resu
 
 
 def _short(value: float) -> str:
+    """A tick is a round number: without the digits to which `text.short` fills up (`50 k`, not `50.0 k`)."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:g} {letter}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from snn.phases.report import text
+from snn.phases.report.answer import lost_without_clock
 from snn.phases.report.parts import Builder, Table
 from snn.phases.report.results import Panel, Results, Setting, What
 from snn.phases.report.style import method_label, mode_label
@@ -93,7 +94,7 @@ def loss(results: Results) -> Table:
             difference = results.contrast([term for term in terms if term])
             return text.percent(build.tidy(s, event._replace(metric=name), difference), signed=True)
 
-        whole = [(1.0, s, clock), (-1.0, s, event)]
+        whole = lost_without_clock(s, modes[0])
         of = results.variants.get(s.network)
         plain = of and results.find(Panel(s.dataset, of), s.method)
         cells = {"Lost without a clock (points)": lost("loss", *whole)}
@@ -101,7 +102,7 @@ def loss(results: Results) -> Table:
             cells["by frames coarser than the events"] = lost("loss_frames", (1.0, s, clock), (-1.0, s, finest))
             cells[f"beyond a clock of T = {finest.t}"] = lost("loss_rest", (1.0, s, finest), (-1.0, s, event))
         if plain:
-            theirs = [(-weight, plain, what._replace(t=what.t and plain.t_train)) for weight, _, what in whole]
+            theirs = [(-weight, *at) for weight, *at in lost_without_clock(plain, modes[0])]
             cells["more than the network as it is"] = lost("loss_of_variant", *whole, *theirs)
         n = results.interval(s, event)
         build.line(s, n=text.seeds(n, results.planned(s)), **cells)
@@ -207,7 +208,8 @@ def _measures(results: Results) -> dict[str, Callable[[Setting], list]]:
         return [(1.0, s, What("deploy", modes[0], None))] if modes else []
 
     def loss(s: Setting) -> list:
-        return event(s) and [*event(s), (-1.0, s, What("deploy", "clock", s.t_train))]
+        modes = results.event_modes(s)
+        return [(-weight, *at) for weight, *at in lost_without_clock(s, modes[0])] if modes else []
 
     return {"clock": clock, "events": event, "events minus clock": loss}
 
