@@ -88,9 +88,8 @@ def shifted(x: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
     if pixels == 0:
         return x
     moved = torch.zeros_like(x)
-    for sample, (dy, dx) in enumerate(
-        _offsets(x, pixels, generator)
-    ):  # copies of slices: a gather takes ten times as long
+    # Copies of slices: one gather for all samples takes seven times as long on a CPU.
+    for sample, (dy, dx) in enumerate(_offsets(x, pixels, generator)):
         (to_y, from_y), (to_x, from_x) = _overlap(dy, x.shape[3]), _overlap(dx, x.shape[4])
         moved[:, sample, :, to_y, to_x] = x[:, sample, :, from_y, from_x]
     return moved
@@ -113,8 +112,9 @@ def _offsets(x: Tensor, pixels: int, generator: torch.Generator) -> list[list[in
 
 def _overlap(offset: int, size: int) -> tuple[slice, slice]:
     """Where pixels of a row moved by `offset` come to lie, and which of them stay in it."""
-    low, high = max(offset, 0), max(size + min(offset, 0), 0)
-    return slice(low, max(low, high)), slice(low - offset, max(low, high) - offset)
+    low = min(max(offset, 0), size)
+    high = max(min(size, size + offset), low)
+    return slice(low, high), slice(low - offset, high - offset)
 
 
 def flipped(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -44,11 +44,10 @@ def multi_step(
     Differentiable in all of them, and through both results. The spikes keep x's memory layout within a step. For
     backward only these are kept, and nothing where no gradient is asked for.
     """
-    given = [factor] if norm is None else norm[:2]
-    if any(each is not None and each.shape != x.shape[2:3] for each in given) or (
-        plus is not None and plus.shape != x.shape
-    ):
-        raise ValueError(f"factor, g and P must be [{x.shape[2]}] and plus {list(x.shape)}, as x is")
+    # The kernels check no bounds.
+    vectors = [each for each in (factor, *(norm or ())[:2]) if each is not None]
+    if any(each.shape != x.shape[2:3] for each in vectors) or (plus is not None and plus.shape != x.shape):
+        raise ValueError(f"factor, g and P must be {list(x.shape[2:3])} and plus {list(x.shape)}, as x is")
     if plus is not None and not _same_layout(plus[0], x[0]):
         plus = _like_steps(x).copy_(plus)
     weight, power, eps = norm or (None, None, 0.0)

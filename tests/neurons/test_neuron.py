@@ -390,3 +390,19 @@ def test_the_backward_pass_is_computed_in_vectors(drive, monkeypatch):
     kernel(*drives, one, 0, g, 8, dx, 8, one, 0, True, neuron_kernels.block_of(1), 1, 0, 8, *numbers)
     (code,) = kernel.inspect_llvm().values()
     assert re.search(r"shl.* <\d+ x i32>", code)
+
+
+def test_a_drive_that_does_not_fit_is_refused():
+    """The kernels would read past its end, and the steps would leave the normalisation out."""
+    x = LAYOUTS["channels-last"](torch.randn(3, 2, 4, 5, 5))
+    for drive in ({"factor": torch.ones(3)}, {"factor": torch.ones(4), "plus": torch.ones(3, 1, 4, 1, 1)}):
+        with pytest.raises(ValueError, match=r"must be \[4\] and plus \[3, 2, 4, 5, 5\]"):
+            make_neuron(NeuronSpec())(x, **drive)
+    with pytest.raises(ValueError, match="ask takes_norm first"):
+        make_neuron(NeuronSpec(implementation="spikingjelly"))(x, norm=(torch.ones(4), torch.ones(4), 0.0))
+
+
+def test_the_record_names_what_takes_half_precision():
+    network = nn.Sequential(make_neuron(NeuronSpec()))
+    assert implementation(network) == {"0": "fused-numba"}
+    assert implementation(network, torch.bfloat16) == {"0": "spikingjelly-step-by-step"}
