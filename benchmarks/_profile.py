@@ -12,7 +12,7 @@ from unittest import mock
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks import training
-from snn import channels
+from snn.kernels import channels
 
 GROUPS = [
     ("convolutions and linear, forward", ("aten::mkldnn_convolution", "aten::addmm", "aten::mm", "aten::_slow_conv2d")),

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._measure import Row, Spent, reason
-from snn import warm
+from snn.runtime import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVAL = "import torch, spikingjelly.activation_based.neuron"
@@ -77,7 +77,10 @@ def _warm(turns: int) -> list[Row]:
         address = folder / "warm" / "socket"
         address.parent.mkdir()
         server = subprocess.Popen(
-            [sys.executable, "-m", "snn.warm", str(address)], cwd=folder, env=_environment(), stdin=subprocess.PIPE
+            [sys.executable, "-m", "snn.runtime.warm", str(address)],
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.PIPE,
         )
         while not address.exists() and server.poll() is None:
             time.sleep(0.01)

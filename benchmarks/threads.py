@@ -67,13 +67,14 @@ def main(network: str, threads: int) -> None:
     """Do as many training steps as each line of standard input says, and answer with a line."""
     import torch
 
-    from snn import config, models
-    from snn.memory import keep_freed_memory
+    from snn import models
+    from snn.config.read import load
     from snn.neurons import make_neuron
+    from snn.runtime.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     keep_freed_memory()
-    default = config.load(ROOT / "config/config.yaml")
+    default = load(ROOT / "config/config.yaml")
     batch, t = default.train.batch_size, default.matrix.t_train[0]
     torch.manual_seed(0)
     model = models.build(network, default.networks[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))

@@ -29,11 +29,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
-from snn import config
+from snn.config.read import load
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
-DEFAULT = config.load(ROOT / "config/config.yaml")
+DEFAULT = load(ROOT / "config/config.yaml")
 NETWORKS = {"3c1fc": {}, "resnet8": DEFAULT.networks["resnet8"]}  # the first as published: without normalisation
 RIVALS: dict[str, tuple[str, ...]] = {
     "3c1fc": ("spikingjelly", "spikingjelly-tuned", "default-allocator", "step-by-step", "floor"),
@@ -208,9 +208,9 @@ def _of_spikingjelly(network: str, batch: int, steps: int, name: str) -> dict[st
 
     from benchmarks._plain import plain
     from snn import models
-    from snn.evaluate import decide
-    from snn.memory import keep_freed_memory
     from snn.neurons import NeuronSpec, make_neuron
+    from snn.runtime.memory import keep_freed_memory
+    from snn.training.evaluate import decide
 
     if name not in ("spikingjelly", "default-allocator"):
         keep_freed_memory()
@@ -288,10 +288,10 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
     from torch import nn
 
     from snn import methods, models
-    from snn.memory import keep_freed_memory
-    from snn.methods._contract import Run
     from snn.neurons import make_neuron
-    from snn.training import generator, optimizer_for
+    from snn.runtime.memory import keep_freed_memory
+    from snn.training.loop import generator, optimizer_for
+    from snn.training.method import Run
 
     keep_freed_memory()
     train = DEFAULT.train.model_copy(update={"batch_size": batch})

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from snn import warm
+from snn.runtime import warm
 
 
 def main() -> int:

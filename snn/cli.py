@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from snn import config as configuration
-from snn.cell import Cell, results
+from snn.benchmark.cell import Cell, results
+from snn.config.read import load as read_configuration
 from snn.errors import UserError, did_you_mean
 
 
@@ -88,9 +88,9 @@ def parser() -> argparse.ArgumentParser:
 
 def load(options: argparse.Namespace):
     """The plan of the given configuration; overlays are laid over config/config.yaml."""
-    from snn.plan import Plan
+    from snn.benchmark.plan import Plan
 
-    return Plan(configuration.load(*configuration_files(options)))
+    return Plan(read_configuration(*configuration_files(options)))
 
 
 def configuration_files(options: argparse.Namespace) -> list[Path]:
@@ -100,13 +100,13 @@ def configuration_files(options: argparse.Namespace) -> list[Path]:
 
 
 def plan(options: argparse.Namespace) -> None:
-    from snn.phases.status import plan_text
+    from snn.benchmark.status import plan_text
 
     print(plan_text(load(options)))
 
 
 def status(options: argparse.Namespace) -> None:
-    from snn.phases.status import status_text
+    from snn.benchmark.status import status_text
 
     plan = load(options)
     print(status_text(plan, results(plan.config.benchmark)))
@@ -115,7 +115,7 @@ def status(options: argparse.Namespace) -> None:
 def convert(options: argparse.Namespace) -> None:
     from snn.phases.convert import convert
 
-    c = configuration.load(*configuration_files(options))
+    c = read_configuration(*configuration_files(options))
     if options.dataset not in c.datasets:
         raise UserError(f"unknown data set {options.dataset!r}{did_you_mean(options.dataset, c.datasets)}")
     convert(c.datasets[options.dataset], results(c.benchmark) / "data" / options.dataset)
@@ -157,7 +157,7 @@ def train(options: argparse.Namespace) -> None:
     j, plan = job(options, "train")
     root = results(plan.config.benchmark)
     # Named here and not imported by the phase: how runs are shown is no part of what a result depends on.
-    from snn.phases.track import LiveRun
+    from snn.tracking.track import LiveRun
 
     tags = {"phase": "train", "protocol": plan.config.protocol}
     live = LiveRun(root / "mlflow", j.cell.asdict(), {"train": j.spec["train"]}, tags, plan.config.benchmark)
@@ -195,7 +195,7 @@ def export_frames(options: argparse.Namespace) -> None:
     from snn.data.store import open_store
     from snn.phases.foreign import export
 
-    c = configuration.load(*configuration_files(options))
+    c = read_configuration(*configuration_files(options))
     store = open_store(results(c.benchmark) / "data" / options.dataset)
     export(store, options.t, c.sweep.t_eval, options.out)
 
@@ -209,7 +209,7 @@ def adopt(options: argparse.Namespace) -> None:
 
 
 def disturb(options: argparse.Namespace) -> None:
-    from snn.phases.disturb import disturb
+    from snn.phases.robustness import disturb
 
     j, plan = job(options, "disturb")
     disturb(j, plan.config.resources.in_memory_mb, teacher_folder(plan, j.cell))
@@ -219,7 +219,7 @@ def marking_failure(phase: str, run):
     """`run`, leaving a note for `snn status` when it fails."""
 
     def marked(options: argparse.Namespace) -> None:
-        c = configuration.load(*configuration_files(options))
+        c = read_configuration(*configuration_files(options))
         note = results(c.benchmark) / "logs" / Cell.parse(options.cell).key / f"{phase}.failed"
         note.unlink(missing_ok=True)
         try:
@@ -252,7 +252,7 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from snn.phases.report import render
+    from snn.report import render
 
     c = load(options).config
     render(Path("reports") / c.benchmark, c.model_dump(mode="json"), Path("reports/templates"))
@@ -260,13 +260,13 @@ def report(options: argparse.Namespace) -> None:
 
 
 def mlflow_init(options: argparse.Namespace) -> None:
-    from snn.phases.track import init
+    from snn.tracking.track import init
 
     init(results(load(options).config.benchmark) / "mlflow")
 
 
 def mlflow_sync(options: argparse.Namespace) -> None:
-    from snn.phases.track import sync
+    from snn.tracking.track import sync
 
     plan = load(options)
     c = plan.config
@@ -276,7 +276,7 @@ def mlflow_sync(options: argparse.Namespace) -> None:
 def export_nir(options: argparse.Namespace) -> None:
     from snn.events import load, to_nir
 
-    c = configuration.load(*configuration_files(options))
+    c = read_configuration(*configuration_files(options))
     path = results(c.benchmark) / "cells" / Cell.parse(options.cell).key / "deploy" / "network.npz"
     # NIR has neither a lower clip nor a soft reset: they travel as metadata, which this project reads back.
     to_nir(load(path), options.out, extensions=True)
@@ -286,7 +286,7 @@ def export_nir(options: argparse.Namespace) -> None:
 def compile_kernels(options: argparse.Namespace) -> None:
     from snn.phases.compile import compile_kernels
 
-    compile_kernels(configuration.load(*configuration_files(options)))
+    compile_kernels(read_configuration(*configuration_files(options)))
 
 
 def schema(options: argparse.Namespace) -> None:
@@ -296,13 +296,15 @@ def schema(options: argparse.Namespace) -> None:
 def schema_text() -> str:
     import json
 
-    from snn.schema import full_schema
+    from snn.benchmark.schema import full_schema
 
     return json.dumps(full_schema(), indent=1) + "\n"
 
 
 def new_baseline(options: argparse.Namespace) -> None:
-    from snn import files, scaffold, sources
+    from snn import scaffold
+    from snn.benchmark import sources
+    from snn.runtime import files
 
     if Path.cwd() != sources.ROOT:
         raise UserError(f"new-baseline writes into the project that it is part of: change to {sources.ROOT} first")

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from snn.cell import Cell
-from snn.config import load, merge
+from snn.benchmark.cell import Cell
+from snn.benchmark.plan import Plan
+from snn.config.read import load
+from snn.config.validation import merge
 from snn.data import store
-from snn.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 80
@@ -66,7 +67,9 @@ def make_job(tiny_store, tmp_path):
 @contextlib.contextmanager
 def _warm_process(folder: Path):
     address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"  # pytest's own folders have names too long for a socket
-    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=folder, stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snn.runtime.warm", str(address)], cwd=folder, stdin=subprocess.PIPE
+    )
     deadline = time.monotonic() + 60
     while not address.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -77,7 +80,7 @@ def _warm_process(folder: Path):
 
 @pytest.fixture(scope="session")
 def warm_process():
-    """`address` and `pid` of a warm process (snn/warm.py)."""
+    """`address` and `pid` of a warm process (snn/runtime/warm.py)."""
     with _warm_process(ROOT) as process:
         yield process
 

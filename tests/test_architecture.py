@@ -8,16 +8,16 @@ import pkgutil
 import pytest
 
 import snn
-from snn import sources
+from snn.benchmark import sources
 
 GROUND = "errors files seeds cell sources registry config memory neurons.spec"
 LAYERS = [  # from the bottom to the top; a module belongs to the longest prefix that fits
     {"snn", *(f"snn.{name}" for name in GROUND.split())},
-    {"snn.neurons", "snn.ttm", "snn.pooling", "snn.channels", "snn.data", "snn.events", "snn.statistics"},
-    {"snn.models", "snn.evaluate", "snn.export", "snn.disturb"},
-    {"snn.methods", "snn.training", "snn.plan", "snn.schema"},
+    {"snn.neurons", "snn.models.ttm", "snn.kernels.pooling", "snn.kernels.channels", "snn.data", "snn.events", "snn.statistics"},
+    {"snn.models", "snn.training.evaluate", "snn.models.export", "snn.models.perturb"},
+    {"snn.methods", "snn.training.loop", "snn.benchmark.plan", "snn.benchmark.schema"},
     {"snn.phases"},
-    {"snn.cli", "snn.scaffold", "snn.warm", "snn.__main__"},
+    {"snn.cli", "snn.scaffold", "snn.runtime.warm", "snn.__main__"},
 ]  # fmt: skip
 
 
@@ -68,9 +68,9 @@ def test_no_module_takes_a_private_name_of_another(module):
 
 
 def test_private_names_are_seen():
-    assert private_names("from snn.phases.report.figures import draw, _each") == ["snn.phases.report.figures._each"]
-    assert private_names("from snn.phases.report import text as t\nt._digits(1)") == ["snn.phases.report.text._digits"]
-    assert private_names("from snn.models._stages import norms\nfrom snn.events import _file\n_file.load(1)") == []
+    assert private_names("from snn.report.figures import draw, _each") == ["snn.report.figures._each"]
+    assert private_names("from snn.report import text as t\nt._digits(1)") == ["snn.report.text._digits"]
+    assert private_names("from snn.models.stages import norms\nfrom snn.events import _file\n_file.load(1)") == []
 
 
 def test_every_module_has_a_layer():
@@ -91,4 +91,4 @@ def test_only_one_module_uses_tonic():
         for m in MODULES
         if "import tonic" in sources.path_of(m).read_text() or "from tonic" in sources.path_of(m).read_text()
     ]
-    assert users == ["snn.data._tonic"], "tonic is GPL-3.0-only: its use stays in snn/data/_tonic.py"
+    assert users == ["snn.data.tonic_io"], "tonic is GPL-3.0-only: its use stays in snn/data/tonic_io.py"

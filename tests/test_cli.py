@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snn import cli, files
+from snn import cli
+from snn.runtime import files
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from snn import config
+from snn.config.read import load
 from snn.events import _kernel
-from snn.neurons import kernels
+from snn.kernels import neuron as kernels
 from snn.neurons.surrogates import EXPONENTIAL
 from snn.phases import compile as compiling
 from snn.phases.deploy import deploy
@@ -19,7 +19,7 @@ def test_the_tiny_benchmark_meets_the_default_networks_and_leaves_nothing(tmp_pa
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     met = []
     monkeypatch.setattr(compiling, "deploy", lambda job, mb: (met.append(job.cell.network), deploy(job, mb)))
-    default = config.load(DEFAULT)
+    default = load(DEFAULT)
     compiling.compile_kernels(default)
     assert set(met) == set(default.matrix.networks)
     for drive in (kernels.PLAIN, kernels.SCALED, kernels.SUMMED):

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snn import config, methods
-from snn.cell import Cell
-from snn.config import Config, merge
+from snn import methods
+from snn.benchmark.cell import Cell
+from snn.benchmark.plan import PHASES, Plan
+from snn.benchmark.schema import full_schema
+from snn.config.blocks import Config
+from snn.config.read import load
+from snn.config.validation import merge
 from snn.errors import ConfigError
-from snn.phases.report.claims import CLAIMS
-from snn.plan import PHASES, Plan
-from snn.schema import full_schema
+from snn.report.claims import CLAIMS
 from snn.statistics import MIN_SEEDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,10 +88,10 @@ def test_a_value_without_meaning_is_refused_with_its_key(overlay, words):
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
-        config.load(tmp_path / "nowhere.yaml")
+        load(tmp_path / "nowhere.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1")
     with pytest.raises(ConfigError, match=r"bad\.yaml"):
-        config.load(tmp_path / "bad.yaml")
+        load(tmp_path / "bad.yaml")
 
 
 OVERLAYS = [[p] for p in sorted((ROOT / "config").glob("*.yaml")) if p.name != "config.yaml"]
@@ -98,7 +100,7 @@ OVERLAYS += [[ROOT / "config/nmnist.yaml", p] for p in sorted((ROOT / "config/nm
 
 @pytest.mark.parametrize("overlays", OVERLAYS, ids=lambda paths: paths[-1].stem)
 def test_every_overlay_makes_a_plan(overlays):
-    assert Plan(config.load(ROOT / "config/config.yaml", *overlays)).cells
+    assert Plan(load(ROOT / "config/config.yaml", *overlays)).cells
 
 
 def test_exclude_and_also():

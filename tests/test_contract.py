@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from snn import files, methods
+from snn import methods
 from snn.errors import ConfigError
-from snn.methods._contract import Method
 from snn.phases.deploy import deploy
-from snn.phases.disturb import disturb
+from snn.phases.robustness import disturb
 from snn.phases.sweep import sweep
 from snn.phases.train import load_teacher, train
+from snn.runtime import files
+from snn.training.method import Method
 
 NAMES = methods.names()
 LEARNING = [n for n in NAMES if methods.find(n).trains]
@@ -89,7 +90,7 @@ def test_every_method_sees_the_same_initial_weights_and_order_of_data(name, make
     monkeypatch.setattr(method, "step", spy)
     job = trained(make_job, name, tmp_path, train={"epochs": 1})
     reference = torch.Generator()
-    from snn.seeds import derive
+    from snn.runtime.seeds import derive
 
     reference.manual_seed(derive(0, "order"))
     labels = job.store().labels[job.store().indices("train")]

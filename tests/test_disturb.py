@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from snn import models
-from snn.disturb import (
+from snn.errors import ConfigError
+from snn.models.perturb import (
     Disturbance,
     DisturbedNeuron,
     best_step,
@@ -17,7 +18,6 @@ from snn.disturb import (
     restart_noise,
     to_grid,
 )
-from snn.errors import ConfigError
 from snn.neurons import NeuronSpec, make_neuron
 
 SHAPE = (2, 16, 16)

@@ -7,12 +7,12 @@ import csv
 import numpy as np
 import pytest
 
-from snn import files
-from snn.config import Disturb
+from snn.config.blocks import Disturb
 from snn.errors import ConfigError, DataError
-from snn.phases import disturb as phase
-from snn.phases.disturb import Case, cases, disturb, learnt_on
+from snn.phases import robustness as phase
+from snn.phases.robustness import Case, cases, disturb, learnt_on
 from snn.phases.train import train
+from snn.runtime import files
 
 LEVELS = {"chips": 2, "mismatch": [0.2], "bits": [3, 8], "noise": [0.1], "silenced": [0.4], "recordings": 10}
 LEARN = {"recovery": ["ltl-offline"], "recovery_epochs": 2, "recovery_chips": 1, "recovery_levels": "strongest"}

@@ -19,12 +19,13 @@ import pytest
 import yaml
 from test_workflow import copy_of_the_project, run, snakemake
 
-from snn import files
-from snn.config import load, merge
+from snn.benchmark.plan import Plan
+from snn.config.read import load
+from snn.config.validation import merge
 from snn.data.store import open_store
 from snn.errors import ConfigError, DataError
 from snn.phases.foreign import ForeignJob, adopt, export
-from snn.plan import Plan
+from snn.runtime import files
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORK = ROOT / "workflow/foreign/snntorch"

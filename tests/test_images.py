@@ -11,17 +11,19 @@ import pytest
 import torch
 
 from snn import methods
-from snn.cell import Cell
+from snn.benchmark.cell import Cell
+from snn.benchmark.plan import Plan
 from snn.cli import main
-from snn.config import Train, load, merge
+from snn.config.blocks import Train
+from snn.config.read import load
+from snn.config.validation import merge
 from snn.data import store
 from snn.data.frames import Frames, flipped, shifted
 from snn.errors import ConfigError
 from snn.phases._job import Job
 from snn.phases.sweep import SpikeCount, predict_at, sweep
 from snn.phases.train import train
-from snn.plan import Plan
-from snn.training import augmented, generator
+from snn.training.loop import augmented, generator
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 from image_data import write_idx

@@ -11,11 +11,11 @@ from torch import nn
 
 from snn import models
 from snn.errors import ConfigError
-from snn.evaluate import NO_OUTPUT, decide, recalibrate
-from snn.export import export, has_biases, without_biases
-from snn.models._params import LargeParams
-from snn.models._scale_norm import ScaleNorm
-from snn.models._stages import (
+from snn.kernels.pooling import avg_pool2d
+from snn.models.export import export, has_biases, without_biases
+from snn.models.norm import ScaleNorm
+from snn.models.params import LargeParams
+from snn.models.stages import (
     ConvStage,
     DenseStage,
     Network,
@@ -31,7 +31,7 @@ from snn.models._stages import (
     weight_count,
 )
 from snn.neurons import NeuronSpec, make_neuron
-from snn.pooling import avg_pool2d
+from snn.training.evaluate import NO_OUTPUT, decide, recalibrate
 
 IAF = NeuronSpec(v_min=-1.0)
 SHAPE = (2, 34, 34)
@@ -243,7 +243,7 @@ def test_scale_norms_kernels_equal_autograd(shape, monkeypatch):
     results = []
     for fast in (True, False):
         if not fast:
-            monkeypatch.setattr("snn.channels.apply", lambda x: False)
+            monkeypatch.setattr("snn.kernels.channels.supports", lambda x: False)
         torch.manual_seed(0)
         norm = ScaleNorm(shape[1], 0.7).train()
         x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()

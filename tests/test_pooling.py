@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from snn.pooling import avg_pool2d
+from snn.kernels.pooling import avg_pool2d
 
 
 @pytest.mark.parametrize("k", [2, 3])

@@ -7,13 +7,14 @@ import csv
 import pytest
 import torch
 
-from snn import files, methods
+from snn import methods
 from snn.phases.probe import probe
 from snn.phases.probe.gradients import histogram
 from snn.phases.probe.memory import KeptForBackward
 from snn.phases.probe.noise import added, are_counts, dropped, noisy_weights
 from snn.phases.sweep import sweep
 from snn.phases.train import train
+from snn.runtime import files
 
 FEW = {"iterations": 3, "t_memory": [1, 2, 8], "draws": 1, "weight_noise": [0.3], "frame_noise": [0.5]}
 

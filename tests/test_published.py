@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from snn import files, models
-from snn.config import load, merge
+from snn import models
+from snn.benchmark.plan import Plan
+from snn.config.read import load
+from snn.config.validation import merge
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
 from snn.data.store import write
-from snn.export import export
-from snn.models._stages import weight_count
+from snn.models.export import export
+from snn.models.stages import weight_count
 from snn.neurons import make_neuron
 from snn.phases._job import Job
 from snn.phases.train import train
-from snn.plan import Plan
+from snn.runtime import files
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 NAMES = ["cifar10", "cifar100", "cifar10dvs"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from snn import methods, sources
-from snn.plan import PHASES
+from snn import methods
+from snn.benchmark import sources
+from snn.benchmark.plan import PHASES
 
 
 def test_editing_one_method_touches_its_own_closure_only():
@@ -21,7 +22,7 @@ def test_editing_one_method_touches_its_own_closure_only():
 def test_no_phase_of_a_cell_depends_on_tracking_reports_or_the_command_line():
     for phase in PHASES.values():
         for module in sources.closure(phase):
-            assert not module.startswith(("snn.phases.track", "snn.phases.report", "snn.phases.collect", "snn.cli"))
+            assert not module.startswith(("snn.tracking.track", "snn.report", "snn.phases.collect", "snn.cli"))
 
 
 def test_a_phase_does_not_depend_on_another_phase():
@@ -67,8 +68,8 @@ def test_a_statement_in_parentheses_with_comments_and_other_names_is_read(tmp_pa
 
 
 def test_the_closure_follows_imports_inside_functions():
-    assert "snn.ttm" in sources.closure("snn.models.convnet")
-    assert "snn.phases.report.page" in sources.closure("snn.phases.report")
+    assert "snn.models.ttm" in sources.closure("snn.models.convnet")
+    assert "snn.report.page" in sources.closure("snn.report")
 
 
 def test_the_digest_changes_with_a_byte(tmp_path, monkeypatch):

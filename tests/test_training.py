@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from snn import files, methods, training
-from snn.config import Train
+from snn import methods
+from snn.config.blocks import Train
 from snn.data.frames import Frames, flipped, rolled, shifted
 from snn.errors import DataError
 from snn.methods.sdt import SDT
 from snn.phases.deploy import deploy
 from snn.phases.sweep import sweep
 from snn.phases.train import train
+from snn.runtime import files
+from snn.training import loop as training
 
 
 class Killed(Exception):

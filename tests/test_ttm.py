@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from snn.ttm import groups, transform
+from snn.models.ttm import groups, transform
 
 VECTORS = [
     (5, 3, [[0, 1], [2], [3, 4]]),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from snn import cli, warm
+from snn import cli
+from snn.runtime import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ["--configfile", "config/smoke.yaml"]
@@ -42,7 +43,7 @@ def test_commands_are_handed_over(warm_process, monkeypatch, capfd):
 def test_forks_import_our_modules_as_they_lie_there():
     code = "import sys; from snn import warm; warm._import(); print([m for m in sys.modules if m.startswith('snn.')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['snn.warm']"
+    assert done.stdout.strip() == "['snn.runtime.warm']"
 
 
 def test_starts_cold_where_there_is_no_warm_process(monkeypatch, tmp_path):
@@ -150,7 +151,7 @@ def test_a_job_that_dies_is_an_error(tmp_path, monkeypatch, capsys):
 def test_a_job_that_does_not_heed_the_interrupt_ends_all_the_same():
     code = """if True:
         import signal, socket, threading, time
-        from snn import warm
+        from snn.runtime import warm
         warm.GRACE = 0.2
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         here, there = socket.socketpair()
@@ -164,7 +165,9 @@ def test_a_job_that_does_not_heed_the_interrupt_ends_all_the_same():
 def test_ends_with_the_run_that_started_it(tmp_path):
     address = tmp_path / "folder" / "warm"
     address.parent.mkdir()
-    process = subprocess.Popen([sys.executable, "-m", "snn.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snn.runtime.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE
+    )
     deadline = time.monotonic() + 60
     while not address.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -177,7 +180,7 @@ def test_an_interrupted_job_tidies_up(tmp_path):
     code = """if True:
         import signal, socket, sys, threading, time
         from pathlib import Path
-        from snn import warm
+        from snn.runtime import warm
         signal.signal(signal.SIGINT, signal.default_int_handler)  # as the fork does; background jobs ignore it
         here, there = socket.socketpair()
         threading.Thread(target=warm._end_with, args=(there, threading.Event()), daemon=True).start()

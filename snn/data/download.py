@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from snn import files
 from snn.errors import DataError
+from snn.runtime import files
 
 BLOCK = 1 << 20
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from snn import config, files
+from snn.config.validation import validate
 from snn.data import readers
 from snn.data import split as splitting
 from snn.data.contents import contents
@@ -30,6 +30,7 @@ from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording
 from snn.data.params import SplitParams
 from snn.data.split import LEFT_OUT, SPLITS
 from snn.errors import DataError
+from snn.runtime import files
 
 FORMAT = 2
 DATA, INDEX, MANIFEST = "data.bin", "index.npz", "manifest.json"
@@ -43,9 +44,9 @@ def convert(reader: str, params: dict, split: dict, out: str | Path, progress: b
     Raises `ConfigError` for unknown readers and settings, `DataError` for raw data that cannot be used.
     """
     module = readers.reader(reader)
-    typed = config.validate(module.Params, params, "params")
+    typed = validate(module.Params, params, "params")
     origin = {"reader": reader, "params": typed.model_dump(mode="json")}
-    return write(module, typed, config.validate(SplitParams, split, "split"), Path(out), progress, origin)
+    return write(module, typed, validate(SplitParams, split, "split"), Path(out), progress, origin)
 
 
 def write(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from snn import config, registry
+from snn.config.validation import validate
+from snn.runtime import registry
 
 
 def names() -> list[str]:
@@ -13,7 +14,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> type:
-    """The class of the method `name` (a subclass of `snn.methods._contract.Method`)."""
+    """The class of the method `name` (a subclass of `snn.training.method.Method`)."""
     return registry.find(__name__, name, "method").METHOD
 
 
@@ -23,4 +24,4 @@ def module_name(name: str) -> str:
 
 def parameters(name: str, values: dict[str, Any]) -> Any:
     """The typed hyper-parameters of the method `name`."""
-    return config.validate(find(name).Params, values, f"methods.{name}")
+    return validate(find(name).Params, values, f"methods.{name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from snn.methods._contract import Method
+from snn.training.method import Method
 
 
 class Majority(nn.Module):

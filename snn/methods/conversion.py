@@ -39,13 +39,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from snn.config import Model, Train
+from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
-from snn.methods._contract import Method
-from snn.methods._neurons import neurons
-from snn.methods._teacher import activations, matching_layers, percentile
-from snn.models._stages import ConvStage, DenseStage, ResidualStage, blocks
+from snn.methods.shared.neurons import neurons
+from snn.methods.shared.teacher import activations, matching_layers, percentile
+from snn.models.stages import ConvStage, DenseStage, ResidualStage, blocks
 from snn.neurons.spec import NeuronSpec
+from snn.training.method import Method
 
 
 class Conversion(Method):

@@ -30,12 +30,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from snn.config import Model, Train
+from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
-from snn.methods._contract import FORWARD, Run, StepResult
-from snn.methods._neurons import neurons
 from snn.methods.dspike_fixed import FixedDspike
+from snn.methods.shared.neurons import neurons
 from snn.neurons.spec import NeuronSpec
+from snn.training.method import FORWARD, Run, StepResult
 
 
 class Dspike(FixedDspike):

@@ -16,9 +16,9 @@ from __future__ import annotations
 from pydantic import Field
 from torch import nn
 
-from snn.config import Model
-from snn.methods._neurons import use_surrogate
+from snn.config.blocks import Model
 from snn.methods.sdt import SDT
+from snn.methods.shared.neurons import use_surrogate
 from snn.neurons import SurrogateSpec
 
 

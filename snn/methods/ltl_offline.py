@@ -29,11 +29,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from snn.config import Model
-from snn.evaluate import recalibrate
-from snn.methods._contract import FORWARD, Method, StepResult, time_mean_cross_entropy
-from snn.methods._teacher import activations, after_each, matching_layers, percentile
-from snn.models._stages import norms
+from snn.config.blocks import Model
+from snn.methods.shared.teacher import activations, after_each, matching_layers, percentile
+from snn.models.stages import norms
+from snn.training.evaluate import recalibrate
+from snn.training.method import FORWARD, Method, StepResult, time_mean_cross_entropy
 
 
 class OfflineLTL(Method):

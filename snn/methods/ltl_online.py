@@ -26,10 +26,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from snn.methods._contract import FORWARD, StepResult
-from snn.methods._teacher import after_each
 from snn.methods.ltl_offline import OfflineLTL
-from snn.models._stages import channels_last
+from snn.methods.shared.teacher import after_each
+from snn.models.stages import channels_last
+from snn.training.method import FORWARD, StepResult
 
 
 class OnlineLTL(OfflineLTL):

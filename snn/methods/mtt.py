@@ -1,7 +1,7 @@
 """MTT: mixed time-step training (Du, Wu, Deng, Gu; ICLR 2025; arXiv 2503.17394).
 
 Every mini-batch draws s temporal configurations. One configuration gives each of the G stages its own number of
-time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module (`snn/ttm.py`)
+time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module (`snn/models/ttm.py`)
 converts between them. T_max is not forced to occur [authors' code]. The gradients of the s losses are summed: one
 backward each, one optimiser step [authors' code]. The loss is the cross-entropy of the time-mean logits.
 
@@ -27,11 +27,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from snn.config import Model, Train
+from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
-from snn.evaluate import recalibrate
-from snn.methods._contract import Method, Run, StepResult, time_mean_cross_entropy
 from snn.neurons.spec import NeuronSpec
+from snn.training.evaluate import recalibrate
+from snn.training.method import Method, Run, StepResult, time_mean_cross_entropy
 
 
 class MTT(Method):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from snn.methods._contract import Method, time_mean_cross_entropy
+from snn.training.method import Method, time_mean_cross_entropy
 
 
 class SDT(Method):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from snn.config import Model
+from snn.config.blocks import Model
 from snn.methods.sdt import SDT
 
 

@@ -11,7 +11,7 @@ head is `shortcut-per-head`). Inference uses b_n alone; `strip` gives the plain 
 
 Symbols: b_l [N, K], decoded over time by the recipe (mean or sum, times its scale) like the main logits [ours]. The
 heads see spikes, after a stage's pooling; one layer a branch, without bias, as the readout has none [ours]. Group ends
-are those of `snn/methods/_heads.py`: layer1 to layer3 of a ResNet-18/34, layer1 and layer2 of a ResNet-19/20 [ours].
+are those of `snn/methods/shared/heads.py`: layer1 to layer3 of a ResNet-18/34, layer1 and layer2 of a ResNet-19/20 [ours].
 A branch's cost is not counted as time steps: it is a fraction of a per cent of a stage's.
 """
 
@@ -20,8 +20,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from snn.methods._contract import Method
-from snn.methods._heads import Branched, branched
+from snn.methods.shared.heads import Branched, branched
+from snn.training.method import Method
 
 
 class Shortcut(Method):

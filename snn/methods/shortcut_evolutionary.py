@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from snn.config import Model
-from snn.methods._contract import Run, StepResult
+from snn.config.blocks import Model
 from snn.methods.shortcut import Shortcut
+from snn.training.method import Run, StepResult
 
 
 class EvolutionaryShortcut(Shortcut):

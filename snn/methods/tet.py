@@ -14,8 +14,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from snn.config import Model
-from snn.methods._contract import Method
+from snn.config.blocks import Model
+from snn.training.method import Method
 
 
 class TET(Method):

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from snn import config, registry
+from snn.config.validation import validate
 from snn.errors import ConfigError, did_you_mean
+from snn.runtime import registry
 
 # Which family builds which network. Families are imported on use.
 FAMILIES = {
@@ -33,7 +34,7 @@ def family(name: str) -> ModuleType:
 
 def parameters(name: str, values: dict[str, Any], where: str = "") -> Any:
     """The typed parameters of the network `name`; where: the path of the block in the configuration."""
-    return config.validate(family(name).Params, values, where or f"networks.{name}")
+    return validate(family(name).Params, values, where or f"networks.{name}")
 
 
 def build(

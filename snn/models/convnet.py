@@ -11,8 +11,8 @@ from math import prod
 
 from torch import nn
 
-from snn.models._params import NetworkParams as Params
-from snn.models._stages import Activation, ConvStage, Network, Readout, make_norm, output_shape, readout_neuron
+from snn.models.params import NetworkParams as Params
+from snn.models.stages import Activation, ConvStage, Network, Readout, make_norm, output_shape, readout_neuron
 
 # (channels out, stride, pooling after the neurons)
 LAYOUTS = {"3c1fc": [(8, 1, 2), (16, 1, 2), (16, 2, 1)]}

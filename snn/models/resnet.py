@@ -11,9 +11,9 @@ from __future__ import annotations
 from pydantic import Field
 from torch import nn
 
-from snn.models._params import Decision, NetworkParams, Norm
-from snn.models._residual import global_readout, residual_blocks
-from snn.models._stages import Activation, ConvStage, Network, make_norm
+from snn.models.params import Decision, NetworkParams, Norm
+from snn.models.residual import global_readout, residual_blocks
+from snn.models.stages import Activation, ConvStage, Network, make_norm
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20-tiny": 3}
 

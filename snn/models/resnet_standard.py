@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from snn.models._params import LargeParams as Params
-from snn.models._residual import global_readout, residual_blocks
-from snn.models._stages import Activation, ConvStage, Network, Stage, initialised, make_norm
+from snn.models.params import LargeParams as Params
+from snn.models.residual import global_readout, residual_blocks
+from snn.models.stages import Activation, ConvStage, Network, Stage, initialised, make_norm
 
 
 class Layout(NamedTuple):

@@ -25,8 +25,8 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 from torch import nn
 
-from snn.models._params import LargeParams
-from snn.models._stages import (
+from snn.models.params import LargeParams
+from snn.models.stages import (
     Activation,
     ConvStage,
     DenseStage,

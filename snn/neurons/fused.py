@@ -1,24 +1,20 @@
-"""The fused multi-step neuron as one differentiable function of torch (kernels in `snn/neurons/kernels.py`)."""
+"""The fused multi-step neuron as one differentiable function of torch (kernels in `snn/kernels/neuron.py`)."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snn import channels
+from snn.kernels import channels
+from snn.kernels.threads import parallel_for
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Constants, Surrogate
-
-_WORTH_A_THREAD = 1 << 16  # values that repay handing them to another thread
 
 
 def applies(device: torch.device, dtype: torch.dtype) -> bool:
@@ -40,7 +36,7 @@ def multi_step(
     factor: `[C]`, the input is factor · x, for each channel its own; x is `[T, N, C, H, W]` as `by_channel` wants it.
     plus: x's shape, with a factor or norm only: a second current, the input is factor · x + plus.
     norm: (g, P, eps) in place of a factor, which is then g (P + eps)^-1/2; P `[C]` is E[x²] of this x, and the gradient
-    goes through it (`snn.channels` must apply to x).
+    goes through it (`snn.kernels.channels` must apply to x).
     Differentiable in all of them, and through both results. The spikes keep x's memory layout within a step. For
     backward only these are kept, and nothing where no gradient is asked for.
     """
@@ -73,7 +69,7 @@ class _MultiStep(torch.autograd.Function):
         spec: NeuronSpec,
         constants: Constants,
     ) -> tuple[Tensor, Tensor]:
-        from snn.neurons import kernels  # Numba takes half a second to import
+        from snn.kernels import neuron as kernels  # Numba takes half a second to import
 
         x = x if _is_dense(x[0]) else x.contiguous()
         state, v0 = _like_a_step(x, None), _start(x, v, spec)
@@ -91,7 +87,7 @@ class _MultiStep(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None) -> tuple[Tensor | None, ...]:
-        from snn.neurons import kernels
+        from snn.kernels import neuron as kernels
 
         (x, v, factor, plus, weight, power), spec = ctx.saved_tensors, ctx.spec
         v0 = _start(x, v, spec)
@@ -126,7 +122,7 @@ class _MultiStep(torch.autograd.Function):
 
 
 def _kind(spec: NeuronSpec) -> int:
-    from snn.neurons import kernels
+    from snn.kernels import neuron as kernels
 
     return kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
 
@@ -145,7 +141,7 @@ _NOTHING = np.zeros(1, np.float32)
 
 def _drive(factor: Tensor | None, plus: Tensor | None) -> tuple[int, tuple[np.ndarray, np.ndarray, int]]:
     """Which kind of input, and the kernels' factor (repeated), second current and its distance between steps."""
-    from snn.neurons import kernels
+    from snn.kernels import neuron as kernels
 
     if factor is None:
         return kernels.PLAIN, (_NOTHING, _NOTHING, 0)
@@ -201,26 +197,6 @@ def _row(step: Tensor) -> np.ndarray:
     return step.detach().as_strided((step.numel(),), (1,)).numpy()
 
 
-# --- threads --------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads do not outlive a fork: the child, by its id, gets its own."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="neurons")
-
-
-def share(job: Callable[[int, int], None], items: int, values: int) -> None:
-    """job(low, high) over 0 … items, among as many threads as torch may use and the number of values repays."""
-    threads = min(torch.get_num_threads(), items, max(1, values // _WORTH_A_THREAD))
-    if threads <= 1:
-        job(0, items)
-        return
-    edges = [items * i // threads for i in range(threads + 1)]
-    for done in [_pool(os.getpid(), threads).submit(job, low, high) for low, high in pairwise(edges)]:
-        done.result()
-
-
 def _over_neurons(
     kernel: Callable[..., None], x: Tensor, arrays: tuple[Any, ...], numbers: tuple[Any, ...], block: int
 ) -> None:
@@ -230,4 +206,4 @@ def _over_neurons(
     def job(low: int, high: int) -> None:
         kernel(*arrays, x.shape[0], low * block, min(high * block, neurons), *numbers)
 
-    share(job, -(-neurons // block), x.numel())
+    parallel_for(job, -(-neurons // block), x.numel())

@@ -8,8 +8,8 @@ import torch
 from spikingjelly.activation_based.neuron import SimpleBaseNode
 from torch import Tensor, nn
 
-from snn import channels
 from snn.errors import ConfigError
+from snn.kernels import channels
 from snn.neurons import fused, native
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Surrogate
@@ -86,7 +86,7 @@ class Neuron(SimpleBaseNode):
 
     def takes_norm(self, x_seq: Tensor) -> bool:
         """Whether `norm` may be given with this input."""
-        fits = x_seq.ndim == 5 and fused.by_channel(x_seq) and channels.apply(x_seq.flatten(0, 1))
+        fits = x_seq.ndim == 5 and fused.by_channel(x_seq) and channels.supports(x_seq.flatten(0, 1))
         return fits and self.step_mode == "m" and self._way(x_seq.device, x_seq.dtype) == "fused"
 
     def multi_step_forward(

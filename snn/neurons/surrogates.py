@@ -4,7 +4,7 @@ Every surrogate of the suite depends on the membrane only through its distance t
 
     g(u) = a · shape(|z|; b), and 0 for |z| > c,   z = u - θ
 
-with the shapes below. The fused kernels (`snn/neurons/kernels.py`) take the same `(shape, a, b, c)`; hence there is
+with the shapes below. The fused kernels (`snn/kernels/neuron.py`) take the same `(shape, a, b, c)`; hence there is
 one place where a parameter of the configuration turns into a number of a formula: `Surrogate.constants`.
 """
 
@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from snn.kernels.shapes import EXPONENTIAL, LORENTZ, SECH2, TRIANGLE, WINDOW
 from snn.neurons.spec import NeuronSpec
 
-# Compiled kernels are kept by the date of `kernels.py`: renumber here and touch that.
-WINDOW, TRIANGLE, EXPONENTIAL, LORENTZ, SECH2 = range(5)
 SHAPE = {
     "rectangle": WINDOW,
     "boxcar": WINDOW,

@@ -18,22 +18,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from snn import files, memory, methods, models
-from snn.cell import Cell
-from snn.config import Train
+from snn import methods, models
+from snn.benchmark.cell import Cell
+from snn.config.blocks import Train
 from snn.data.store import Store, open_store
 from snn.errors import DataError, Diverged
-from snn.methods._contract import Run
 from snn.neurons import NeuronSpec, make_neuron
-from snn.seeds import derive
-from snn.training import Splits, generator
+from snn.runtime import files, memory
+from snn.runtime.seeds import derive
+from snn.training.loop import Splits, generator
+from snn.training.method import Run
 
 PACKAGES = ("torch", "spikingjelly", "tonic", "numpy", "numba", "snakemake", "mlflow", "seaborn")
 
 
 @dataclass
 class Job:
-    """One phase of one cell: its specification (`snn.plan.Plan.spec`), the token of that and of the code, and files."""
+    """One phase of one cell: its specification (`snn.benchmark.plan.Plan.spec`), the token of that and of the code, and files."""
 
     spec: dict[str, Any]
     token: str

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from snn.errors import DataError
-from snn.files import read_json, replacing, write_json, write_text
+from snn.runtime.files import read_json, replacing, write_json, write_text
 
 PHASES = ("train", "sweep", "deploy", "probe", "disturb")
 CELL = ("dataset", "network", "method", "t_train", "seed")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from snn.cell import Cell
-from snn.config import Config, merge, validate
+from snn.benchmark.cell import Cell
+from snn.benchmark.plan import Plan
+from snn.config.blocks import Config
+from snn.config.validation import merge, validate
 from snn.phases._job import Job
 from snn.phases.convert import convert
 from snn.phases.deploy import deploy
 from snn.phases.sweep import sweep
 from snn.phases.train import train
-from snn.plan import Plan
 
 TINY = {
     "matrix": {

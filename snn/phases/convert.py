@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snn.config import Dataset
+from snn.config.blocks import Dataset
 from snn.data import store
 
 

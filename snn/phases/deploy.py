@@ -15,15 +15,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from snn.config import Deploy
+from snn.config.blocks import Deploy
 from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import ConfigError, Diverged, UserError
-from snn.evaluate import BATCH, decide
 from snn.events import EventNetwork, RunResult
-from snn.export import export, has_biases, without_biases
+from snn.models.export import export, has_biases, without_biases
 from snn.phases._job import Job, tested, write_csv
-from snn.training import Splits, fit, is_spiking
+from snn.training.evaluate import BATCH, decide
+from snn.training.loop import Splits, fit, is_spiking
 
 BLOCK = 500
 """Recordings whose events are in memory at once."""

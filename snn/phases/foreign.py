@@ -33,15 +33,15 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from snn import files
-from snn.cell import Cell
-from snn.config import Train
+from snn.benchmark.cell import Cell
+from snn.config.blocks import Train
 from snn.data.store import EventStore
 from snn.errors import DataError
-from snn.evaluate import NO_OUTPUT
 from snn.phases._job import Job
 from snn.phases.train import add_metrics, write_history
-from snn.training import Result
+from snn.runtime import files
+from snn.training.evaluate import NO_OUTPUT
+from snn.training.loop import Result
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
 

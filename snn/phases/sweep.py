@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from snn.config import Sweep
+from snn.config.blocks import Sweep
 from snn.data.frames import Frames
-from snn.evaluate import BATCH, decide, recalibrate
-from snn.models._stages import norms
+from snn.models.stages import norms
 from snn.phases._job import Job
-from snn.training import is_spiking, recalibration_batches
+from snn.training.evaluate import BATCH, decide, recalibrate
+from snn.training.loop import is_spiking, recalibration_batches
 
 
 def sweep(job: Job, in_memory_mb: float) -> None:

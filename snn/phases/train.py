@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from snn import files, training
 from snn.data.frames import Frames
 from snn.errors import Diverged
-from snn.models._stages import weight_count
+from snn.models.stages import weight_count
 from snn.neurons import implementation
 from snn.phases._job import Job, load_teacher, write_csv
+from snn.runtime import files
+from snn.training import loop as training
 
 HISTORY = [
     "epoch",

@@ -15,8 +15,8 @@ import re
 from pathlib import Path
 from string import Template
 
-from snn import files
 from snn.errors import UserError
+from snn.runtime import files
 
 TEMPLATES = Path(__file__).parent / "templates"
 TARGETS = {

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from snn.data.readers import cifar10, cifar100
-from snn.files import sha256
+from snn.runtime.files import sha256
 
 
 def write_idx(folder: Path, train: int = 40, test: int = 20, side: int = 12, classes: int = 10, end: str = ".gz"):

@@ -9,7 +9,7 @@ from image_data import write_tar
 
 from snn.data.download import fetch, unpack
 from snn.errors import DataError
-from snn.files import sha256
+from snn.runtime.files import sha256
 
 CONTENT = bytes(range(256)) * 2000
 SUM = hashlib.sha256(CONTENT).hexdigest()

@@ -345,7 +345,7 @@ def test_an_archive_is_checked_before_it_is_unpacked(monkeypatch, tmp_path):
         cifar10.listing(cifar10.Params(folder=tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == [archive.name]
     write_tar(archive, {"other/file": b"x"})
-    monkeypatch.setattr("snn.files.sha256", lambda path: cifar10.LAYOUT.sha256)
+    monkeypatch.setattr("snn.runtime.files.sha256", lambda path: cifar10.LAYOUT.sha256)
     with pytest.raises(DataError, match=r"holds no cifar-10-batches-bin/data_batch_1.bin; delete it"):
         cifar10.listing(cifar10.Params(folder=tmp_path))
 

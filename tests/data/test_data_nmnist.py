@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from event_data import bin_bytes, made, random_events
 
-from snn.data import _tonic
+from snn.data import tonic_io as _tonic
 from snn.data.format import Sensor
 from snn.data.readers import nmnist as reader
 from snn.data.store import convert, open_store

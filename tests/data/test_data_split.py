@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn import config
+from snn.config.validation import validate
 from snn.data.format import Entry
 from snn.data.params import SplitParams
 from snn.data.split import LEFT_OUT, SPLITS, split, version
@@ -115,4 +115,4 @@ def test_what_cannot_be_had_names_the_key(params, error, message):
 @pytest.mark.parametrize("bad", [{"validaton": 3}, {"validation": 1.5}, {"test": -1}, {"limit": {"trian": 3}}])
 def test_unknown_keys_and_impossible_values_are_refused(bad):
     with pytest.raises(ConfigError, match="split"):
-        config.validate(SplitParams, bad, "split")
+        validate(SplitParams, bad, "split")

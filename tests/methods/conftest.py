@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from snn import methods, models
-from snn.config import Train
-from snn.methods._contract import Run
+from snn.config.blocks import Train
 from snn.neurons import NeuronSpec, make_neuron
-from snn.training import generator
+from snn.training.loop import generator
+from snn.training.method import Run
 
 SHAPE, CLASSES = (2, 12, 12), 4
 SPEC = NeuronSpec(surrogate={"name": "triangle"})

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from snn import files, models
-from snn.config import Train
+from snn import models
+from snn.config.blocks import Train
 from snn.errors import ConfigError
 from snn.methods import find, parameters
 from snn.methods.conversion import convert
@@ -18,6 +18,7 @@ from snn.neurons import NeuronSpec, make_neuron
 from snn.phases.deploy import deploy
 from snn.phases.sweep import sweep
 from snn.phases.train import train
+from snn.runtime import files
 
 T, N = 16, 5
 IF = NeuronSpec()

@@ -8,10 +8,10 @@ import math
 import pytest
 import torch
 
-from snn.config import Train
+from snn.config.blocks import Train
 from snn.errors import ConfigError
 from snn.methods import dspike, find, parameters
-from snn.methods._neurons import neurons, use_surrogate
+from snn.methods.shared.neurons import neurons, use_surrogate
 from snn.neurons import NeuronSpec, Surrogate, SurrogateSpec
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy, mse_loss
 
 from snn.errors import ConfigError
-from snn.methods._teacher import activations, percentile
+from snn.methods.shared.teacher import activations, percentile
 from snn.neurons import NeuronSpec
 
 NAMES = ["ltl-offline", "ltl-online"]

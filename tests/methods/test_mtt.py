@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from snn.config import Train
+from snn.config.blocks import Train
 from snn.errors import ConfigError
 from snn.methods import find, parameters
 from snn.neurons import NeuronSpec

@@ -7,11 +7,11 @@ import torch
 from conftest import CLASSES, SHAPE, SPEC
 from torch import nn
 
-from snn.disturb import Disturbance, disturbed
-from snn.evaluate import decide
-from snn.methods._contract import time_mean_cross_entropy
-from snn.models._stages import ConvStage, Network, Readout
+from snn.models.perturb import Disturbance, disturbed
+from snn.models.stages import ConvStage, Network, Readout
 from snn.neurons import make_neuron
+from snn.training.evaluate import decide
+from snn.training.method import time_mean_cross_entropy
 
 
 def quadrants(n=64, t=4, seed=0):

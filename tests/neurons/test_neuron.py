@@ -16,8 +16,8 @@ from spikingjelly.activation_based import surrogate as their_surrogate
 from torch import nn
 
 from snn.errors import ConfigError
+from snn.kernels import neuron as neuron_kernels
 from snn.neurons import NeuronSpec, fused, implementation, make_neuron, native
-from snn.neurons import kernels as neuron_kernels
 from snn.neurons.surrogates import EXPONENTIAL
 
 WAYS = ("fused", "spikingjelly")

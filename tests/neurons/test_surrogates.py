@@ -87,7 +87,7 @@ def test_periodic_surrogates_repeat_at_each_multiple_and_only_upwards(name):
 def test_the_kernels_exponential_is_accurate_to_rounding():
     from numba import njit
 
-    from snn.neurons.kernels import _exp
+    from snn.kernels.neuron import _exp
 
     @njit
     def values(y, out):

@@ -181,7 +181,7 @@ class _Cell:
         self.record("probe", 3.0)
 
     def disturb(self) -> None:
-        """As `snn/phases/disturb.py` leaves it; LTL goes on learning there, and the undisturbed network as control."""
+        """As `snn/phases/robustness.py` leaves it; LTL goes on learning there, and the undisturbed network as control."""
         whole, t = self.accuracy_at(self.t_train), self.t_train
         found, accuracy, after, curves = {f"clock/{t}/accuracy": self.predict(whole)}, {}, {}, []
         accuracy["clock", 0] = self.share(found[f"clock/{t}/accuracy"])
@@ -262,7 +262,7 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 if __name__ == "__main__":
     from snn.phases.collect import collect
-    from snn.phases.report import render
+    from snn.report import render
 
     out = Path(sys.argv[1])
     collect("fake", "matched", make_cells(out / "cells"), out / "report")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from snn.phases.collect import collect
-from snn.phases.report.claims import CLAIMS, HOLDS, NEAR, NOT_SHOWN, NOT_TESTABLE, claims
-from snn.phases.report.results import Results
+from snn.report.claims import CLAIMS, HOLDS, NEAR, NOT_SHOWN, NOT_TESTABLE, claims
+from snn.report.results import Results
 
 
 def verdicts(tmp_path, change=lambda cell: None, **options) -> pd.DataFrame:

@@ -7,9 +7,9 @@ from fake import CEILING, MORE, make_cells
 from matplotlib.figure import Figure
 
 from snn.phases.collect import collect
-from snn.phases.report import MECHANISMS, figures, render
-from snn.phases.report.results import Results
-from snn.phases.report.style import method_label
+from snn.report import MECHANISMS, figures, render
+from snn.report.results import Results
+from snn.report.style import method_label
 
 TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
 SMALL = {"networks": ("3c1fc",), "samples": 60, "epochs": 12, "diverged": (), "seeds": (0, 1), "probes": True}

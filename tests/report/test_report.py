@@ -15,7 +15,7 @@ from fake import CEILING, make_cells
 from markupsafe import escape
 
 from snn.phases.collect import collect
-from snn.phases.report import (
+from snn.report import (
     FIGURE_FORMATS,
     FIGURES,
     MECHANISMS,
@@ -26,10 +26,10 @@ from snn.phases.report import (
     tables,
     text,
 )
-from snn.phases.report.answer import answer, caveats
-from snn.phases.report.page import Captions, cell, latex, markdown
-from snn.phases.report.results import Results, What
-from snn.phases.report.style import METHODS, look
+from snn.report.answer import answer, caveats
+from snn.report.page import Captions, cell, latex, markdown
+from snn.report.results import Results, What
+from snn.report.style import METHODS, look
 from snn.statistics import TOO_FEW, Interval
 
 ROOT = Path(__file__).parents[2]

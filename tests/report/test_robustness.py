@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snn.config import Disturb
+from snn.config.blocks import Disturb
 from snn.phases.collect import collect
-from snn.phases.disturb import cases, learnt_on
-from snn.phases.report import ROBUSTNESS, figures, robustness
-from snn.phases.report.page import write_table
-from snn.phases.report.results import Results
+from snn.phases.robustness import cases, learnt_on
+from snn.report import ROBUSTNESS, figures, robustness
+from snn.report.page import write_table
+from snn.report.results import Results
 from snn.statistics import TOO_FEW, mean_interval
 
 SMALL = {

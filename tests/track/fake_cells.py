@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from snn.files import write_json, write_text
+from snn.runtime.files import write_json, write_text
 
 
 def make(folder: Path, t_train: int = 4, epochs: int = 3, status: str = "ok", accuracy: float = 0.5) -> None:

@@ -14,7 +14,7 @@ import fake_cells
 import pytest
 
 from snn.errors import UserError
-from snn.phases import track
+from snn.tracking import track
 
 CELL = {"dataset": "saccades", "network": "3c1fc", "method": "mtt", "t_train": 4, "seed": 0}
 
@@ -225,7 +225,7 @@ def test_a_sync_leaves_a_training_that_still_runs_alone_and_clears_up_after_a_de
 def test_kill_nine_of_a_training_closes_its_run(store):
     program = f"""
 import os, signal
-from snn.phases import track
+from snn.tracking import track
 track.WATCHABLE = 0
 live = track.LiveRun({str(store)!r}, {CELL!r}, {{}}, {{}}, "demo")
 live.epoch(1, {{"loss": 1.0}})
@@ -336,6 +336,6 @@ def test_a_foreign_record_is_named(store, tmp_path):
 
 
 def test_importing_the_module_is_cheap():
-    program = "import sys, snn.phases.track; print([m for m in ('mlflow', 'torch', 'pandas') if m in sys.modules])"
+    program = "import sys, snn.tracking.track; print([m for m in ('mlflow', 'torch', 'pandas') if m in sys.modules])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"

@@ -9,10 +9,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from snn import files, sources, warm
-from snn.cell import Cell, results
+from snn.runtime import files
+from snn.benchmark import sources
+from snn.runtime import warm
+from snn.benchmark.cell import Cell, results
 from snn.errors import UserError
-from snn.plan import Plan, digest
+from snn.benchmark.plan import Plan, digest
 
 try:
     PLAN = Plan.load(config)
@@ -157,7 +159,7 @@ def cell_files(method=None):
 
 
 def start_warm():
-    """Jobs on this machine are forks of one process that has imported the libraries (snn/warm.py). It ends with
+    """Jobs on this machine are forks of one process that has imported the libraries (snn/runtime/warm.py). It ends with
     this one, whose end of the pipe is its standard input."""
     at_home = workflow.local_exec and not workflow.deployment_settings.deployment_method
     if not at_home or C.resources.device != "cpu":
@@ -167,7 +169,7 @@ def start_warm():
     # As Snakemake sets them for a job, which starts cold if it has another number of threads.
     threads = dict.fromkeys(warm.THREADS, str(C.resources.threads))
     workflow.globals["warm_process"] = subprocess.Popen(
-        [sys.executable, "-m", "snn.warm", str(address)],
+        [sys.executable, "-m", "snn.runtime.warm", str(address)],
         stdin=subprocess.PIPE,
         env=os.environ | threads,
         start_new_session=True,  # Ctrl-C is for the commands, whose jobs then tidy up

@@ -1,6 +1,6 @@
 # From the files of all cells to the tables, the pages and MLflow.
 
-from snn.phases.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
+from snn.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
 
 COLLECTED = [
     "metrics.csv",
@@ -98,7 +98,7 @@ rule render:
         question=C.question,
         t_train=C.matrix.t_train,
         variants={name: variant.of for name, variant in C.variants.items()},
-        code=sources.digest("snn.phases.report", "snn.phases.report.page"),
+        code=sources.digest("snn.report", "snn.report.page"),
     message:
         "render the report"
     shell:
@@ -123,7 +123,7 @@ rule mlflow:
         gpu=0,
     params:
         config=RESOLVED,
-        code=sources.digest("snn.phases.track"),
+        code=sources.digest("snn.tracking.track"),
         server=digest(os.environ.get("MLFLOW_TRACKING_URI", "")),
     message:
         "mlflow: bring the view up to date"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from snn import registry
+from snn.runtime import registry
 
 
 def names() -> list[str]:

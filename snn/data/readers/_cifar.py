@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from snn import files
 from snn.data.download import fetch, unpack
 from snn.data.format import Description, Entry, Image, Picture
 from snn.errors import DataError
+from snn.runtime import files
 
 PICTURE = Picture(3, 32, 32)
 PIXELS = 3 * 32 * 32

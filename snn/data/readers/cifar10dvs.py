@@ -75,7 +75,7 @@ def inputs(params: Params) -> list[Path]:
 
 def read(file: Path, size: int = 128) -> np.ndarray:
     """The events of one file on a grid of `size` x `size`; `DataError` where it is no intact recording."""
-    from snn.data._tonic import read_aedat4  # takes seconds to import: only when events are read
+    from snn.data.tonic_io import read_aedat4  # takes seconds to import: only when events are read
 
     events = read_aedat4(file)
     check_events(events, SENSOR, str(file))
@@ -96,7 +96,7 @@ def _files(params: Params) -> dict[str, list[Path]]:
     """All `.aedat4` files by class, sorted."""
     root = _root(params)
     if params.download and not all((root / name).is_dir() for name in CLASSES):
-        from snn.data._tonic import download_cifar10dvs
+        from snn.data.tonic_io import download_cifar10dvs
 
         download_cifar10dvs(params.folder.expanduser())
     found = {}

@@ -24,9 +24,9 @@ from typing import BinaryIO
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from snn import files
 from snn.data.format import Description, Entry, Image, Picture
 from snn.errors import DataError
+from snn.runtime import files
 
 KIND = "images"
 PREFIX = {"train": "train", "test": "t10k"}

@@ -84,7 +84,7 @@ def inputs(params: Params) -> list[Path]:
 
 def read(file: Path):
     """The events of one file; `DataError` where it is no intact N-MNIST recording."""
-    from snn.data._tonic import read_nmnist  # takes seconds to import: only when events are read
+    from snn.data.tonic_io import read_nmnist  # takes seconds to import: only when events are read
 
     size = file.stat().st_size
     if size == 0:
@@ -110,7 +110,7 @@ def _files(params: Params) -> dict[str, dict[str, list[Path]]]:
     """All `.bin` files, sorted: `{split: {digit: files}}`."""
     root = _root(params)
     if params.download and not all((root / name).is_dir() for name in SPLITS.values()):
-        from snn.data._tonic import download_nmnist
+        from snn.data.tonic_io import download_nmnist
 
         download_nmnist(params.folder.expanduser())
     found: dict[str, dict[str, list[Path]]] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from snn.config import Probe
+from snn.config.blocks import Probe
 from snn.data.frames import Frames
 from snn.errors import Diverged
 from snn.phases._job import Job, load_teacher, recordings, write_csv

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snn.config import Probe
+from snn.config.blocks import Probe
 from snn.data.frames import Frames
 from snn.data.store import Store
-from snn.methods._contract import Method, Run, StepResult
 from snn.phases._job import Job
-from snn.training import Splits, fit
+from snn.training.loop import Splits, fit
+from snn.training.method import Method, Run, StepResult
 
 DECADES = (-12.0, 4.0)
 """Range of log10|g| of the histogram, the same for every cell so that cells can be compared."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from snn.config import Probe
+from snn.config.blocks import Probe
 from snn.data.store import Store
 from snn.errors import ConfigError
 from snn.phases._job import Job

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snn.config import Probe
-from snn.evaluate import BATCH, predict
+from snn.config.blocks import Probe
 from snn.phases._job import Job
-from snn.seeds import derive
-from snn.training import is_spiking
+from snn.runtime.seeds import derive
+from snn.training.evaluate import BATCH, predict
+from snn.training.loop import is_spiking
 
 
 def noise(job: Job, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:

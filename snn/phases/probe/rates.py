@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snn.evaluate import BATCH
-from snn.methods._neurons import neurons
-from snn.methods._teacher import after_each
+from snn.methods.shared.neurons import neurons
+from snn.methods.shared.teacher import after_each
 from snn.phases._job import Job
+from snn.training.evaluate import BATCH
 
 
 @torch.no_grad()

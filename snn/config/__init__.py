@@ -1,0 +1,1 @@
+"""The typed configuration: what `config/*.yaml` may say."""

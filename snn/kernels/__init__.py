@@ -1,0 +1,1 @@
+"""Numerical kernels for CPUs, compiled by Numba: neurons, normalisation by channel, pooling."""

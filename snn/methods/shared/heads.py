@@ -1,0 +1,60 @@
+"""Classification branches on the ends of groups of stages, for Shortcut back-propagation and its variants."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from snn.errors import ConfigError
+from snn.training.method import Run
+
+
+class Branched(nn.Module):
+    """A network with a branch (global average pooling, linear layer without bias) on the output of some stages.
+
+    forward: [T, N, C, H, W] -> (readout of the network [T, N, K], readouts of the branches, a list of [T, N, K]).
+    heads: by the number of the stage that each hangs on.
+    """
+
+    def __init__(self, network: nn.Module, heads: dict[int, nn.Module]):
+        super().__init__()
+        self.network = network
+        self.heads = nn.ModuleDict({str(i): head for i, head in heads.items()})
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        collected: list[Tensor] = []
+        outputs = self.network(x, collect=collected)
+        return outputs, [head(collected[int(i)].mean((3, 4))) for i, head in self.heads.items()]
+
+
+def branched(network: nn.Module, run: Run) -> Branched:
+    """`network` with a branch at the end of each group of stages but the last; weights drawn from `run.steps`.
+
+    Where the network does not name them (`Network.branches`), a group is a run of stages of one output shape.
+    """
+    shapes = stage_shapes(network, run.input_shape)
+    ends = network.branches
+    if ends is None:
+        ends = [i for i in range(len(shapes) - 1) if shapes[i] != shapes[i + 1]]
+    if not ends:
+        raise ConfigError("a network whose stages all have one output shape has no group end to hang a branch on")
+    return Branched(network, {i: _head(shapes[i][0], run) for i in ends})
+
+
+def stage_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> list[tuple[int, ...]]:
+    """(C, H, W) of each stage's output, from one blank frame; leaves the network as it was."""
+    training, collected = network.training, []
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 1, *input_shape, device=device), collect=collected)
+    network.train(training)
+    return [tuple(x.shape[2:]) for x in collected]
+
+
+def _head(channels: int, run: Run) -> nn.Module:
+    """torch's initial distribution of a linear layer, but from the method's own generator."""
+    head = skip_init(nn.Linear, channels, run.classes, bias=False)
+    with torch.no_grad():
+        head.weight.uniform_(-(channels**-0.5), channels**-0.5, generator=run.steps)
+    return head
