@@ -68,7 +68,7 @@ def _warm(turns: int) -> list[Row]:
         folder = Path(name)
         shutil.copytree(ROOT / "config", folder / "config")
         (folder / "tiny.yaml").write_text(
-            "benchmark: tiny\nmatrix: {networks: [3c1fc], methods: [chance], also: [], seeds: [0]}\n"
+            "benchmark: tiny\nmatrix: {networks: [3c1fc], methods: [chance], extra: [], seeds: [0]}\n"
             "datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}\n"
         )
         snn = [sys.executable, "-m", "snn"]
@@ -104,7 +104,7 @@ def _plan() -> list[Row]:
         seeds = CELLS // 5
         overlay.write_text(
             "benchmark: planned\nmatrix: {datasets: [saccades], networks: [3c1fc], t_train: [10], "
-            f"methods: [sdt, mtt, tet, nmt, shortcut], also: [], seeds: {list(range(seeds))}}}\n"
+            f"methods: [sdt, mtt, tet, nmt, shortcut], extra: [], seeds: {list(range(seeds))}}}\n"
         )
         commands = {
             "snn plan": [sys.executable, "-m", "snn", "plan", "--configfile", str(overlay)],

@@ -11,14 +11,26 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from snn.benchmark.cell import Cell, results
-from snn.config.read import load as read_configuration
+from snn.benchmark.cell import Cell
+from snn.benchmark.layout import Layout
+from snn.config.read import read_configuration
 from snn.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from snn.benchmark.plan import Plan
+    from snn.config.blocks import Config
+    from snn.phases.experiment import Experiment
+    from snn.phases.outcome import Outcome
+
+Command = Callable[[argparse.Namespace], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
         options.run(options)
@@ -39,10 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="snn", description=__doc__.splitlines()[0])
+    """All commands with their arguments and help texts."""
+    p = argparse.ArgumentParser(prog="snn", description=(__doc__ or "").splitlines()[0])
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run, help: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Command, help: str) -> argparse.ArgumentParser:
         c = commands.add_parser(name, help=help, description=help)
         c.set_defaults(run=run)
         c.add_argument("--configfile", nargs="+", type=Path, default=[],
@@ -52,24 +65,22 @@ def parser() -> argparse.ArgumentParser:
     command("plan", plan, "show the matrix of cells and jobs; nothing is run")
     command("status", status, "show which jobs are done, running, missing or failed, as a grid")
     c = command("convert", convert, "convert one data set's raw recordings to a store")
-    c.add_argument("dataset")
-    for name, run, text in (
-        ("train", train, "train one cell, or go on with its training"),
+    c.add_argument("dataset", help="its name under `datasets:`")
+    for phase, run, text in (
+        ("train", train, "train one cell, or resume its training"),
         ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
         ("deploy", deploy, "run a trained cell on the event-driven engine"),
         ("probe", probe, "measure the mechanisms of a trained cell: gradients, memory, firing rates, noise"),
-        ("disturb", disturb, "run a trained cell on disturbed hardware, and let it learn there"),
+        ("robustness", robustness, "run a trained cell under simulated hardware non-idealities, and let it learn there"),
+        ("adopt", adopt, "make a cell of what a foreign script left in its folder"),
     ):
-        c = command(name, marking_failure(name, run), text)
+        c = command(phase, marking_failure("train" if phase == "adopt" else phase, run), text)
         c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
         c.add_argument("--token", help="what the workflow planned; another configuration or code is then refused")
     c = command("export-frames", export_frames, "write a data set's frames for a foreign script")
-    c.add_argument("dataset")
+    c.add_argument("dataset", help="its name under `datasets:`")
     c.add_argument("t", type=int, help="time steps of the training")
     c.add_argument("out", type=Path, help="file to write (.npz)")
-    c = command("adopt", marking_failure("train", adopt), "make a cell of what a foreign script left in its folder")
-    c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
-    c.add_argument("--token", help="what the workflow planned; another configuration or code is then refused")
     command("collect", collect, "put the metrics of all cells into one table")
     command("report", report, "render tables, figures and index.html from the collected metrics")
     command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
@@ -86,224 +97,195 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def load(options: argparse.Namespace):
-    """The plan of the given configuration; overlays are laid over config/config.yaml."""
-    from snn.benchmark.plan import Plan
-
-    return Plan(read_configuration(*configuration_files(options)))
+# --- the configuration
 
 
-def configuration_files(options: argparse.Namespace) -> list[Path]:
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration of the options; overlays are laid over config/config.yaml."""
     paths = options.configfile
     resolved = len(paths) == 1 and paths[0].suffix == ".json"
-    return paths if resolved else [Path("config/config.yaml"), *paths]
+    return read_configuration(*(paths if resolved else [Path("config/config.yaml"), *paths]))
+
+
+def planned(options: argparse.Namespace) -> Plan:
+    from snn.benchmark.plan import Plan
+
+    return Plan(configuration(options))
 
 
 def plan(options: argparse.Namespace) -> None:
     from snn.benchmark.status import plan_text
 
-    print(plan_text(load(options)))
+    print(plan_text(planned(options)))
 
 
 def status(options: argparse.Namespace) -> None:
     from snn.benchmark.status import status_text
 
-    plan = load(options)
-    print(status_text(plan, results(plan.config.benchmark)))
+    print(status_text(planned(options)))
+
+
+def schema(options: argparse.Namespace) -> None:
+    from snn.benchmark.schema import schema_text
+
+    print(schema_text(), end="")
+
+
+# --- data
 
 
 def convert(options: argparse.Namespace) -> None:
     from snn.phases.convert import convert
 
-    c = read_configuration(*configuration_files(options))
+    c = configuration(options)
     if options.dataset not in c.datasets:
         raise UserError(f"unknown data set {options.dataset!r}{did_you_mean(options.dataset, c.datasets)}")
-    convert(c.datasets[options.dataset], results(c.benchmark) / "data" / options.dataset)
-
-
-def job(options: argparse.Namespace, phase: str, kind: type | None = None):
-    """(job, plan) of the cell in the options."""
-    from snn.phases._job import Job
-
-    plan, cell = load(options), Cell.parse(options.cell)
-    if cell not in plan.trained:
-        raise UserError(f"{cell.key}: no cell of this benchmark{did_you_mean(cell.key, [c.key for c in plan.trained])}")
-    if phase not in plan.phases(cell):
-        raise UserError(
-            f"{cell.key}: the plan has no {phase} for it: methods without time are only trained, static images have no "
-            "events, and probe.seeds and disturb.seeds say whose cells are looked at"
-        )
-    if (cell.method in plan.config.foreign) != (kind is not None):
-        raise UserError(f"{cell.key}: a foreign method's cell is made by its own rule and `snn adopt`, and no other is")
-    root = results(plan.config.benchmark)
-    spec, token = plan.spec(cell, phase), plan.token(cell, phase)
-    if options.token not in (None, token):
-        raise UserError(
-            f"{options.configfile[0]} or the code changed after this run was planned; run snakemake again "
-            f"(planned {options.token}, found {token})"
-        )
-    return (kind or Job)(spec, token, root / "data" / cell.dataset, root / "cells" / cell.key, phase), plan
-
-
-def teacher_folder(plan, cell: Cell) -> Path | None:
-    """Where the trained network is that the cell learns from, if its method has a teacher."""
-    teacher = plan.teacher(cell)
-    return None if teacher is None else results(plan.config.benchmark) / "cells" / teacher.key
-
-
-def train(options: argparse.Namespace) -> None:
-    from snn.phases.train import train
-
-    j, plan = job(options, "train")
-    root = results(plan.config.benchmark)
-    # Named here and not imported by the phase: how runs are shown is no part of what a result depends on.
-    from snn.tracking.track import LiveRun
-
-    tags = {"phase": "train", "protocol": plan.config.protocol}
-    live = LiveRun(root / "mlflow", j.cell.asdict(), {"train": j.spec["train"]}, tags, plan.config.benchmark)
-    train(
-        j,
-        plan.config.resources.in_memory_mb,
-        teacher=teacher_folder(plan, j.cell),
-        live=live.epoch,
-    )
-    live.finish("diverged" if j.diverged() else "ok")
-
-
-def sweep(options: argparse.Namespace) -> None:
-    from snn.phases.sweep import sweep
-
-    j, plan = job(options, "sweep")
-    sweep(j, plan.config.resources.in_memory_mb)
-
-
-def deploy(options: argparse.Namespace) -> None:
-    from snn.phases.deploy import deploy
-
-    j, plan = job(options, "deploy")
-    deploy(j, plan.config.resources.in_memory_mb)
-
-
-def probe(options: argparse.Namespace) -> None:
-    from snn.phases.probe import probe
-
-    j, plan = job(options, "probe")
-    probe(j, teacher_folder(plan, j.cell))
+    convert(c.datasets[options.dataset], Layout(c.benchmark).store(options.dataset))
 
 
 def export_frames(options: argparse.Namespace) -> None:
     from snn.data.store import open_store
     from snn.phases.foreign import export
 
-    c = read_configuration(*configuration_files(options))
-    store = open_store(results(c.benchmark) / "data" / options.dataset)
-    export(store, options.t, c.sweep.t_eval, options.out)
+    c = configuration(options)
+    export(open_store(Layout(c.benchmark).store(options.dataset)), options.t, c.sweep.t_eval, options.out)
+
+
+# --- phases of a cell
+
+
+def run_phase(options: argparse.Namespace, phase: str, compute: Callable[[Experiment], Outcome]) -> None:
+    """Compute one phase of the cell in the options and write its files."""
+    from snn.phases.jobs import experiment, planned_cell
+    from snn.phases.run import run
+
+    plan = planned(options)
+    cell = planned_cell(plan, options.cell, phase, options.token)
+    run(phase, experiment(plan, cell, phase), compute)
+
+
+def train(options: argparse.Namespace) -> None:
+    from snn.phases.jobs import experiment, planned_cell
+    from snn.phases.run import run
+    from snn.phases.train import train
+    from snn.tracking.live import LiveRun
+
+    plan = planned(options)
+    cell = planned_cell(plan, options.cell, "train", options.token)
+    job = experiment(plan, cell, "train")
+    live = LiveRun(plan.layout.mlflow, cell, settings={"train": job.spec["train"]}, protocol=plan.config.protocol)
+    outcome = run("train", job, lambda e: train(e, on_epoch=live.epoch))
+    live.finish(outcome.status)
+
+
+def sweep(options: argparse.Namespace) -> None:
+    from snn.phases.sweep import sweep
+
+    run_phase(options, "sweep", sweep)
+
+
+def deploy(options: argparse.Namespace) -> None:
+    from snn.phases.deploy import deploy
+
+    run_phase(options, "deploy", deploy)
+
+
+def probe(options: argparse.Namespace) -> None:
+    from snn.phases.probe import probe
+
+    run_phase(options, "probe", probe)
+
+
+def robustness(options: argparse.Namespace) -> None:
+    from snn.phases.robustness import robustness
+
+    run_phase(options, "robustness", robustness)
 
 
 def adopt(options: argparse.Namespace) -> None:
-    from snn.phases.foreign import ForeignJob, adopt
+    from snn.phases.foreign import adopt
+    from snn.phases.jobs import planned_cell
 
-    sweep, plan = job(options, "sweep", ForeignJob)
-    token = plan.token(sweep.cell, "train")
-    adopt(ForeignJob(plan.spec(sweep.cell, "train"), token, sweep.store_path, sweep.folder, "train"), sweep)
-
-
-def disturb(options: argparse.Namespace) -> None:
-    from snn.phases.robustness import disturb
-
-    j, plan = job(options, "disturb")
-    disturb(j, plan.config.resources.in_memory_mb, teacher_folder(plan, j.cell))
+    plan = planned(options)
+    adopt(plan, planned_cell(plan, options.cell, "sweep", options.token, foreign=True))
 
 
-def marking_failure(phase: str, run):
+def marking_failure(phase: str, run: Command) -> Command:
     """`run`, leaving a note for `snn status` when it fails."""
 
     def marked(options: argparse.Namespace) -> None:
-        c = read_configuration(*configuration_files(options))
-        note = results(c.benchmark) / "logs" / Cell.parse(options.cell).key / f"{phase}.failed"
+        note = Layout(configuration(options).benchmark).failure(Cell.parse(options.cell), phase)
         note.unlink(missing_ok=True)
         try:
             run(options)
         except Exception as error:
             with contextlib.suppress(OSError):  # the disk may be what failed
                 note.parent.mkdir(parents=True, exist_ok=True)
-                note.write_text(f"{error}\n")
+                note.write_text(f"{error}\n", encoding="utf-8")
             raise
 
     return marked
 
 
-def cells_of(plan) -> list[dict]:
-    root = results(plan.config.benchmark)
-    return [
-        {**cell.asdict(), "folder": str(root / "cells" / cell.key), "phases": plan.phases(cell)}
-        for cell in plan.trained
-    ]
+# --- results
 
 
 def collect(options: argparse.Namespace) -> None:
     from snn.phases.collect import collect
 
-    plan = load(options)
-    c = plan.config
-    root = results(c.benchmark)
-    manifests = {name: root / "data" / name / "manifest.json" for name in {cell.dataset for cell in plan.trained}}
-    collect(c.benchmark, c.protocol, cells_of(plan), Path("reports") / c.benchmark, manifests)
+    plan = planned(options)
+    c, layout = plan.config, plan.layout
+    cells = [
+        {**cell.asdict(), "folder": str(layout.cell(cell).path), "phases": plan.phases(cell)} for cell in plan.all_cells
+    ]
+    manifests = {name: layout.store(name) / "manifest.json" for name in plan.datasets}
+    collect(c.benchmark, c.protocol, cells, layout.report, manifests)
 
 
 def report(options: argparse.Namespace) -> None:
     from snn.report import render
 
-    c = load(options).config
-    render(Path("reports") / c.benchmark, c.model_dump(mode="json"), Path("reports/templates"))
-    print(f"report: {Path('reports') / c.benchmark / 'index.html'}")
+    c = configuration(options)
+    folder = Layout(c.benchmark).report
+    render(folder, c.model_dump(mode="json"), Path("reports/templates"))
+    print(f"report: {folder / 'index.html'}")
 
 
 def mlflow_init(options: argparse.Namespace) -> None:
-    from snn.tracking.track import init
+    from snn.tracking.store import init
 
-    init(results(load(options).config.benchmark) / "mlflow")
+    init(Layout(configuration(options).benchmark).mlflow)
 
 
 def mlflow_sync(options: argparse.Namespace) -> None:
-    from snn.tracking.track import sync
+    from snn.tracking.sync import sync
 
-    plan = load(options)
-    c = plan.config
-    print(sync(c.benchmark, cells_of(plan), results(c.benchmark) / "mlflow"))
+    plan = planned(options)
+    print(sync(plan.layout, {cell: plan.phases(cell) for cell in plan.all_cells}))
 
 
 def export_nir(options: argparse.Namespace) -> None:
     from snn.events import load, to_nir
 
-    c = read_configuration(*configuration_files(options))
-    path = results(c.benchmark) / "cells" / Cell.parse(options.cell).key / "deploy" / "network.npz"
-    # NIR has neither a lower clip nor a soft reset: they travel as metadata, which this project reads back.
+    path = Layout(configuration(options).benchmark).cell(Cell.parse(options.cell)).network_file
+    # NIR has neither a lower bound of the membrane nor a soft reset: they travel as metadata, which this project reads.
     to_nir(load(path), options.out, extensions=True)
-    print(f"{options.out}: NIR graph of {options.cell}; lower clip and reset stand in its metadata")
+    print(f"{options.out}: NIR graph of {options.cell}; lower bound and reset stand in its metadata")
+
+
+# --- the project itself
 
 
 def compile_kernels(options: argparse.Namespace) -> None:
     from snn.phases.compile import compile_kernels
 
-    compile_kernels(read_configuration(*configuration_files(options)))
-
-
-def schema(options: argparse.Namespace) -> None:
-    print(schema_text(), end="")
-
-
-def schema_text() -> str:
-    import json
-
-    from snn.benchmark.schema import full_schema
-
-    return json.dumps(full_schema(), indent=1) + "\n"
+    compile_kernels(configuration(options))
 
 
 def new_baseline(options: argparse.Namespace) -> None:
     from snn import scaffold
     from snn.benchmark import sources
+    from snn.benchmark.schema import schema_text
     from snn.runtime import files
 
     if Path.cwd() != sources.ROOT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from snn import methods, models
@@ -41,3 +42,8 @@ def full_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "snn-bench configuration"} | {
         k: v for k, v in schema.items() if k != "title"
     }
+
+
+def schema_text() -> str:
+    """The schema as the exported file holds it."""
+    return json.dumps(full_schema(), indent=1) + "\n"

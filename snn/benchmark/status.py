@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
 from snn.benchmark.cell import Cell
-from snn.benchmark.plan import PHASES, Plan
-from snn.runtime import files
+from snn.benchmark.layout import PHASES
+from snn.benchmark.plan import Plan
+from snn.errors import DataError
 
 MARKS = {"done": "●", "running": "◐", "missing": "·", "diverged": "✗", "refused": "⊘", "failed": "!", "stale": "○"}
 
@@ -15,10 +15,10 @@ MARKS = {"done": "●", "running": "◐", "missing": "·", "diverged": "✗", "r
 def plan_text(plan: Plan) -> str:
     """One row a (data set, network, method, T): how many seeds, and the jobs in all."""
     c = plan.config
-    rows = defaultdict(list)
-    for cell in plan.trained:
+    rows: dict[tuple[str, str, str, int], list[Cell]] = defaultdict(list)
+    for cell in plan.all_cells:
         rows[cell.dataset, cell.network, cell.method, cell.t_train].append(cell)
-    lines = [f"benchmark {c.benchmark!r}, protocol {c.protocol}: {len(plan.trained)} cells"]
+    lines = [f"benchmark {c.benchmark!r}, protocol {c.protocol}: {len(plan.all_cells)} cells"]
     lines.append(f"{'data set':<16} {'network':<14} {'method':<24} {'T':>4}  {'seeds':<14} phases")
     for (dataset, network, method, t), cells in rows.items():
         seeds = ",".join(str(cell.seed) for cell in cells)
@@ -26,35 +26,34 @@ def plan_text(plan: Plan) -> str:
         lines.append(
             f"{dataset:<16} {network:<14} {method:<24} {t:>4}  {seeds:<14} {' '.join(plan.phases(cells[0]))}{extra}"
         )
-    jobs = len({cell.dataset for cell in plan.trained}) + sum(len(plan.phases(cell)) for cell in plan.trained)
+    jobs = len(plan.datasets) + sum(len(plan.phases(cell)) for cell in plan.all_cells)
     lines.append(f"{jobs} jobs, then collect, report and MLflow. Nothing has been run.")
     return "\n".join(lines)
 
 
-def state(plan: Plan, cell: Cell, phase: str, root: Path) -> str:
-    folder = root / "cells" / cell.key
-    record = folder / phase / "record.json"
-    if record.exists():
+def state(plan: Plan, cell: Cell, phase: str) -> str:
+    """What has become of the job (cell, phase): one of `MARKS`."""
+    folder = plan.layout.cell(cell)
+    if folder.is_complete(phase):
         try:
-            record = files.read_json(record)
-            status, token = record["status"], record["token"]
-        except (ValueError, KeyError):
+            record = folder.record(phase)
+        except DataError:
             return "failed"
-        if token != plan.token(cell, phase):
+        if record.get("token") != plan.token(cell, phase):
             return "stale"  # of an earlier configuration or code: the next run makes it anew
-        return {"ok": "done"}.get(status, status)
-    if phase == "train" and (folder / "checkpoint.pt").exists():
+        return {"ok": "done"}.get(record["status"], record["status"])
+    if phase == "train" and folder.checkpoint.exists():
         return "running"  # or interrupted: either way it goes on from there
-    return "failed" if (root / "logs" / cell.key / f"{phase}.failed").exists() else "missing"
+    return "failed" if plan.layout.failure(cell, phase).exists() else "missing"
 
 
-def status_text(plan: Plan, root: Path) -> str:
+def status_text(plan: Plan) -> str:
     """A grid: rows are (data set, network, method, T), columns seeds; one mark a phase."""
-    seeds = sorted({cell.seed for cell in plan.trained})
-    rows: dict[tuple, dict[int, str]] = defaultdict(dict)
+    seeds = sorted({cell.seed for cell in plan.all_cells})
+    rows: dict[tuple[str, str, str, int], dict[int, str]] = defaultdict(dict)
     count: dict[str, int] = defaultdict(int)
-    for cell in plan.trained:
-        states = [state(plan, cell, phase, root) for phase in plan.phases(cell)]
+    for cell in plan.all_cells:
+        states = [state(plan, cell, phase) for phase in plan.phases(cell)]
         for s in states:
             count[s] += 1
         rows[cell.dataset, cell.network, cell.method, cell.t_train][cell.seed] = "".join(MARKS[s] for s in states)

@@ -37,7 +37,7 @@ class Matrix(Model):
     methods: list[str] = Field(min_length=1)
     t_train: list[int] = Field(default=[10], min_length=1, description="time steps T of the training")
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
-    also: list[Block] = Field(default=[], description="further rectangles, e.g. SDT* (sdt trained at each T)")
+    extra: list[Block] = Field(default=[], description="further rectangles, e.g. SDT* (sdt trained at each T)")
     baselines: dict[str, Block] = Field(
         default={}, description="rectangles by name: an overlay adds one without repeating what is there"
     )
@@ -57,30 +57,29 @@ class Dataset(Model):
 class Augment(Model):
     """Augmentation of the training split, drawn anew for each sample and the same at all time steps, in this order."""
 
-    crop: int = Field(0, ge=0, description="shift by at most so many pixels at random: pad with zeros, crop")
-    roll: int = Field(0, ge=0, description="the same, but what leaves on one side comes in on the other")
-    flip: bool = Field(False, description="mirror left to right with probability one half")
-    autoaugment: bool = Field(False, description="the AutoAugment policy for CIFAR-10; static images only")
-    cutout: int = Field(0, ge=0, description="zero a square of so many pixels a side around a random pixel")
+    crop: int = Field(default=0, ge=0, description="shift by at most so many pixels at random: pad with zeros, crop")
+    roll: int = Field(default=0, ge=0, description="the same, but what leaves on one side comes in on the other")
+    flip: bool = Field(default=False, description="mirror left to right with probability one half")
+    autoaugment: bool = Field(default=False, description="the AutoAugment policy for CIFAR-10; static images only")
+    cutout: int = Field(default=0, ge=0, description="zero a square of so many pixels a side around a random pixel")
 
 
 class Train(Model):
     """The recipe of a training, the same for every method under the `matched` protocol."""
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(64, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    lr: float = Field(2e-3, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(0.0, ge=0)
+    lr: float = Field(default=2e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
+    weight_decay: float = Field(default=0.0, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: float = Field(0.0, ge=0, lt=1, description="share of all iterations with a linearly rising rate")
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
-    logits: Literal["mean", "sum"] = Field("mean", description="how the readout is taken over time")
-    logit_scale: float = Field(1.0, gt=0, description="factor on the logits inside the loss")
+    warmup: float = Field(default=0.0, ge=0, lt=1, description="share of all iterations with a linearly rising rate")
+    clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the whole gradient")
+    logits: Literal["mean", "sum"] = Field(default="mean", description="how the readout is taken over time")
+    logit_scale: float = Field(default=1.0, gt=0, description="factor on the logits inside the loss")
     augment: Augment = Augment()
-    selection: Literal["last"] = Field(
-        "last", description="the result is the last epoch; others are recorded beside it"
+    selection: Literal["last"] = Field(default="last", description="the result is the last epoch; others are recorded beside it"
     )
 
 
@@ -88,7 +87,7 @@ class Sweep(Model):
     """Evaluation of each trained network at other numbers of time steps."""
 
     t_eval: list[int] = Field(default=[1, 2, 3, 4, 5, 6, 8, 10, 15, 20], min_length=1)
-    recalibration_batches: int = Field(10, ge=1, description="training batches for the normalisation statistics")
+    recalibration_batches: int = Field(default=10, ge=1, description="training batches for the normalisation statistics")
 
 
 class Deploy(Model):
@@ -98,31 +97,29 @@ class Deploy(Model):
         "event-float", "event-int8", "event-float-depth", "event-int8-depth",
     ]  # fmt: skip
     t_clock: list[int] = Field(default=[], description="clock-driven beside it, at t_train and at these finer clocks")
-    recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
+    recordings: int | None = Field(default=None, ge=1, description="at most so many test recordings (stratified); null: all")
     times_ms: list[PositiveFloat] = Field(
         default=[10, 20, 40, 60, 80, 100, 150, 200, 250, 300], description="elapsed times"
     )
     fractions: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         default=[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0], description="shares of events consumed"
     )
-    bias_free_epochs: int | None = Field(
-        None, ge=1, description="networks with biases or BatchNorm: drop them and fine-tune so long; null: refuse them"
+    bias_free_epochs: int | None = Field(default=None, ge=1, description="networks with biases or BatchNorm: drop them and fine-tune so long; null: refuse them"
     )
-    energy_pj_per_synop: float = Field(
-        0.9, gt=0, description="MODELLED energy of one accumulate (45 nm, 32-bit float add: Horowitz, ISSCC 2014)"
+    energy_pj_per_synop: float = Field(default=0.9, gt=0, description="MODELLED energy of one accumulate (45 nm, 32-bit float add: Horowitz, ISSCC 2014)"
     )
 
 
 class Probe(Model):
     """Mechanism probes: gradients, memory, firing rates and noise of the main cells (those at `matrix.t_train`)."""
 
-    seeds: int | None = Field(1, ge=0, description="so many seeds of each cell, the first ones; null: all; 0: none")
-    iterations: int = Field(10, ge=1, description="first iterations of the training that are replayed for gradients")
+    seeds: int | None = Field(default=1, ge=0, description="so many seeds of each cell, the first ones; null: all; 0: none")
+    iterations: int = Field(default=10, ge=1, description="first iterations of the training that are replayed for gradients")
     t_memory: list[Annotated[int, Field(ge=1)]] = Field(
         default=[1, 2, 4, 8, 16], description="T at which the bytes kept for backward are measured"
     )
-    recordings: int = Field(200, ge=1, description="at most so many test recordings for firing rates and noise")
-    draws: int = Field(2, ge=1, description="draws of the noise on weights; on input every recording is a draw")
+    recordings: int = Field(default=200, ge=1, description="at most so many test recordings for firing rates and noise")
+    draws: int = Field(default=2, ge=1, description="draws of the noise on weights; on input every recording is a draw")
     weight_noise: list[PositiveFloat] = Field(default=[0.1, 0.2, 0.4], description="σ / rms of a layer's weights")
     frame_noise: list[PositiveFloat] = Field(default=[0.5, 1.0], description="σ / rms of the frames")
     events_dropped: list[Annotated[float, Field(gt=0, le=1)]] = Field(
@@ -131,39 +128,56 @@ class Probe(Model):
     events_added: list[PositiveFloat] = Field(default=[0.5, 1.0], description="random events / own events")
 
 
-class Disturb(Model):
-    """The network on disturbed hardware (`snn/models/perturb.py`), as trained and after learning on it."""
+class Robustness(Model):
+    """The trained network under simulated hardware non-idealities (`snn/models/perturb.py`), and learning there."""
 
-    seeds: int | None = Field(None, ge=0, description="so many seeds of each cell, the first ones; null: all; 0: none")
-    chips: int = Field(10, ge=1, description="each with its own mismatch, noise and order of falling silent")
-    recordings: int | None = Field(None, ge=1, description="at most so many test recordings (stratified); null: all")
-    mismatch: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        default=[0.05, 0.1, 0.2], description="σ of weights, thresholds and decays, multiplicative"
+    seeds: int | None = Field(
+        default=None, ge=0, description="number of seeds of each cell, the first ones; null: all; 0: the phase is off"
     )
-    bits: list[Annotated[int, Field(ge=2, le=16)]] = Field(default=[2, 3, 4, 5, 6, 8], description="of a weight")
-    noise: list[PositiveFloat] = Field(default=[0.01, 0.05, 0.1], description="of the membrane, in thresholds a step")
-    silenced: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
-        default=[0.1, 0.2, 0.4], description="share of the neurons of each layer that never spike"
+    simulated_chips: int = Field(default=10, ge=1, description="each with its own mismatch, noise and dead neurons")
+    recordings: int | None = Field(
+        default=None, ge=1, description="maximum number of test recordings (stratified); null: all"
+    )
+    mismatch: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.05, 0.1, 0.2], description="standard deviation of weights, thresholds and decays, multiplicative"
+    )
+    bits: list[Annotated[int, Field(ge=2, le=16)]] = Field(
+        default=[2, 3, 4, 5, 6, 8], description="bits of a weight, its normalisation folded in"
+    )
+    noise: list[PositiveFloat] = Field(
+        default=[0.01, 0.05, 0.1], description="standard deviation on each membrane at each step, in thresholds"
+    )
+    dead_fraction: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[0.1, 0.2, 0.4], description="fraction of the neurons of each hidden layer that never spike"
     )
     recovery: list[str] = Field(
-        default=["ltl-offline", "ltl-online"], description="methods whose networks go on learning on the chip"
+        default=["ltl-offline", "ltl-online"], description="methods whose networks go on learning on the simulated chip"
     )
-    recovery_epochs: int = Field(5, ge=1)
-    recovery_chips: int = Field(10, ge=1, description="at most so many chips are learnt on")
-    recovery_levels: Literal["all", "strongest"] = Field("all", description="or only the strongest of each kind")
-    recovery_recordings: int | None = Field(None, ge=1, description="training recordings of an epoch; null: all")
-    recovery_lr: float = Field(0.1, gt=0, description="learning rate as a share of `train.lr`, constant")
+    recovery_epochs: int = Field(default=5, ge=1, description="epochs of on-chip learning")
+    recovery_chips: int = Field(
+        default=10, ge=1, description="maximum number of simulated chips used for on-chip learning"
+    )
+    recovery_levels: Literal["all", "strongest"] = Field(
+        default="all", description="levels with on-chip learning: all, or only the strongest of each kind"
+    )
+    recovery_recordings: int | None = Field(
+        default=None, ge=1, description="maximum number of training recordings of an epoch (stratified); null: all"
+    )
+    recovery_lr: float = Field(default=0.1, gt=0, description="learning rate as a fraction of `train.lr`, constant")
 
 
 class Resources(Model):
     """What a job asks for. Settings, never assumptions."""
 
-    threads: int = Field(1, ge=1, description="threads of a training, sweep or deployment job")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    threads: int = Field(default=1, ge=1, description="threads of a training, sweep or deployment job")
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     precision: Literal["float32", "bf16"] = "float32"
-    train_mem_mb: int = Field(4000, ge=100)
-    train_runtime_min: int = Field(240, ge=1)
-    in_memory_mb: int = Field(1500, ge=0, description="a split whose frames are larger is binned batch by batch")
+    train_mem_mb: int = Field(default=4000, ge=100)
+    train_runtime_min: int = Field(default=240, ge=1)
+    warm_start: bool = Field(
+        default=True, description="jobs on this machine start as forks of one process that has imported the libraries"
+    )
+    frame_cache_mb: int = Field(default=1500, ge=0, description="a split whose frames are larger is binned batch by batch")
 
 
 class Recipe(Model):
@@ -177,7 +191,7 @@ class Variant(Model):
     """A network of the registry under a name of its own, with other neurons or another recipe: a factor that every
     table shows."""
 
-    of: str = Field(description="the network that it is, e.g. 3c1fc; its parameters are those of `networks`")
+    base: str = Field(description="the network that it is, e.g. 3c1fc; its parameters are those of `networks`")
     params: dict[str, Any] = Field(default={}, description="parameters of the network that replace those")
     neuron: dict[str, Any] = Field(default={}, description="keys that replace those of the block `neuron`")
     train: dict[str, Any] = Field(default={}, description="keys that replace those of the block `train`")
@@ -187,7 +201,7 @@ class Foreign(Model):
     """A method that another framework's script trains, in an environment of its own (docs/foreign.md)."""
 
     script: str = Field(description="its file, run by a rule in workflow/rules/baselines/")
-    networks: list[str] | None = Field(None, description="the networks that it can build; null: not restricted")
+    networks: list[str] | None = Field(default=None, description="the networks that it can build; null: not restricted")
     params: dict[str, Any] = Field(default={}, description="handed to the script as they are")
 
 
@@ -209,5 +223,5 @@ class Config(Model):
     sweep: Sweep = Sweep()
     deploy: Deploy = Deploy()
     probe: Probe = Probe()
-    disturb: Disturb = Disturb()
+    robustness: Robustness = Robustness()
     resources: Resources = Resources()

@@ -11,7 +11,7 @@ from snn.config.validation import merge, validate
 from snn.errors import ConfigError
 
 
-def load(*paths: str | Path) -> Config:
+def read_configuration(*paths: str | Path) -> Config:
     """Read YAML (or JSON) files, later ones laid over earlier ones."""
     values: dict = {}
     for path in paths:

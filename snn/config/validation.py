@@ -9,14 +9,30 @@ from pydantic import BaseModel, ValidationError
 
 from snn.errors import ConfigError, did_you_mean
 
-MOVED = {"train.shift": "train.augment.crop", "train.flip": "train.augment.flip"}
+RENAMED = {
+    "train.shift": "train.augment.crop",
+    "train.flip": "train.augment.flip",
+    "matrix.also": "matrix.extra",
+    "variants.*.of": "variants.*.base",
+    "disturb": "robustness",
+    "robustness.chips": "robustness.simulated_chips",
+    "robustness.silenced": "robustness.dead_fraction",
+    "resources.in_memory_mb": "resources.frame_cache_mb",
+    "neuron.strict": "neuron.strict_threshold",
+    "variants.*.neuron.strict": "variants.*.neuron.strict_threshold",
+    "recipes.*.neuron.strict": "recipes.*.neuron.strict_threshold",
+}
+"""Keys of earlier versions (CHANGELOG.md), and what they are called now; `*` is any name."""
 
 
 def unknown(key: str, known: Iterable[str]) -> str:
-    """What is said of an unknown key, given by its path: where it has gone, or the nearest of the known ones."""
-    gone = next((new for old, new in MOVED.items() if key.endswith(old)), None)
-    hint = f"; it is now {gone!r}" if gone else did_you_mean(key.rsplit(".", 1)[-1], known)
-    return f"unknown configuration key {key!r}{hint}"
+    """What is said of an unknown key, given by its path: its new name, or the nearest of the known keys."""
+    parts = key.split(".")
+    for old, new in RENAMED.items():
+        pattern = old.split(".")
+        if len(pattern) == len(parts) and all(a in ("*", b) for a, b in zip(pattern, parts, strict=True)):
+            return f"configuration key {key!r} was renamed: it is now {new.rsplit('.', 1)[-1]!r} ({new})"
+    return f"unknown configuration key {key!r}{did_you_mean(parts[-1], known)}"
 
 
 def validate(cls: type[BaseModel], value: Any, where: str = "") -> Any:

@@ -6,9 +6,12 @@ MTT's theoretical factor s (T_min + T_max) / (2 T_max), rounded to whole epochs,
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from snn.config.blocks import Model
+from snn.errors import ConfigError
 from snn.methods.sdt import SDT
 
 
@@ -16,6 +19,16 @@ class SDTMatched(SDT):
     class Params(Model):
         draws: int = Field(3, ge=1, description="MTT's s: temporal configurations a mini-batch")
         t_min: int = Field(1, ge=1, description="MTT's T_min; its T_max is t_train")
+
+    @classmethod
+    def check_beside(cls, params: Params, others: dict[str, Any]) -> None:
+        for key in ("draws", "t_min"):
+            own, mtt = getattr(params, key), getattr(others.get("mtt", params), key)
+            if own != mtt:
+                raise ConfigError(
+                    f"methods.sdt-matched.{key} = {own}, but methods.mtt.{key} = {mtt}: it would not have MTT's "
+                    "compute; give both the same"
+                )
 
     @classmethod
     def epochs(cls, params: Params, epochs: int, t_train: int) -> int:

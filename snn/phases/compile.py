@@ -9,27 +9,27 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from snn.benchmark.cell import Cell
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.config.blocks import Config
 from snn.config.validation import merge, validate
-from snn.phases._job import Job
 from snn.phases.convert import convert
 from snn.phases.deploy import deploy
+from snn.phases.experiment import Experiment
+from snn.phases.run import run
 from snn.phases.sweep import sweep
 from snn.phases.train import train
 
 TINY = {
     "matrix": {
         "datasets": ["saccades"], "methods": ["sdt", "dspike-fixed"], "t_train": [2], "seeds": [0],
-        "also": [], "exclude": [],
+        "extra": [], "exclude": [],
     },
     "datasets": {"saccades": {"params": {"samples": 60}, "split": {"validation": 10, "test": 10}}},
     "train": {"epochs": 1, "batch_size": 20},
     "sweep": {"t_eval": [2]},
     "deploy": {"recordings": 4},
 }  # fmt: skip
-IN_MEMORY_MB = 100
 
 
 def compile_kernels(config: Config) -> None:
@@ -38,14 +38,7 @@ def compile_kernels(config: Config) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         convert(plan.config.datasets["saccades"], store)
-        for cell in plan.trained:
-            run(plan, cell, store, Path(folder) / cell.key)
-
-
-def run(plan: Plan, cell: Cell, store: Path, folder: Path) -> None:
-    def job(phase: str) -> Job:
-        return Job(plan.spec(cell, phase), plan.token(cell, phase), store, folder, phase)
-
-    train(job("train"), IN_MEMORY_MB)
-    sweep(job("sweep"), IN_MEMORY_MB)
-    deploy(job("deploy"), IN_MEMORY_MB)
+        for cell in plan.all_cells:
+            for phase, compute in (("train", train), ("sweep", sweep), ("deploy", deploy)):
+                spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+                run(phase, Experiment(spec, token, store, CellFolder(Path(folder, cell.key))), compute)

@@ -1,14 +1,16 @@
-"""Phase deploy: the trained network without a clock, on the event-driven engine, beside itself with one.
+"""Phase deploy: the trained network on the event-driven engine, beside itself clock-driven.
 
-For each mode: accuracy, its difference from the clock at t_train on the same recordings, spikes, synaptic operations,
-modelled energy, and the accuracy while a recording is still arriving. The network file that was run is kept.
+For each mode: accuracy, its difference from the clock-driven accuracy at t_train on the same recordings, spikes,
+synaptic operations, modelled energy, and the accuracy while a recording is still arriving. The network file that was
+run is kept.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import fields, replace
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,75 +19,80 @@ from tqdm import tqdm
 
 from snn.config.blocks import Deploy
 from snn.data.frames import Frames
-from snn.data.store import Store
+from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
 from snn.events import EventNetwork, RunResult
 from snn.models.export import export, has_biases, without_biases
-from snn.phases._job import Job, tested, write_csv
-from snn.training.evaluate import BATCH, decide
-from snn.training.loop import Splits, fit, is_spiking
+from snn.phases.experiment import Experiment
+from snn.phases.outcome import Outcome
+from snn.phases.subset import Subset, evaluation_subset
+from snn.training.evaluate import BATCH, decide, is_spiking
+from snn.training.loop import fit
 
 BLOCK = 500
 """Recordings whose events are in memory at once."""
 
 
-def deploy(job: Job, in_memory_mb: float) -> None:
-    store, settings = job.store(), Deploy(**job.spec["deploy"])
-    chosen, indices, labels, predictions = tested(store, settings.recordings)
-    curves: list[dict[str, Any]] = []
-    if reason := job.diverged():
-        write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
-        return job.write(predictions, "diverged", reason)
+class ClockDriven(NamedTuple):
+    """What the same network gives clock-driven on the same recordings: accuracy at t_train, and the readout summed over
+    time [n, K]."""
 
-    network, _ = job.trained(store)
-    status, reasons = "ok", []
+    accuracy: float
+    counts: np.ndarray
+
+
+def deploy(experiment: Experiment) -> Outcome:
+    """Deploy the trained network in every mode. What cannot be deployed is an outcome with its reason."""
+    settings = Deploy(**experiment.spec["deploy"])
+    store = experiment.store
+    assert isinstance(store, EventStore), "the plan deploys recordings of events only"
+    subset = evaluation_subset(store, settings.recordings)
+    outcome = Outcome(predictions=subset.head())
+    reasons = []
+    network, _ = experiment.load_network()
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
-            network = fine_tuned(job, store, without_biases(network), settings.bias_free_epochs, in_memory_mb)
-        clock = at_clocks(job, store, network, settings, in_memory_mb, chosen, labels, predictions)
-        deployable = to_events(job, store, network)
-        deployable.save(job.out / "network.npz")
+            network = fine_tuned(experiment, without_biases(network), settings.bias_free_epochs)
+            outcome.superseded.append(fine_tuning_checkpoint(experiment))
+        reference, clock_driven_part = evaluate_clock_driven(experiment, network, settings, subset)
+        outcome.include(clock_driven_part)
+        deployable = to_events(experiment, network, store)
+        deployable.save(experiment.folder.network_file)
         for mode in settings.modes:
             try:
-                result = run(deployable, mode, store, indices, settings, job.spec["threads"])
+                result = run(deployable, mode, store, subset.indices, settings, experiment.spec["threads"])
             except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
                 reasons.append(f"{mode}: {refusal}")
                 continue
-            predictions[f"{mode}//accuracy"] = result.prediction
-            add_metrics(job, mode, deployable, result, labels, settings)
-            add_differences(job, mode, result, labels, clock, is_spiking(network))
-            curves += curve_rows(mode, result, labels)
+            outcome.predictions[f"{mode}//accuracy"] = result.prediction
+            outcome.include(event_metrics(mode, deployable, result, subset.labels, settings.energy_pj_per_synop))
+            outcome.include(differences(mode, result, subset.labels, reference, spiking=is_spiking(network)))
+            outcome.include(accuracy_curves(mode, result, subset.labels))
     except Diverged as failure:
-        status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
+        outcome.status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
     except UserError as refusal:
-        status, reasons = "refused", [str(refusal)]
-    write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
-    job.write(predictions, status, "; ".join(reasons))
+        outcome.status, reasons = "refused", [str(refusal)]
+    outcome.reason = "; ".join(reasons)
+    return outcome
 
 
-def at_clocks(
-    job: Job,
-    store: Store,
-    network: nn.Module,
-    settings: Deploy,
-    in_memory_mb: float,
-    chosen: np.ndarray,
-    labels: np.ndarray,
-    predictions: dict[str, np.ndarray],
-) -> tuple[float, np.ndarray]:
-    """Evaluate with clocks, at t_train and the finer ones; returns (accuracy, readout summed over time) at t_train."""
-    for t in sorted({job.cell.t_train, *settings.t_clock}):
-        predicted, counts = clock_driven(network, Frames(store, "test", t, in_memory_mb, job.device, chosen))
-        predictions[f"clock/{t}/accuracy"] = predicted
-        accuracy = float((predicted == labels).mean())
-        job.add("accuracy", accuracy, t)
-        if t == job.cell.t_train:
-            reference = accuracy, counts
-    return reference
+def evaluate_clock_driven(
+    experiment: Experiment, network: nn.Module, settings: Deploy, subset: Subset
+) -> tuple[ClockDriven, Outcome]:
+    """Evaluate clock-driven at t_train and at the finer T of `deploy.t_clock`: (the reference at t_train, accuracies
+    and predictions at every T)."""
+    outcome, t_train = Outcome(), experiment.cell.t_train
+    results = {}
+    for t in sorted({t_train, *settings.t_clock}):
+        predicted, counts = clock_driven(network, experiment.frames("test", t, subset.positions))
+        results[t] = ClockDriven(float((predicted == subset.labels).mean()), counts)
+        outcome.predictions[f"clock/{t}/accuracy"] = predicted
+        outcome.add("accuracy", results[t].accuracy, t)
+    return results[t_train], outcome
 
 
 def run(
-    network: EventNetwork, mode: str, store: Store, indices: np.ndarray, settings: Deploy, threads: int
+    network: EventNetwork, mode: str, store: EventStore, indices: np.ndarray, settings: Deploy, threads: int
 ) -> RunResult:
     """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
     engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
@@ -112,29 +119,38 @@ def run(
     )
 
 
-def fine_tuned(job: Job, store: Store, network: nn.Module, epochs: int, in_memory_mb: float) -> nn.Module:
+def fine_tuned(experiment: Experiment, network: nn.Module, epochs: int) -> nn.Module:
     """The network trained on for so many epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
-    if job.method.teacher:
-        raise ConfigError(
-            f"deploy.bias_free_epochs: {job.cell.method} learns from a teacher and is not fine-tuned here"
-        )
-    parts = (Frames(store, s, job.cell.t_train, in_memory_mb, job.device) for s in ("train", "validation", "test"))
-    splits = Splits(*parts)
-    run = job.run(store, splits, epochs)
-    run.train = run.train.model_copy(update={"lr": run.train.lr / 10})
-    checkpoint = job.folder / "bias_free.pt"
-    identity = f"{job.token}-{store.version}"
-    result = fit(network, job.method, job.params, run, splits, job.cell.seed, checkpoint, identity)
-    checkpoint.unlink(missing_ok=True)
+    e = experiment
+    if e.method.teacher:
+        raise ConfigError(f"deploy.bias_free_epochs: {e.cell.method} learns from a teacher and is not fine-tuned here")
+    splits = e.splits()
+    training = e.training_run(splits, epochs=epochs)
+    training.train = training.train.model_copy(update={"lr": training.train.lr / 10})
+    result = fit(
+        network,
+        e.method,
+        e.params,
+        training,
+        splits,
+        seed=e.cell.seed,
+        checkpoint=fine_tuning_checkpoint(e),
+        identity=e.identity(),
+    )
     return result.network.eval()
 
 
-def to_events(job: Job, store: Store, network: nn.Module) -> EventNetwork:
-    sensor = store.sensor
+def fine_tuning_checkpoint(experiment: Experiment) -> Path:
+    return experiment.folder.path / "bias_free.pt"
+
+
+def to_events(experiment: Experiment, network: nn.Module, store: EventStore) -> EventNetwork:
+    """The network as the engine takes it; raises ConfigError, naming the layer, where it cannot be deployed."""
+    sensor, cell = store.sensor, experiment.cell
     shape = (sensor.polarities, sensor.height, sensor.width)
-    meta = {"cell": job.cell.key, "token": job.token, "dataset_version": store.version}
-    frame_us = store.manifest["events"]["duration_us_mean"] / job.cell.t_train
-    return export(network, job.neuron, shape, store.classes, meta, frame_us)
+    meta = {"cell": cell.key, "token": experiment.token, "dataset_version": store.version}
+    frame_us = store.manifest["events"]["duration_us_mean"] / cell.t_train
+    return export(network, experiment.neuron, shape, store.classes, meta, frame_us)
 
 
 @torch.no_grad()
@@ -148,15 +164,17 @@ def clock_driven(network: nn.Module, frames: Frames) -> tuple[np.ndarray, np.nda
     return np.concatenate(predicted), np.concatenate(counts)
 
 
-def gathered(store: Store, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def gathered(store: EventStore, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(events of the recordings one after the other, offsets [n + 1])."""
     parts = [store.events(int(i)) for i in indices]
     return np.concatenate(parts), np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
 
 
-def add_metrics(
-    job: Job, mode: str, network: EventNetwork, result: RunResult, labels: np.ndarray, settings: Deploy
-) -> None:
+def event_metrics(
+    mode: str, network: EventNetwork, result: RunResult, labels: np.ndarray, energy_pj_per_synop: float
+) -> Outcome:
+    """Accuracy, spikes, synaptic operations and modelled energy of one event-driven mode; means over recordings."""
+    outcome = Outcome()
     synops = result.synops.sum(1).mean()
     values = {
         "accuracy": (result.prediction == labels).mean(),
@@ -164,7 +182,7 @@ def add_metrics(
         "events_in": result.n_events.mean(),
         "spikes": result.spikes.sum(1).mean(),
         "synops": synops,
-        "energy_uj": synops * settings.energy_pj_per_synop * 1e-6,  # modelled, never measured
+        "energy_uj": synops * energy_pj_per_synop * 1e-6,  # modelled, never measured
         "saturated": result.saturated.sum(),
     }
     values |= {
@@ -183,32 +201,35 @@ def add_metrics(
     if np.isfinite(median := np.median(first)):
         values["first_correct_us"] = median
     for metric, value in values.items():
-        job.add(metric, float(value), mode=mode)
+        outcome.add(metric, float(value), mode=mode)
+    return outcome
 
 
-def add_differences(
-    job: Job, mode: str, result: RunResult, labels: np.ndarray, clock: tuple[float, np.ndarray], spiking: bool
-) -> None:
-    """What is lost against the clock at t_train, on the same recordings."""
-    accuracy, counts = clock
-    job.add("difference", float((result.prediction == labels).mean()) - accuracy, mode=mode)
+def differences(
+    mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool
+) -> Outcome:
+    """The change of accuracy against the clock-driven network at t_train, on the same recordings."""
+    outcome = Outcome()
+    outcome.add("difference", float((result.prediction == labels).mean()) - reference.accuracy, mode=mode)
     if spiking:
-        job.add("spike_difference", spike_difference(counts, result.counts), mode=mode)
+        outcome.add("spike_difference", spike_difference(reference.counts, result.counts), mode=mode)
+    return outcome
 
 
 def spike_difference(reference: np.ndarray, counts: np.ndarray) -> float:
-    """SD = Σ|s0 − s| / Σ s0 over the last layer's spike counts; s0: with the clock. 0/0 is 0 (the MTT paper's SD)."""
+    """SD = Σ|s0 − s| / Σ s0 over the last layer's spike counts; s0: clock-driven. 0/0 is 0 (the MTT paper's SD)."""
     total = np.abs(reference).sum()
     difference = np.abs(reference - counts).sum()
     return float(difference / total) if total > 0 else float(difference > 0)
 
 
-def curve_rows(mode: str, result: RunResult, labels: np.ndarray) -> list[dict[str, Any]]:
-    rows = []
+def accuracy_curves(mode: str, result: RunResult, labels: np.ndarray) -> Outcome:
+    """Accuracy over elapsed time (x in microseconds) and over the fraction of events consumed."""
+    outcome = Outcome()
     for curve, xs, decisions in (
         ("accuracy_over_time", result.times_us, result.over_time),
         ("accuracy_over_events", result.fractions, result.over_events),
     ):
         for x, predicted in zip(xs, decisions.T, strict=True):
-            rows.append({"mode": mode, "curve": curve, "x": float(x), "value": float((predicted == labels).mean())})
-    return rows
+            outcome.add_curve(mode, curve, float(x), float((predicted == labels).mean()))
+    return outcome

@@ -28,22 +28,32 @@ import csv
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
 from snn.benchmark.cell import Cell
-from snn.config.blocks import Train
-from snn.data.store import EventStore
+from snn.benchmark.layout import CellFolder
+from snn.data.store import EventStore, open_store
 from snn.errors import DataError
-from snn.phases._job import Job
-from snn.phases.train import add_metrics, write_history
+from snn.phases.outcome import Outcome, write
+from snn.phases.record import Stopwatch, record
+from snn.phases.train import training_metrics
 from snn.runtime import files
 from snn.training.evaluate import NO_OUTPUT
-from snn.training.loop import Result
+
+if TYPE_CHECKING:
+    from snn.benchmark.plan import Plan
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
+
+
+class Adopted(NamedTuple):
+    """The two phases of another framework's cell."""
+
+    train: Outcome
+    sweep: Outcome
 
 
 def export(store: EventStore, t_train: int, t_eval: Iterable[int], out: Path) -> None:
@@ -64,60 +74,75 @@ def export(store: EventStore, t_train: int, t_eval: Iterable[int], out: Path) ->
             write(f"test/{t}/frames", store.frames(store.indices("test"), t))
 
 
-class ForeignJob(Job):
-    """A job of a cell that has no method and no network of ours."""
+def adopt(plan: Plan, cell: Cell) -> None:
+    """Make the phases `train` and `sweep` of the cell of what the script left. DataError where that is not usable;
+    nothing is written then."""
+    stopwatch, layout = Stopwatch(), plan.layout
+    store = open_store(layout.store(cell.dataset))
+    assert isinstance(store, EventStore), "the plan refuses foreign methods on images"
+    adopted = read_cell(
+        layout.cell(cell), store, cell=cell, t_eval=plan.config.sweep.t_eval, threads=plan.config.resources.threads
+    )
+    for phase, outcome in (("sweep", adopted.sweep), ("train", adopted.train)):
+        spec, token = plan.spec(cell, phase), plan.token(cell, phase)
+        head = record(spec, token, status=outcome.status, reason=outcome.reason)
+        write(layout.cell(cell), phase, outcome, stopwatch.times() | head)
 
-    def __post_init__(self) -> None:
-        self.cell = Cell(**self.spec["cell"])
-        self.train = Train(**self.spec["train"])
-        self.device = self.spec["device"]
 
+def read_cell(
+    folder: CellFolder, store: EventStore, *, cell: Cell, t_eval: Iterable[int], threads: int
+) -> Adopted:
+    """Check what the script left in `<cell>/foreign/`: the outcomes of the cell's training and sweep.
 
-def adopt(train: ForeignJob, sweep: ForeignJob) -> None:
-    """Check what the script left in `<cell>/foreign/`, and write the cell's `train/` and `sweep/`.
-
-    Raises DataError, naming the file and what is wrong in it; then nothing is written.
+    Raises DataError, naming the file and what is wrong in it.
     """
-    store, folder = train.store(), train.folder / "foreign"
+    left = folder.path / "foreign"
     indices = store.indices("test")
     labels = {"index": indices.astype(np.int64), "label": store.labels[indices].astype(np.int64)}
-    record = read_record(folder / "record.json")
-    history = read_history(folder / "history.csv")
+    left_record = read_script_record(left / "record.json")
+    history = read_history(left / "history.csv")
     about: dict[str, Any] = {
         "dataset_version": store.version,
-        "parameters": record["parameters"],
-        "versions": record["versions"],
-        "threads": train.spec["threads"],
+        "parameters": left_record["parameters"],
+        "versions": left_record["versions"],
+        "threads": threads,
         "seconds": sum(row["seconds"] for row in history),
-        "cpu_seconds": record.get("cpu_seconds"),  # of the script, not of this job
+        "cpu_seconds": left_record.get("cpu_seconds"),  # of the script, not of this job
     }
-    if record["status"] == "diverged":
-        write_history(train.out / "history.csv", history)
-        train.write(labels, "diverged", record["reason"], **about)
-        return sweep.write(labels, "diverged", record["reason"], **about)
+    if left_record["status"] == "diverged":
+        reason = left_record["reason"]
+        return Adopted(
+            train=Outcome("diverged", reason, predictions=labels, history=history, record=about),
+            sweep=Outcome("diverged", reason, predictions=labels, record=about),
+        )
 
-    t, steps = train.cell.t_train, sorted({train.cell.t_train, *sweep.spec["sweep"]["t_eval"]})
+    t, steps = cell.t_train, sorted({cell.t_train, *t_eval})
     validation = store.labels[store.indices("validation")]
     shapes = {"index": (len(indices),), "validation": (len(history), len(validation))}
     shapes |= {"test": (len(history), len(indices))} | {f"sweep/{step}": (len(indices),) for step in steps}
-    found = read_predictions(folder / "predictions.npz", shapes, store.n_classes, labels["index"])
-    if not np.array_equal(found["test"][-1], found[f"sweep/{t}"]):
-        raise wrong(folder / "predictions.npz", f"sweep/{t} is not the last row of test: two different networks")
+    predictions = read_predictions(left / "predictions.npz", shapes, store.n_classes, labels["index"])
+    if not np.array_equal(predictions["test"][-1], predictions[f"sweep/{t}"]):
+        raise wrong(left / "predictions.npz", f"sweep/{t} is not the last row of test: two different networks")
 
-    for row, val, test in zip(history, found["validation"], found["test"], strict=True):
+    for row, val, test in zip(history, predictions["validation"], predictions["test"], strict=True):
         row |= {
             "val_accuracy": float((val == validation).mean()),
             "test_accuracy": float((test == labels["label"]).mean()),
         }
-    chosen = int(np.argmax([row["val_accuracy"] for row in history]))
-    result = Result(None, history, predictions=found["test"][-1], selected=found["test"][chosen])
-    add_metrics(train, result, labels["label"], record["parameters"])
+    best = int(np.argmax([row["val_accuracy"] for row in history]))
+    last, selected = predictions["test"][-1], predictions["test"][best]
+    train = Outcome(
+        predictions=labels | {f"clock/{t}/accuracy": last, f"clock/{t}/accuracy_selected": selected},
+        history=history,
+        record=about,
+    )
+    numbers = history, last, selected, labels["label"]
+    train.include(training_metrics(*numbers, parameters=left_record["parameters"], t=t))
+    sweep = Outcome(predictions=dict(labels), record=about)
     for step in steps:
-        sweep.add("accuracy", float((found[f"sweep/{step}"] == labels["label"]).mean()), step)
-    write_history(train.out / "history.csv", history)
-    sweep.write(labels | {f"clock/{step}/accuracy": found[f"sweep/{step}"] for step in steps}, **about)
-    predictions = {f"clock/{t}/accuracy": result.predictions, f"clock/{t}/accuracy_selected": result.selected}
-    train.write(labels | predictions, **about)
+        sweep.predictions[f"clock/{step}/accuracy"] = predictions[f"sweep/{step}"]
+        sweep.add("accuracy", float((predictions[f"sweep/{step}"] == labels["label"]).mean()), step)
+    return Adopted(train, sweep)
 
 
 # --- what the script left
@@ -127,7 +152,7 @@ def wrong(path: Path, what: str) -> DataError:
     return DataError(f"{path}: {what}; mend the script that writes it (snn/phases/foreign.py says what is asked for)")
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_script_record(path: Path) -> dict[str, Any]:
     try:
         record = files.read_json(path)
     except ValueError as error:

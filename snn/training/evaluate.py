@@ -17,6 +17,11 @@ BATCH = 64
 """Samples a pass: larger ones leave the cache of a CPU and take longer."""
 
 
+def is_spiking(network: nn.Module) -> bool:
+    """Whether the readout of a network spikes."""
+    return bool(getattr(getattr(network, "readout", None), "spiking", False))
+
+
 def decide(outputs: Tensor, spiking: bool) -> Tensor:
     """Predicted classes [N] from the readout [T, N, K].
 

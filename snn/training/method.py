@@ -103,6 +103,13 @@ class Method:
         """Raise ConfigError, with the reason, if the method makes no sense in this cell."""
 
     @classmethod
+    def check_beside(cls, params: Any, others: dict[str, Any]) -> None:
+        """Raise ConfigError if the method makes no sense beside the benchmark's other methods.
+
+        others: the hyper-parameters of all methods of the benchmark, by name.
+        """
+
+    @classmethod
     def epochs(cls, params: Any, epochs: int, t_train: int) -> int:
         """How many epochs it trains when the recipe says `epochs`."""
         return epochs

@@ -4,77 +4,74 @@
 
 rule train:
     input:
-        store=store_files(),
-        teacher=teacher_files,
+        configuration=CONFIGURATION,
+        store=store_of_cell,
+        teacher=teacher_of_cell,
     output:
-        phase_files("train"),
+        CELL.files("train"),
     log:
-        f"{LOG}/train.log",
+        LAYOUT.log("{cell}", "train"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=C.resources.train_runtime_min,
-        gpu=int(C.resources.device != "cpu"),
+        gpu=GPU,
     params:
-        config=RESOLVED,
         token=token("train"),
     message:
-        "train {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "train {wildcards.cell}"
     shell:
-        "python -m snn train"
-        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} --token {params.token} > {log} 2>&1"
+        "{SNN} train {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        " > {log:q} 2>&1"
 
 
 rule sweep:
     input:
-        store=store_files(),
-        trained=phase_files("train"),
+        configuration=CONFIGURATION,
+        store=store_of_cell,
+        trained=CELL.files("train"),
     output:
-        phase_files("sweep"),
+        CELL.files("sweep"),
     log:
-        f"{LOG}/sweep.log",
+        LAYOUT.log("{cell}", "sweep"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=60,
-        gpu=int(C.resources.device != "cpu"),
+        gpu=GPU,
     params:
-        config=RESOLVED,
         token=token("sweep"),
     message:
-        "sweep {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "sweep {wildcards.cell}"
     shell:
-        "python -m snn sweep"
-        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} --token {params.token} > {log} 2>&1"
+        "{SNN} sweep {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        " > {log:q} 2>&1"
 
 
 rule deploy:
     input:
-        store=store_files(),
-        trained=phase_files("train"),
+        configuration=CONFIGURATION,
+        store=store_of_cell,
+        trained=CELL.files("train"),
     output:
-        phase_files("deploy"),
+        CELL.files("deploy"),
     log:
-        f"{LOG}/deploy.log",
+        LAYOUT.log("{cell}", "deploy"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=240,
-        gpu=int(C.resources.device != "cpu"),
+        gpu=GPU,
     params:
-        config=RESOLVED,
         token=token("deploy"),
     message:
-        "deploy {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "deploy {wildcards.cell}"
     shell:
-        "python -m snn deploy"
-        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} --token {params.token} > {log} 2>&1"
+        "{SNN} deploy {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        " > {log:q} 2>&1"

@@ -2,23 +2,21 @@
 
 import json
 import os
-import subprocess
+import shlex
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from snn.runtime import files
-from snn.benchmark import sources
-from snn.runtime import warm
-from snn.benchmark.cell import Cell, results
+from snn import warm
+from snn.benchmark import checks, dependencies, sources
+from snn.benchmark.cell import Cell, pattern
+from snn.benchmark.plan import Plan
 from snn.errors import UserError
-from snn.benchmark.plan import Plan, digest
 
 try:
     PLAN = Plan.load(config)
-    PLAN.check_inputs()
+    checks.check_inputs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -28,121 +26,65 @@ if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
     )
 
 C = PLAN.config
-ROOT = results(C.benchmark)
-REPORT = Path("reports") / C.benchmark
-CELL = "{dataset}/{network}/{method}/T{t}/seed{seed}"
-FOLDER = str(ROOT / "cells" / CELL)
-STORE = str(ROOT / "data" / "{dataset}")
-LOG = str(ROOT / "logs" / CELL)
+LAYOUT = PLAN.layout
+GPU = int(C.resources.device != "cpu")
+VENVS = "results/.venvs"
+ENVIRONMENT = "../../environment.yml"
+MADE_BY_SNAKEMAKE = workflow.deployment_settings.deployment_method  # environments
 
-# The configuration as the jobs read it. No input of any rule: what a job depends on stands in its `params`.
-RESOLVED = ROOT / "config.json"
-_resolved = json.dumps(C.model_dump(mode="json"), indent=1) + "\n"
-if not RESOLVED.exists() or RESOLVED.read_text() != _resolved:
-    files.write_text(RESOLVED, _resolved)
+# The files of a cell and of a data set, with Snakemake's wildcards {cell} and {dataset}.
+CELL = LAYOUT.cell("{cell}")
+STORE = LAYOUT.store_files("{dataset}")
 
 # Jobs run in the environment that Snakemake runs in, unless it is told to make one for them.
-if not workflow.deployment_settings.deployment_method:
-    shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+if not MADE_BY_SNAKEMAKE:
+    binaries = shlex.quote(str(Path(sys.executable).parent))
+    shell.prefix(f"export PATH={binaries}:$PATH; ".replace("{", "{{").replace("}", "}}"))
 
-STORE_FILES = ["data.bin", "index.npz", "manifest.json"]
-PHASE_FILES = {
-    "train": [
-        "weights.pt",
-        "history.csv",
-        "metrics.csv",
-        "predictions.npz",
-        "record.json",
-    ],
-    "sweep": ["metrics.csv", "predictions.npz", "record.json"],
-    "deploy": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
-    "probe": ["metrics.csv", "record.json", "curves.csv"],
-    "disturb": ["metrics.csv", "predictions.npz", "record.json", "curves.csv"],
-}
-FOREIGN_FILES = ["predictions.npz", "history.csv", "record.json"]
-FOREIGN = (
-    "|".join(C.foreign) or "(?!)"
-)  # the methods that rules of other frameworks train; (?!) fits no name
-FRAMES = str(ROOT / "foreign" / "{dataset}" / "T{t}.npz")
-VENVS = "results/.venvs"
+# Jobs on this machine start warm, as forks of one process (docs/warm.md), unless `resources.warm_start` is false.
+WARM = warm.Server(
+    threads=C.resources.threads,
+    enabled=C.resources.warm_start
+    and workflow.local_exec
+    and not MADE_BY_SNAKEMAKE
+    and not GPU,
+)
+SNN = WARM.command  # `python -m snn`, or the same through the warm process
+
+# What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
+# its token.
+CONFIGURATION = ancient(LAYOUT.configuration)
+
+
+# The cells of this project's methods, and those that scripts of other frameworks train; (?!) fits no name.
+FOREIGN = "|".join(C.foreign) or "(?!)"
+FOREIGN_CELL = pattern(f"(?:{FOREIGN})")
 
 
 wildcard_constraints:
+    cell=pattern(f"(?!(?:{FOREIGN})/)[^/]+"),
     dataset=r"[^/]+",
-    network=r"[^/]+",
-    method=rf"(?!(?:{FOREIGN})/)[^/]+",
     t=r"\d+",
-    seed=r"\d+",
-
-
-def cell_of(wildcards):
-    return Cell(
-        wildcards.dataset,
-        wildcards.network,
-        wildcards.method,
-        int(wildcards.t),
-        int(wildcards.seed),
-    )
 
 
 def token(phase):
-    """params function: the digest of configuration and code that a job depends on."""
-    return lambda wildcards: PLAN.token(cell_of(wildcards), phase)
+    """params function: the digest of the configuration and the code that a job depends on."""
+    return lambda wildcards: PLAN.token(Cell.parse(wildcards.cell), phase)
 
 
-def phase_files(phase, folder=FOLDER):
-    return [f"{folder}/{phase}/{name}" for name in PHASE_FILES[phase]]
+def store_of_cell(wildcards):
+    return LAYOUT.store_files(Cell.parse(wildcards.cell).dataset)
 
 
-def store_files(folder=STORE):
-    return [f"{folder}/{name}" for name in STORE_FILES]
-
-
-def teacher_files(wildcards):
+def teacher_of_cell(wildcards):
     """The trained network that this cell learns from, if its method has a teacher."""
-    teacher = PLAN.teacher(cell_of(wildcards))
-    return (
-        []
-        if teacher is None
-        else phase_files("train", ROOT / "cells" / teacher.key)[:1]
-    )
-
-
-def foreign_files(folder=FOLDER):
-    """What the script of another framework leaves of a cell."""
-    return [f"{folder}/foreign/{name}" for name in FOREIGN_FILES]
-
-
-def foreign_phase_files(folder=FOLDER):
-    """The phases of a foreign cell: no network of ours, so no weights and no deployment."""
-    return phase_files("train", folder)[1:] + phase_files("sweep", folder)
-
-
-def foreign_script(wildcards):
-    return ancient(
-        C.foreign[wildcards.method].script
-    )  # its digest is in foreign_spec: edits rerun, touches do not
-
-
-def foreign_spec(wildcards):
-    """What a foreign script is told: the cell, and all of the configuration that its results depend on."""
-    return json.dumps(PLAN.spec(cell_of(wildcards), "sweep"), sort_keys=True)
-
-
-def foreign_environment(framework):
-    """What shows that the environment of a framework is there; Snakemake's own are made by itself."""
-    made_by_snakemake = workflow.deployment_settings.deployment_method
-    return [] if made_by_snakemake else f"{VENVS}/{framework}.txt"
-
-
-def foreign_python(framework):
-    made_by_snakemake = workflow.deployment_settings.deployment_method
-    return "python" if made_by_snakemake else f"{VENVS}/{framework}/bin/python"
+    teacher = PLAN.teacher(Cell.parse(wildcards.cell))
+    return [] if teacher is None else LAYOUT.cell(teacher).weights
 
 
 def cell_files(method=None):
     """What the tables are made of: the files of every phase of every cell, or of one method's cells alone."""
-    cells = [cell for cell in PLAN.trained if method in (None, cell.method)]
+    cells = [cell for cell in PLAN.all_cells if method in (None, cell.method)]
     if not cells:
         raise WorkflowError(
             f"no cell of {method!r} in this configuration; name it in matrix.methods, "
@@ -150,27 +92,33 @@ def cell_files(method=None):
         )
     files = []
     for cell in cells:
-        folder = ROOT / "cells" / cell.key
-        if cell.method in C.foreign:
-            files += foreign_phase_files(folder)
+        folder = LAYOUT.cell(cell)
+        if PLAN.is_foreign(cell):
+            files += folder.adopted_files()
         else:
-            files += [f for p in PLAN.phases(cell) for f in phase_files(p, folder)]
+            files += [file for phase in PLAN.phases(cell) for file in folder.files(phase)]
     return files
 
 
-def start_warm():
-    """Jobs on this machine are forks of one process that has imported the libraries (snn/runtime/warm.py). It ends with
-    this one, whose end of the pipe is its standard input."""
-    at_home = workflow.local_exec and not workflow.deployment_settings.deployment_method
-    if not at_home or C.resources.device != "cpu":
-        return
-    address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"
-    os.environ[warm.VARIABLE] = str(address)
-    # As Snakemake sets them for a job, which starts cold if it has another number of threads.
-    threads = dict.fromkeys(warm.THREADS, str(C.resources.threads))
-    workflow.globals["warm_process"] = subprocess.Popen(
-        [sys.executable, "-m", "snn.runtime.warm", str(address)],
-        stdin=subprocess.PIPE,
-        env=os.environ | threads,
-        start_new_session=True,  # Ctrl-C is for the commands, whose jobs then tidy up
-    )
+def foreign_script(wildcards):
+    """The script of a foreign method; its digest is in foreign_spec, so that edits rerun it and touches do not."""
+    return ancient(C.foreign[Cell.parse(wildcards.cell).method].script)
+
+
+def foreign_frames(wildcards):
+    cell = Cell.parse(wildcards.cell)
+    return LAYOUT.frames(cell.dataset, cell.t_train)
+
+
+def foreign_spec(wildcards):
+    """What a foreign script is told: the cell, and all of the configuration that its results depend on."""
+    return json.dumps(PLAN.spec(Cell.parse(wildcards.cell), "sweep"), sort_keys=True)
+
+
+def foreign_environment(framework):
+    """What shows that the environment of a framework is there; Snakemake's own are made by itself."""
+    return [] if MADE_BY_SNAKEMAKE else f"{VENVS}/{framework}.txt"
+
+
+def foreign_python(framework):
+    return "python" if MADE_BY_SNAKEMAKE else f"{VENVS}/{framework}/bin/python"

@@ -1,24 +1,39 @@
-# Raw recordings -> one store per data set.
+# The configuration as the jobs read it, and raw recordings -> one store per data set.
+
+
+rule configuration:
+    output:
+        LAYOUT.configuration,
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        resolved=json.dumps(C.model_dump(mode="json"), indent=1),
+    message:
+        "write the resolved configuration"
+    shell:
+        "printf '%s\\n' {params.resolved:q} > {output:q}"
 
 
 rule convert:
     input:
-        lambda w: PLAN.raw_inputs(w.dataset),
+        configuration=CONFIGURATION,
+        raw=lambda w: dependencies.raw_inputs(PLAN, w.dataset),
     output:
-        store_files(),
+        STORE,
     log:
-        str(ROOT / "logs" / "convert" / "{dataset}.log"),
+        LAYOUT.log("convert", "{dataset}"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
         gpu=0,
     params:
-        config=RESOLVED,
-        token=lambda w: PLAN.dataset_token(w.dataset),
+        token=lambda w: dependencies.dataset_token(PLAN, w.dataset),
     message:
         "convert {wildcards.dataset}"
     shell:
-        "python -m snn convert {wildcards.dataset} --configfile {params.config} > {log} 2>&1"
+        "{SNN} convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
 # Around the scripts of other frameworks: their environment, the frames they are given, the cells made of what they leave.
-# Each framework's own rule is in baselines/; it makes `foreign_files()` of a cell.
+# Each framework's own rule is in baselines/; it makes `CELL.foreign_files()`.
 
 
 rule foreign_venv:
@@ -11,7 +11,7 @@ rule foreign_venv:
     log:
         f"{VENVS}/{{framework}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
@@ -29,52 +29,50 @@ rule foreign_venv:
 
 rule export_frames:
     input:
-        store_files(),
+        configuration=CONFIGURATION,
+        store=STORE,
     output:
-        temp(FRAMES),
+        temp(LAYOUT.frames("{dataset}", "{t}")),
     log:
-        str(ROOT / "logs" / "foreign" / "{dataset}-T{t}.log"),
+        LAYOUT.log("foreign", "{dataset}-T{t}"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=60,
         gpu=0,
     params:
-        config=RESOLVED,
         t_eval=C.sweep.t_eval,
         code=sources.digest("snn.phases.foreign"),
     message:
         "frames of {wildcards.dataset} at T {wildcards.t} for foreign scripts"
     shell:
-        "python -m snn export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {params.config:q}"
+        "{SNN} export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {input.configuration:q}"
         " > {log:q} 2>&1"
 
 
 rule adopt:
     input:
-        left=foreign_files(),
-        store=store_files(),
+        configuration=CONFIGURATION,
+        left=CELL.foreign_files(),
+        store=store_of_cell,
     output:
-        foreign_phase_files(),
+        CELL.adopted_files(),
     log:
-        f"{LOG}/adopt.log",
+        LAYOUT.log("{cell}", "adopt"),
     wildcard_constraints:
-        method=FOREIGN,
+        cell=FOREIGN_CELL,
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
         gpu=0,
     params:
-        config=RESOLVED,
         token=token("sweep"),
     message:
-        "adopt {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "adopt {wildcards.cell}"
     shell:
-        "python -m snn adopt"
-        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config:q} --token {params.token} > {log:q} 2>&1"
+        "{SNN} adopt {wildcards.cell} --configfile {input.configuration:q} --token {params.token} > {log:q} 2>&1"

@@ -2,60 +2,50 @@
 
 from snn.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
 
-COLLECTED = [
-    "metrics.csv",
-    "curves.csv",
-    "holes.csv",
-    "history.csv",
-    "predictions.npz",
-    "provenance.json",
-]
 TEMPLATES = sorted(str(p) for p in Path("reports/templates").rglob("*") if p.is_file())
 
 
 rule collect:
     input:
-        cell_files(),
-        manifests=[
-            store_files(ROOT / "data" / name)[2]
-            for name in sorted({cell.dataset for cell in PLAN.trained})
-        ],
+        configuration=CONFIGURATION,
+        cells=cell_files(),
+        manifests=[LAYOUT.store(name) / "manifest.json" for name in PLAN.datasets],
     output:
-        [REPORT / name for name in COLLECTED],
+        LAYOUT.collected(),
     log:
-        str(ROOT / "logs" / "collect.log"),
+        LAYOUT.log("collect"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
         gpu=0,
     params:
-        config=RESOLVED,
-        cells=[cell.key for cell in PLAN.trained],
+        cells=[cell.key for cell in PLAN.all_cells],
         protocol=C.protocol,
         code=sources.digest("snn.phases.collect"),
     message:
         "collect all cells"
     shell:
-        "python -m snn collect --configfile {params.config} > {log} 2>&1"
+        "{SNN} collect --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule render:
     input:
-        [REPORT / name for name in COLLECTED],
+        configuration=CONFIGURATION,
+        collected=LAYOUT.collected(),
         templates=TEMPLATES,
     output:
         page=report(
-            REPORT / "index.html",
+            LAYOUT.report / "index.html",
             caption="../report/index.rst",
             category="Report",
             labels={"what": "the whole report", "format": "html"},
         ),
         tables=[
             report(
-                REPORT / "tables" / f"{name}.csv",
+                LAYOUT.report / "tables" / f"{name}.csv",
                 caption=f"../report/{name}.rst",
                 category="Tables",
                 labels={"what": name.replace("_", " "), "format": "csv"},
@@ -63,14 +53,14 @@ rule render:
             for name in TABLES
         ],
         other_tables=[
-            REPORT / "tables" / f"{name}.{format}"
+            LAYOUT.report / "tables" / f"{name}.{format}"
             for name in TABLES
             for format in TABLE_FORMATS
             if format != "csv"
         ],
         figures=[
             report(
-                REPORT / "figures" / f"{name}.svg",
+                LAYOUT.report / "figures" / f"{name}.svg",
                 caption=f"../report/{name}.rst",
                 category="Figures",
                 labels={"what": name.replace("_", " "), "format": "svg"},
@@ -78,54 +68,53 @@ rule render:
             for name in FIGURES
         ],
         other_figures=[
-            REPORT / "figures" / f"{name}.{format}"
+            LAYOUT.report / "figures" / f"{name}.{format}"
             for name in FIGURES
             for format in FIGURE_FORMATS
             if format != "svg"
         ],
     log:
-        str(ROOT / "logs" / "report.log"),
+        LAYOUT.log("report"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
         gpu=0,
     params:
-        config=RESOLVED,
         # All that the page takes from the configuration; everything else comes from the files.
         question=C.question,
         t_train=C.matrix.t_train,
-        variants={name: variant.of for name, variant in C.variants.items()},
+        variants={name: variant.base for name, variant in C.variants.items()},
         code=sources.digest("snn.report", "snn.report.page"),
     message:
         "render the report"
     shell:
-        "python -m snn report --configfile {params.config} > {log} 2>&1"
+        "{SNN} report --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule mlflow:
     # Files are the truth, MLflow is a view: delete the store, and this rule alone builds it anew. A server that is
     # down fails this rule and nothing else.
     input:
-        cell_files(),
+        configuration=CONFIGURATION,
+        cells=cell_files(),
     output:
-        ROOT / "mlflow" / "synced.txt",
+        LAYOUT.mlflow / "synced.txt",
     log:
-        str(ROOT / "logs" / "mlflow.log"),
+        LAYOUT.log("mlflow"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
         gpu=0,
     params:
-        config=RESOLVED,
-        code=sources.digest("snn.tracking.track"),
-        server=digest(os.environ.get("MLFLOW_TRACKING_URI", "")),
+        code=sources.digest("snn.tracking.sync"),
+        server=dependencies.digest(os.environ.get("MLFLOW_TRACKING_URI", "")),
     message:
         "mlflow: bring the view up to date"
     shell:
-        "python -m snn mlflow-sync --configfile {params.config} > {log} 2>&1 && cp {log} {output}"
+        "{SNN} mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"

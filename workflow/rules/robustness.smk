@@ -1,28 +1,27 @@
-# The trained network on disturbed hardware; methods that learn from a teacher need it again to learn there.
+# The trained network under simulated hardware non-idealities; methods that learn from a teacher need it again there.
 
 
-rule disturb:
+rule robustness:
     input:
-        store=store_files(),
-        trained=phase_files("train"),
-        teacher=teacher_files,
+        configuration=CONFIGURATION,
+        store=store_of_cell,
+        trained=CELL.files("train"),
+        teacher=teacher_of_cell,
     output:
-        phase_files("disturb"),
+        CELL.files("robustness"),
     log:
-        f"{LOG}/disturb.log",
+        LAYOUT.log("{cell}", "robustness"),
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=C.resources.train_runtime_min,
-        gpu=int(C.resources.device != "cpu"),
+        gpu=GPU,
     params:
-        config=RESOLVED,
-        token=token("disturb"),
+        token=token("robustness"),
     message:
-        "disturb {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "robustness {wildcards.cell}"
     shell:
-        "python -m snn disturb"
-        " {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
-        " --configfile {params.config} --token {params.token} > {log} 2>&1"
+        "{SNN} robustness {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        " > {log:q} 2>&1"

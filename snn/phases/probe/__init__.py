@@ -11,37 +11,33 @@ sweep: neither is measured twice.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from snn.config.blocks import Probe
-from snn.data.frames import Frames
 from snn.errors import Diverged
-from snn.phases._job import Job, load_teacher, recordings, write_csv
+from snn.phases.experiment import Experiment
+from snn.phases.outcome import Outcome
 from snn.phases.probe.gradients import gradients
 from snn.phases.probe.memory import memory
 from snn.phases.probe.noise import noise
 from snn.phases.probe.rates import rates
+from snn.phases.subset import stratified
 
 
-def probe(job: Job, teacher: Path | None = None) -> None:
-    """All probes of a trained cell -> `<cell>/probe/`. teacher: folder of the cell that its method learns from."""
-    store, settings, curves = job.store(), Probe(**job.spec["probe"]), []
-    status, reason = "diverged", job.diverged()
-    if not reason:
-        try:
-            if job.method.trains:
-                taught_by = None if teacher is None else load_teacher(job, store, teacher)
-                curves += gradients(job, store, settings, taught_by)
-                memory(job, store, settings, taught_by)
-            network, _ = job.trained(store)
-            chosen = recordings(store, settings.recordings)
-            x, y = Frames(store, "test", job.cell.t_train, 0, job.device).batch(torch.from_numpy(chosen))
-            curves += rates(job, network, x)
-            curves += noise(job, settings, network, x, y)
-            status = "ok"
-        except Diverged as failure:
-            reason = str(failure)
-    write_csv(job.out / "curves.csv", curves, ["mode", "curve", "x", "value"])
-    job.write({}, status, reason)
+def probe(experiment: Experiment) -> Outcome:
+    """All probes of a trained cell."""
+    e, settings, outcome = experiment, Probe(**experiment.spec["probe"]), Outcome()
+    try:
+        if e.method.trains:
+            teacher = e.load_teacher()
+            outcome.include(gradients(e, settings.iterations, teacher))
+            outcome.include(memory(e, settings.t_memory, teacher))
+    except Diverged as failure:
+        outcome.status, outcome.reason = "diverged", str(failure)
+        return outcome
+    network, _ = e.load_network()
+    positions = stratified(e.store, settings.recordings)
+    x, y = e.frames("test", cached=False).batch(torch.from_numpy(positions))
+    outcome.include(rates(network, x, t_train=e.cell.t_train))
+    outcome.include(noise(e.cell, settings, network, x, y))
+    return outcome

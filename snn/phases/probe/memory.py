@@ -15,32 +15,33 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from snn.config.blocks import Probe
-from snn.data.store import Store
 from snn.errors import ConfigError
-from snn.phases._job import Job
-from snn.phases.probe.gradients import training_of
+from snn.phases.experiment import Experiment
+from snn.phases.outcome import Outcome
+from snn.phases.probe.gradients import training_at
 
 SAMPLES = 8
 """Batch of the measured step; the bytes grow in proportion, so that the metric is per sample."""
 
 
-def memory(job: Job, store: Store, settings: Probe, teacher: nn.Module | None) -> None:
-    """Metric `bytes_for_backward`, per sample, at each T that the method can train at."""
-    for t in settings.t_memory:
+def memory(experiment: Experiment, steps: list[int], teacher: nn.Module | None) -> Outcome:
+    """Metric `bytes_for_backward`, per sample, at each T of `steps` that the method can train at."""
+    e, outcome = experiment, Outcome()
+    for t in steps:
         try:
-            job.method.check(job.params, t, job.train, job.neuron)
+            e.method.check(e.params, t, e.recipe, e.neuron)
         except ConfigError:
             continue  # e.g. mixing time steps needs more than one
-        run, splits = training_of(job, store, t, teacher)
-        method = job.method(job.params, run)
-        model = method.prepare(job.build(store)).to(job.device).train()
+        run, splits = training_at(e, t, teacher)
+        method = e.method(e.params, run)
+        model = method.prepare(e.build_network()).to(e.device).train()
         x, y = splits.train.batch(torch.arange(min(SAMPLES, len(splits.train))))
         method.start_epoch(model, 1, (x[:, :1], y[:1]))  # one sample: what is set here has no influence on sizes
-        autocast = torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=job.spec["precision"] == "bf16")
+        autocast = torch.autocast(e.device.split(":")[0], torch.bfloat16, enabled=e.precision == "bf16")
         with KeptForBackward([x, *model.parameters(), *model.buffers()]) as kept, autocast:
             method.step(model, x, y)
-        job.add("bytes_for_backward", kept.most / len(y), t)
+        outcome.add("bytes_for_backward", kept.most / len(y), t)
+    return outcome
 
 
 class KeptForBackward:

@@ -16,19 +16,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from snn.benchmark.cell import Cell
 from snn.config.blocks import Probe
-from snn.phases._job import Job
+from snn.phases.outcome import Outcome
 from snn.runtime.seeds import derive
-from snn.training.evaluate import BATCH, predict
-from snn.training.loop import is_spiking
+from snn.training.evaluate import BATCH, is_spiking, predict
 
 
-def noise(job: Job, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
+def noise(cell: Cell, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -> Outcome:
     """Curves `weight_noise`, `frame_noise`, `events_dropped`, `events_added` on frames x [T, N, C, H, W] with labels y:
     x is the level, value the accuracy; level 0 is without noise. Metrics: `<curve>_<level>`.
 
@@ -38,30 +37,31 @@ def noise(job: Job, settings: Probe, network: nn.Module, x: Tensor, y: Tensor) -
     def accuracy(frames: Tensor) -> float:
         return float((predict(network, iter(frames.split(BATCH, 1)), is_spiking(network)) == labels).mean())
 
-    def of_input(disturb: Callable[[Tensor, float, torch.Generator], Tensor], level: float, name: str) -> float:
-        return accuracy(disturb(x, level, _generator(job.cell.seed, name, level)))
+    def of_input(change: Callable[[Tensor, float, torch.Generator], Tensor], level: float, name: str) -> float:
+        return accuracy(change(x, level, _generator(cell.seed, name, level)))
 
     def of_weights(level: float, name: str) -> float:
         total = 0.0
         for i in range(settings.draws):
-            with noisy_weights(network, level, _generator(job.cell.seed, name, level, i)):
+            with noisy_weights(network, level, _generator(cell.seed, name, level, i)):
                 total += accuracy(x)
         return total / settings.draws
 
-    kinds = {
+    kinds: dict[str, tuple[list[float], Callable[[float, str], float]]] = {
         "weight_noise": (settings.weight_noise, of_weights),
         "frame_noise": (settings.frame_noise, partial(of_input, noisy_frames)),
     }
     if are_counts(x):
         kinds["events_dropped"] = settings.events_dropped, partial(of_input, dropped)
         kinds["events_added"] = settings.events_added, partial(of_input, added)
-    clean, curves = accuracy(x), []
+    outcome, clean = Outcome(), accuracy(x)
     for kind, (levels, measure) in kinds.items():
         values = {0.0: clean} | {level: measure(level, kind) for level in levels}
         for level in levels:
-            job.add(f"{kind}_{level:g}", values[level], job.cell.t_train)
-        curves += [{"mode": "clock", "curve": kind, "x": k, "value": v} for k, v in sorted(values.items())]
-    return curves
+            outcome.add(f"{kind}_{level:g}", values[level], cell.t_train)
+        for level, value in sorted(values.items()):
+            outcome.add_curve("clock", kind, level, value)
+    return outcome
 
 
 @contextmanager
@@ -93,11 +93,11 @@ def dropped(x: Tensor, p: float, g: torch.Generator) -> Tensor:
     return kept.to(x)
 
 
-def added(x: Tensor, share: float, g: torch.Generator) -> Tensor:
-    """To every recording of x [T, N, C, H, W] a share of its own number of events, at uniformly random places."""
+def added(x: Tensor, fraction: float, g: torch.Generator) -> Tensor:
+    """To every recording of x [T, N, C, H, W] a fraction of its own number of events, at uniformly random places."""
     t, n, *rest = x.shape
     counts = x.cpu().transpose(0, 1).reshape(n, -1).clone()
-    more = (share * counts.sum(1)).round().long()
+    more = (fraction * counts.sum(1)).round().long()
     recording = torch.repeat_interleave(torch.arange(n), more)
     place = torch.randint(counts.shape[1], (len(recording),), generator=g)
     counts.index_put_((recording, place), torch.ones(len(recording)), accumulate=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from snn.methods.shared.neurons import neurons
 from snn.methods.shared.teacher import after_each
-from snn.phases._job import Job
+from snn.phases.outcome import Outcome
 from snn.training.evaluate import BATCH
 
 
 @torch.no_grad()
-def rates(job: Job, network: nn.Module, x: Tensor) -> list[dict[str, Any]]:
+def rates(network: nn.Module, x: Tensor, *, t_train: int) -> Outcome:
     """Spikes of test recordings x [T, N, C, H, W].
 
     Curves `firing_rate/<layer>` (x: time step from 1, value: spikes per neuron in that step); metrics
@@ -24,19 +22,18 @@ def rates(job: Job, network: nn.Module, x: Tensor) -> list[dict[str, Any]]:
     size: dict[str, int] = {}
 
     def count(layer: str, spikes: Tensor) -> None:
-        per_step[layer] = per_step.get(layer, 0.0) + spikes.flatten(1).double().sum(1).cpu()
+        of_step = spikes.flatten(1).double().sum(1).cpu()
+        per_step[layer] = per_step[layer] + of_step if layer in per_step else of_step
         size[layer] = spikes[0, 0].numel()
 
-    n, curves = x.shape[1], []
+    n, outcome = x.shape[1], Outcome()
     with after_each(network, list(neurons(network)), count):
         for part in x.split(BATCH, 1):
             network(part)
     for layer, spikes in per_step.items():
         rate = spikes / (n * size[layer])
-        curves += [
-            {"mode": "clock", "curve": f"firing_rate/{layer}", "x": float(t), "value": value}
-            for t, value in enumerate(rate.tolist(), 1)
-        ]
-        job.add(f"firing_rate_{layer}", rate.mean().item(), job.cell.t_train)
-        job.add(f"spikes_{layer}", spikes.sum().item() / n, job.cell.t_train)
-    return curves
+        for t, value in enumerate(rate.tolist(), 1):
+            outcome.add_curve("clock", f"firing_rate/{layer}", t, value)
+        outcome.add(f"firing_rate_{layer}", rate.mean().item(), t_train)
+        outcome.add(f"spikes_{layer}", spikes.sum().item() / n, t_train)
+    return outcome

@@ -5,27 +5,27 @@
 rule snntorch:
     input:
         script=foreign_script,
-        frames=FRAMES,
+        frames=foreign_frames,
         environment=foreign_environment("snntorch"),
     output:
-        foreign_files(),
+        CELL.foreign_files(),
     log:
-        f"{LOG}/foreign.log",
+        LAYOUT.log("{cell}", "foreign"),
     wildcard_constraints:
-        method="snntorch-[^/]+",
+        cell=pattern("snntorch-[^/]+"),
     conda:
         "../../foreign/snntorch/environment.yml"
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
         runtime=C.resources.train_runtime_min,
-        gpu=int(C.resources.device != "cpu"),
+        gpu=GPU,
     params:
         python=foreign_python("snntorch"),
         spec=foreign_spec,
         out=subpath(output[0], parent=True),
     message:
-        "snntorch {wildcards.dataset}/{wildcards.network}/{wildcards.method}/T{wildcards.t}/seed{wildcards.seed}"
+        "snntorch {wildcards.cell}"
     shell:
         # -I: nothing of this project's environment is seen
         "{params.python:q} -I {input.script:q} --frames {input.frames:q} --spec {params.spec:q} --out {params.out:q}"

@@ -1,0 +1,132 @@
+"""What can be known to be wrong before anything runs: unknown names, unknown keys inside the blocks of methods,
+networks and readers, and methods that make no sense in a cell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snn import methods, models
+from snn.benchmark.cell import Cell
+from snn.benchmark.dependencies import raw_inputs
+from snn.config.blocks import Train
+from snn.config.validation import unknown, validate
+from snn.data import readers
+from snn.data.params import SplitParams
+from snn.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from snn.benchmark.plan import Plan
+
+NAME = r"[A-Za-z0-9][\w\-]*"
+
+
+def check_names(plan: Plan) -> None:
+    """Raise ConfigError for names that are not there and keys that their blocks do not have."""
+    c, m = plan.config, plan.config.matrix
+    blocks = [m, *m.extra, *m.baselines.values()]
+    _check_datasets(plan, {name for b in blocks for name in b.datasets or []})
+    _check_networks(plan, {name for b in blocks for name in b.networks or []})
+    _check_methods(plan, {name for b in blocks for name in b.methods or []})
+    for t in [*(t for b in blocks for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
+        if t < 1:
+            raise ConfigError(f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)")
+    for seed in (s for b in blocks for s in b.seeds or []):
+        if seed < 0:
+            raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")
+
+
+def _check_datasets(plan: Plan, used: set[str]) -> None:
+    c = plan.config
+    for name in sorted(used):
+        if name not in c.datasets:
+            raise ConfigError(
+                f"matrix.datasets: unknown data set {name!r}{did_you_mean(name, c.datasets)}; "
+                "a data set is defined under `datasets:`"
+            )
+    for name, d in c.datasets.items():
+        if not re.fullmatch(NAME, name):
+            raise ConfigError(f"datasets.{name}: the name becomes a folder; letters, digits, - and _ only")
+        validate(readers.find(d.reader).Params, d.params, f"datasets.{name}.params")
+        validate(SplitParams, d.split, f"datasets.{name}.split")
+
+
+def _check_networks(plan: Plan, used: set[str]) -> None:
+    c = plan.config
+    for name in c.variants:
+        if name in models.FAMILIES or not re.fullmatch(NAME, name):
+            raise ConfigError(f"variants.{name}: taken by a network, or not of letters, digits, - and _; rename it")
+        models.parameters(*plan.network(name), f"variants.{name}.params")
+        plan.neuron("", name)
+        plan.recipe("", name)
+    for name in sorted({*c.networks} & {*c.variants}):
+        raise ConfigError(f"networks.{name}: a variant's parameters are set in variants.{name}.params")
+    for name in sorted({*c.networks, *used} - {*c.variants}):
+        models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
+
+
+def _check_methods(plan: Plan, used: set[str]) -> None:
+    c = plan.config
+    for name, foreign in c.foreign.items():
+        if name in methods.names() or not re.fullmatch(NAME, name):
+            raise ConfigError(f"foreign.{name}: taken by a method, or not of letters, digits, - and _; rename it")
+        if not Path(foreign.script).is_file():
+            raise ConfigError(f"foreign.{name}.script: {foreign.script}: no such file; mend the path")
+    for name in sorted({*c.methods, *used} - {*c.foreign}):
+        methods.parameters(name, c.methods.get(name, {}))
+    for name in sorted({*c.methods} & {*c.foreign}):
+        raise ConfigError(f"methods.{name}: a foreign method's parameters are set in foreign.{name}.params")
+    for name in c.robustness.recovery:
+        if methods.find(name).timeless or not methods.find(name).trains:
+            raise ConfigError(f"robustness.recovery: {name} does not train a spiking network; leave it out")
+    if c.recipes and c.protocol != "published":
+        raise ConfigError("recipes: only for `protocol: published`; under `matched` every method gets the same recipe")
+    for name, recipe in c.recipes.items():
+        if name not in c.foreign:
+            methods.find(name)
+        for key in recipe.train:
+            if key not in Train.model_fields:
+                raise ConfigError(unknown(f"recipes.{name}.train.{key}", Train.model_fields))
+
+
+def check_cells(plan: Plan) -> None:
+    """Raise ConfigError, with the reason, for cells that make no sense."""
+    ours = sorted({cell.method for cell in plan.all_cells} - {*plan.config.foreign})
+    params = {name: methods.parameters(name, plan.config.methods.get(name, {})) for name in ours}
+    for name in ours:
+        methods.find(name).check_beside(params[name], params)
+    for cell in plan.all_cells:
+        if plan.is_foreign(cell):
+            _check_foreign(plan, cell)
+            continue
+        recipe = plan.recipe(cell.method, cell.network)
+        neuron = plan.neuron(cell.method, cell.network)
+        methods.find(cell.method).check(params[cell.method], cell.t_train, recipe, neuron)
+        if recipe.augment.autoaugment and plan.kind(cell.dataset) != "images":
+            raise ConfigError(
+                f"train.augment.autoaugment: made for images of 8 bits, but {cell.dataset!r} holds events; "
+                "set it to false, or take this data set out"
+            )
+
+
+def _check_foreign(plan: Plan, cell: Cell) -> None:
+    foreign = plan.config.foreign[cell.method]
+    remedy = f"leave it out with matrix.exclude: [{{network: {cell.network}, method: {cell.method}}}]"
+    if foreign.networks is not None and cell.network not in foreign.networks:
+        raise ConfigError(f"{cell.key}: {cell.method!r} builds {', '.join(foreign.networks)} only; {remedy}")
+    if plan.kind(cell.dataset) != "events":
+        raise ConfigError(f"{cell.key}: foreign methods are given frames of events, not static images")
+    if cell.network in plan.config.variants:
+        raise ConfigError(f"{cell.key}: a foreign script knows nothing of this project's variants; {remedy}")
+
+
+def check_inputs(plan: Plan) -> None:
+    """Raise DataError, naming the folder and the key, where a data set that is used is not there."""
+    for name in plan.datasets:
+        for path in raw_inputs(plan, name):
+            if not Path(path).exists():
+                raise DataError(
+                    f"{path}: no such file or folder, but the data set {name!r} is read from there; "
+                    f"mend datasets.{name}.params = {plan.config.datasets[name].params}"
+                )

@@ -1,0 +1,93 @@
+"""What each job depends on: a part of the configuration, and the code that it imports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from snn import methods, models
+from snn.benchmark import sources
+from snn.benchmark.cell import Cell
+from snn.config.blocks import Robustness
+from snn.data import readers
+from snn.runtime import files
+from snn.runtime.seeds import derive
+
+if TYPE_CHECKING:
+    from snn.benchmark.plan import Plan
+
+FOREIGN = "snn.phases.foreign"
+"""The module that makes a cell of what the script of another framework leaves."""
+
+_code = cache(sources.digest)  # a plan is made once a process, and files do not change under it
+
+
+def token(plan: Plan, cell: Cell, phase: str) -> str:
+    """Digest of configuration and code: when it changes, and only then, the job runs again."""
+    return digest(spec(plan, cell, phase)) + "-" + _code(*modules(plan, cell, phase))
+
+
+def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
+    """All of the configuration that the job (cell, phase) depends on, and nothing else."""
+    c = plan.config
+    result: dict[str, Any] = {
+        "cell": cell.asdict(),
+        "train": plan.recipe(cell.method, cell.network).model_dump(),
+        "threads": c.resources.threads,
+        "device": c.resources.device,
+        "precision": c.resources.precision,
+    }
+    if foreign := c.foreign.get(cell.method):
+        purposes = ("initialisation", "order", "augmentation", "method")
+        seeds = {purpose: derive(cell.seed, purpose) for purpose in purposes}
+        code = files.sha256(foreign.script)
+        result["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
+    else:
+        result["network"] = dict(zip(("name", "values"), plan.network(cell.network), strict=True))
+        result["method"] = c.methods.get(cell.method, {})
+        result["neuron"] = plan.neuron(cell.method, cell.network).model_dump()
+    match phase:
+        case "sweep":
+            result["sweep"] = c.sweep.model_dump()
+        case "deploy":
+            result["deploy"] = c.deploy.model_dump()
+        case "probe":
+            result["probe"] = c.probe.model_dump(exclude={"seeds"})
+        case "robustness":
+            learns = cell.method in c.robustness.recovery
+            recovery = {key for key in Robustness.model_fields if key.startswith("recovery")}
+            block = c.robustness.model_dump(exclude={"seeds"} | (set() if learns else recovery))
+            result["robustness"] = block | {"recovery": [cell.method] if learns else []}
+    return result
+
+
+def modules(plan: Plan, cell: Cell, phase: str) -> list[str]:
+    """The roots of the job's import closure."""
+    if plan.is_foreign(cell):
+        return [FOREIGN]
+    family = models.family(plan.network(cell.network)[0]).__name__
+    roots = [f"snn.phases.{phase}", "snn.phases.run", methods.module_name(cell.method), family]
+    if phase in ("train", "probe", "robustness") and (teacher := plan.teacher(cell)):
+        roots.append(methods.module_name(teacher.method))
+    return roots
+
+
+def dataset_token(plan: Plan, name: str) -> str:
+    """Digest of what the store of a data set depends on."""
+    dataset = plan.config.datasets[name]
+    code = sources.digest("snn.phases.convert", readers.module_name(dataset.reader))
+    return digest(dataset.model_dump()) + "-" + code
+
+
+def raw_inputs(plan: Plan, name: str) -> list[str]:
+    """The raw files or folders that a data set is read from, where it has any (a download has none beforehand)."""
+    dataset = plan.config.datasets[name]
+    reader = readers.find(dataset.reader)
+    return [str(path) for path in reader.inputs(reader.Params(**dataset.params))]
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of a plain value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

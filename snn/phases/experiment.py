@@ -1,0 +1,155 @@
+"""What a cell is made of: data, network, method, teacher. Made from its specification; changes nothing anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snn import methods, models
+from snn.benchmark.cell import Cell
+from snn.benchmark.layout import CellFolder
+from snn.config.blocks import Train
+from snn.data.frames import Frames
+from snn.data.store import Store, open_store
+from snn.errors import DataError, Diverged
+from snn.neurons import NeuronSpec, make_neuron
+from snn.runtime import files
+from snn.runtime.seeds import derive
+from snn.training.loop import Splits, generator
+from snn.training.method import Method, Run
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell, as one of its phases sees it.
+
+    spec: all of the configuration that the job depends on (`snn.benchmark.dependencies.spec`); token: the digest of
+    that and of the code; store_path: the converted data set; folder: the cell's files; teacher: those of the cell that
+    its method learns from; frame_cache_mb: a split whose frames are larger is binned batch by batch.
+    """
+
+    spec: dict[str, Any]
+    token: str
+    store_path: Path
+    folder: CellFolder
+    teacher: CellFolder | None = None
+    frame_cache_mb: float = 0
+
+    @cached_property
+    def cell(self) -> Cell:
+        return Cell(**self.spec["cell"])
+
+    @cached_property
+    def recipe(self) -> Train:
+        return Train(**self.spec["train"])
+
+    @cached_property
+    def neuron(self) -> NeuronSpec:
+        return NeuronSpec(**self.spec["neuron"])
+
+    @cached_property
+    def method(self) -> type[Method]:
+        return methods.find(self.cell.method)
+
+    @cached_property
+    def params(self) -> Any:
+        """The method's typed hyper-parameters."""
+        return methods.parameters(self.cell.method, self.spec["method"])
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self.store_path)
+
+    @property
+    def device(self) -> str:
+        return self.spec["device"]
+
+    @property
+    def precision(self) -> str:
+        return self.spec["precision"]
+
+    @cached_property
+    def epochs(self) -> int:
+        """How many epochs the method trains."""
+        return self.method.epochs(self.params, self.recipe.epochs, self.cell.t_train)
+
+    def identity(self, *networks: CellFolder | None) -> str:
+        """What an unfinished job's files must agree in to be used again: configuration, code, data, and the trained
+        weights of `networks`."""
+        weights = [files.sha256(folder.weights)[:12] for folder in networks if folder is not None]
+        return "-".join([self.token, self.store.version, *weights])
+
+    # --- data
+
+    def frames(self, split: str, t: int | None = None, at: np.ndarray | None = None, cached: bool = True) -> Frames:
+        """A split's frames at T = t (the cell's own if None); at: only these positions in the split."""
+        t = self.cell.t_train if t is None else t
+        return Frames(self.store, split, t, self.frame_cache_mb if cached else 0, self.device, at)
+
+    def splits(self) -> Splits:
+        return Splits(self.frames("train"), self.frames("validation"), self.frames("test"))
+
+    # --- networks
+
+    def build_network(self) -> nn.Module:
+        """The cell's network with initial weights drawn from its seed (the same for every method)."""
+        torch.manual_seed(derive(self.cell.seed, "initialisation"))
+        activation: Callable[[], nn.Module] = (
+            nn.ReLU if self.method.activation == "relu" else lambda: make_neuron(self.neuron)
+        )
+        name, values = self.spec["network"]["name"], self.spec["network"]["values"]
+        network = models.build(name, values, self.store.shape, self.store.n_classes, activation)
+        # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
+        return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+
+    def load_network(self) -> tuple[nn.Module, dict[str, Tensor]]:
+        """(the trained network as evaluated, the running statistics as training left them)."""
+        path = self.folder.weights
+        try:
+            saved = torch.load(path, weights_only=True, map_location=self.device)
+            network = self.build_network()
+            network.load_state_dict(saved["network"])
+        except Exception as error:
+            raise DataError(
+                f"{path}: not readable as weights ({type(error).__name__}); delete it and run again"
+            ) from None
+        return network.eval(), saved["running"]
+
+    def load_teacher(self) -> nn.Module | None:
+        """The teacher's trained network in evaluation mode, without gradient; None if the method has no teacher.
+
+        Raises Diverged where the teacher's training did.
+        """
+        if self.teacher is None:
+            return None
+        record = self.teacher.record("train")
+        other = Experiment(record["config"], "", self.store_path, self.teacher)
+        if reason := self.teacher.training_failure():
+            raise Diverged(f"its teacher {other.cell.key} diverged: {reason}")
+        network, _ = other.load_network()
+        return network.requires_grad_(False)
+
+    def training_run(
+        self, splits: Splits, *, epochs: int, teacher: nn.Module | None = None, t_train: int | None = None
+    ) -> Run:
+        """What the method may know of a training of so many epochs."""
+        return Run(
+            t_train=self.cell.t_train if t_train is None else t_train,
+            classes=self.store.n_classes,
+            input_shape=self.store.shape,
+            epochs=epochs,
+            iterations=epochs * -(-len(splits.train) // self.recipe.batch_size),
+            train=self.recipe,
+            steps=generator(self.cell.seed, "steps"),
+            device=self.device,
+            teacher=teacher,
+            labels=splits.train.labels,
+            static=self.store.kind == "images",
+        )

@@ -1,0 +1,28 @@
+"""The optimiser of a recipe, and its learning rate over the iterations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+from snn.config.blocks import Train
+
+
+def optimizer_for(parameters: Iterable[torch.nn.Parameter], train: Train) -> torch.optim.Optimizer:
+    """The optimiser that the recipe names, over `parameters`."""
+    if train.optimizer == "sgd":
+        return torch.optim.SGD(parameters, train.lr, train.momentum, weight_decay=train.weight_decay)
+    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, train.lr, weight_decay=train.weight_decay)
+
+
+def lr_factor(i: int, iterations: int, train: Train) -> float:
+    """Factor on the learning rate at iteration i of all: linear warm-up, then cosine to zero, or constant."""
+    warm = train.warmup * iterations
+    if i < warm:
+        return (i + 1) / (warm + 1)
+    if train.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (i - warm) / max(1.0, iterations - warm)))

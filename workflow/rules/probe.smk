@@ -1,0 +1,27 @@
+# Why a method does what it does, measured on its trained cells. Which cells are probed: `probe.seeds`.
+
+
+rule probe:
+    input:
+        configuration=CONFIGURATION,
+        store=store_of_cell,
+        trained=CELL.files("train"),
+        teacher=teacher_of_cell,
+    output:
+        CELL.files("probe"),
+    log:
+        LAYOUT.log("{cell}", "probe"),
+    conda:
+        ENVIRONMENT
+    threads: C.resources.threads
+    resources:
+        mem_mb=C.resources.train_mem_mb,
+        runtime=60,
+        gpu=GPU,
+    params:
+        token=token("probe"),
+    message:
+        "probe {wildcards.cell}"
+    shell:
+        "{SNN} probe {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        " > {log:q} 2>&1"
