@@ -7,18 +7,18 @@ b → ∞ the step. The surrogate itself is `snn/neurons/surrogates.py`; this me
 by it and leaves everything else, threshold, reset and leak, as configured. `periodic` (ours, for multi-spike neurons)
 stays as configured, too. b = 3 [ours]: the paper's starting value is not known.
 
-The control of `dspike`, which moves b while it trains. (SpikingJelly's SpikeDHS model holds this surrogate for a fixed
-temperature, too; ours is the same function with the threshold as the unit, and open to change while training.)
+The control of `dspike`, which adapts b during training. SpikingJelly's SpikeDHS model has this surrogate too, for a
+fixed temperature; ours is the same function with the threshold as the unit, and its temperature can change.
 """
 
 from __future__ import annotations
 
 from pydantic import Field
-from torch import nn
 
 from snn.config.blocks import Model
 from snn.methods.sdt import SDT
 from snn.methods.shared.neurons import use_surrogate
+from snn.models.stages import Network
 from snn.neurons import SurrogateSpec
 
 
@@ -28,7 +28,7 @@ class FixedDspike(SDT):
     class Params(Model):
         temperature: float = Field(3.0, gt=0, description="b")
 
-    def prepare(self, network: nn.Module) -> nn.Module:
+    def prepare(self, network: Network) -> Network:
         use_surrogate(network, SurrogateSpec(name="dspike", temperature=self.params.temperature))
         return network
 

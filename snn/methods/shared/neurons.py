@@ -1,4 +1,4 @@
-"""What methods do to the neurons of a network."""
+"""The layers of neurons of a network, and a change of their surrogate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from snn.neurons import Neuron, Surrogate, SurrogateSpec
 
 
 def neurons(network: nn.Module) -> dict[str, Neuron]:
-    """The layers of neurons by name, in the order in which they are computed."""
+    """The layers of neurons by name, in order of computation."""
     return {name: m for name, m in network.named_modules() if isinstance(m, Neuron)}
 
 
