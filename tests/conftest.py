@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import tempfile
-import time
+import functools
+import importlib
+import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from snn.benchmark.cell import Cell
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
-from snn.config.read import load
+from snn.config.read import read_configuration
 from snn.config.validation import merge
 from snn.data import store
 
@@ -38,12 +37,13 @@ def tiny_store(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def make_job(tiny_store, tmp_path):
-    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., **overlay of the configuration)."""
-    from snn.phases._job import Job
+    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., teacher=..., **overlay): the experiment
+    of a job on the small store; overlay: of the configuration; teacher: the folder of the teacher's cell."""
+    from snn.phases.experiment import Experiment
 
-    def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, **overlay):
-        base = load(ROOT / "config/config.yaml").model_dump()
-        one = {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed], "also": [], "exclude": []}
+    def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, teacher=None, **overlay):
+        base = read_configuration(ROOT / "config/config.yaml").model_dump()
+        one = {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed], "extra": [], "exclude": []}
         small = {
             "matrix": one,
             "datasets": {
@@ -51,42 +51,57 @@ def make_job(tiny_store, tmp_path):
             },
             "train": {"epochs": 2, "batch_size": 16},
             "sweep": {"t_eval": [1, 3]},
-            "disturb": {"chips": 1, "recordings": 6, "mismatch": [0.1], "bits": [4], "noise": [0.05], "silenced": [0.2]}
-            | {"recovery": [], "recovery_epochs": 2},
+            "robustness": {"simulated_chips": 1, "recordings": 6, "recovery": [], "recovery_epochs": 2}
+            | {"mismatch": [0.1], "bits": [4], "noise": [0.05], "dead_fraction": [0.2]},
             "deploy": {"recordings": 6, "modes": ["event-float", "event-int8"]},
         }
         plan = Plan.load(merge(merge(base, small), overlay))
         cell = Cell("saccades", network, method, 1 if method in ("ann", "chance") else t, seed)
         assert cell in plan.cells
-        spec, token = plan.spec(cell, phase), plan.token(cell, phase)
-        return Job(spec, token, tiny_store, Path(folder or tmp_path / "cell"), phase)
+        return Experiment(
+            spec=plan.spec(cell, phase),
+            token=plan.token(cell, phase),
+            store_path=tiny_store,
+            folder=CellFolder(Path(folder or tmp_path / "cell")),
+            teacher=None if teacher is None else CellFolder(Path(teacher)),
+            frame_cache_mb=100,
+        )
 
     return make
 
 
-@contextlib.contextmanager
-def _warm_process(folder: Path):
-    address = Path(tempfile.mkdtemp(prefix="snn-")) / "warm"  # pytest's own folders have names too long for a socket
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snn.runtime.warm", str(address)], cwd=folder, stdin=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 60
-    while not address.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield SimpleNamespace(address=str(address), pid=process.pid)
-    process.stdin.close()
-    process.wait(60)
+@pytest.fixture
+def run_job():
+    """run_job(experiment, phase, **options of the phase's function): compute the phase and write its files."""
+    from snn.phases.run import run
+
+    def do(experiment, phase, **options):
+        compute = getattr(importlib.import_module(f"snn.phases.{phase}"), phase)
+        return run(phase, experiment, functools.partial(compute, **options))
+
+    return do
 
 
 @pytest.fixture(scope="session")
 def warm_process():
-    """`address` and `pid` of a warm process (snn/runtime/warm.py)."""
-    with _warm_process(ROOT) as process:
-        yield process
+    """A server of warm jobs (snn/warm.py) that imports this project."""
+    with _warm_server(ROOT) as server:
+        yield server
 
 
 @pytest.fixture
 def warm_process_in():
     """warm_process_in(folder): one that a copy of the project in `folder` starts for its own jobs."""
     with contextlib.ExitStack() as stack:
-        yield lambda folder: stack.enter_context(_warm_process(folder))
+        yield lambda folder: stack.enter_context(_warm_server(folder))
+
+
+@contextlib.contextmanager
+def _warm_server(folder: Path):
+    from snn.warm import VARIABLE, Server
+
+    server = Server()
+    server.start(folder)
+    del os.environ[VARIABLE]  # a test that wants its commands warm says so
+    yield server
+    server.stop()

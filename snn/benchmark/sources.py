@@ -2,18 +2,21 @@
 
 Snakemake reruns a job when its `params` change, but it does not see edits in imported modules. The rules therefore
 pass the digest of the *import closure* of the phase and of the method, network and reader in use. Imports are read
-from the text, nothing is executed. What is found by name at run time (the registries) is not part of a
-closure by itself: editing one method touches that method's jobs only.
+from the syntax tree, nothing is executed; those for type checkers alone (`if TYPE_CHECKING:`) count too, since a package
+may import on use what it names there. What is found by name at run time (the registries) is not part of a closure by
+itself: editing one method touches that method's jobs only.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The folder of the project."""
 PACKAGE = "snn"
 
 
@@ -26,26 +29,35 @@ def path_of(module: str) -> Path | None:
     return None
 
 
-# A statement of its own line, its names perhaps in parentheses over several. Every job asks for its digest before it
-# starts, and a syntax tree of each file would be most of that (a test holds both ways of reading together).
-IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)|import[ \t]+([^\n]+))", re.MULTILINE
-)
+def file_of(module: str) -> Path:
+    """The file of a module of this project. ModuleNotFoundError if there is none."""
+    if (path := path_of(module)) is None:
+        raise ModuleNotFoundError(f"no module {module!r} in the project")
+    return path
 
 
 @cache
 def imports_of(module: str) -> frozenset[str]:
     """The project's modules that `module` names in an import statement, at any depth of its code."""
-    path = path_of(module)
-    found = set()
-    for dots, base, names, whole in IMPORT.findall(path.read_text(encoding="utf-8")):
-        if dots:
-            package = (module if path.name == "__init__.py" else module.rpartition(".")[0]).split(".")
-            base = ".".join(filter(None, [*package[: len(package) - len(dots) + 1], base]))
-        listed = re.sub(r"#[^\n]*", "", names or whole).strip("() \t\n").split(",")
-        named = {name.split(" as ")[0].strip() for name in listed} - {""}
-        found |= {base, *(f"{base}.{name}" for name in named)} if names else named
-    return frozenset(m for m in found if m.split(".")[0] == PACKAGE and path_of(m))
+    path = file_of(module)
+    package = (module if path.name == "__init__.py" else module.rpartition(".")[0]).split(".")
+    names: set[str] = set()
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join(filter(None, [*above, node.module]))
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return frozenset(name for name in names if name.split(".")[0] == PACKAGE and path_of(name))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all statements below it."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield from _statements(child)
 
 
 def closure(*modules: str) -> set[str]:
@@ -55,8 +67,6 @@ def closure(*modules: str) -> set[str]:
         module = todo.pop()
         if module in done:
             continue
-        if path_of(module) is None:
-            raise ModuleNotFoundError(f"no module {module!r} in the project")
         done.add(module)
         todo.extend(imports_of(module))
         todo.extend(filter(None, [module.rpartition(".")[0]]))
@@ -64,7 +74,8 @@ def closure(*modules: str) -> set[str]:
 
 
 def files(*modules: str) -> list[Path]:
-    return sorted(path_of(m) for m in closure(*modules))
+    """The files of the closure, sorted."""
+    return sorted(file_of(module) for module in closure(*modules))
 
 
 def digest(*modules: str) -> str:
