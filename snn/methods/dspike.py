@@ -42,7 +42,7 @@ from torch.nn.functional import cosine_similarity
 from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
 from snn.methods.dspike_fixed import FixedDspike
-from snn.methods.shared.neurons import neurons
+from snn.methods.shared.neurons import hidden_neurons
 from snn.models.stages import Network
 from snn.neurons.spec import NeuronSpec
 from snn.training.method import FORWARD, Run, StepResult
@@ -145,10 +145,9 @@ class Dspike(FixedDspike):
         }
 
     def set_temperature(self, b: float) -> None:
-        """Give the surrogate of all neurons but the readout's the temperature b."""
-        for name, neuron in neurons(self.network).items():
-            if not name.startswith("readout."):
-                neuron.surrogate.temperature = b
+        """Give the surrogate of all neurons but those of the readout the temperature b."""
+        for neuron in hidden_neurons(self.network).values():
+            neuron.surrogate.temperature = b
 
     def state(self) -> dict[str, Any]:
         return {"temperature": self.temperature}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snn.errors import ConfigError
-from snn.methods.shared.neurons import neurons
+from snn.methods.shared.neurons import hidden_neurons
 
 
 def matching_layers(network: nn.Module, teacher: nn.Module) -> list[str]:
@@ -19,7 +19,7 @@ def matching_layers(network: nn.Module, teacher: nn.Module) -> list[str]:
     ConfigError, which names the differing layers, if they do not.
     """
     relus = [name for name, m in teacher.named_modules() if isinstance(m, nn.ReLU)]
-    spiking = [name for name in neurons(network) if not name.startswith("readout.")]
+    spiking = list(hidden_neurons(network))
     own, others = weight_shapes(network), weight_shapes(teacher)
     if relus != spiking or own != others:
         differing = sorted({k for k in own | others if own.get(k) != others.get(k)} | {*relus} ^ {*spiking})
