@@ -18,17 +18,17 @@ same on both sides, q_l = θ · q_{l-1}; all stages in a chain of such branches 
 A shift (bias, BatchNorm) is divided among T steps and is right for exactly T steps.
 
 `ann2snn` itself is not used: its FX tracing cannot follow the control flow of our stages, and our input has a time
-dimension already. Its result is another module tree, each neuron between two scalers, with SpikingJelly's IF node, so its
-state dict is not the network's. A test compares both, spike for spike.
+dimension already. Its result is another module tree, each neuron between two scalers, with SpikingJelly's IF node, so
+its state dict is not the network's. A test compares both, spike for spike.
 
 The counts approach the activations with growing T where the input is constant in time. Where it changes, as events do,
 a spike cannot be taken back by inhibition that arrives later, at any T: the ANN sees a recording as a whole, the SNN
 does not.
 
-Refused for neurons with leak or hard reset, whose rate is not proportional to their input. A lower bound of the membrane
-(`v_min`) discards inhibition and raises rates; single-spike neurons have at most one spike a step. Recalibration of the
-normalisation (the sweep's `accuracy_recalibrated`) undoes the conversion where there is a normalisation.
-Time steps: none, as it does not train; those of the teacher are the cell `ann`'s.
+Refused for neurons with leak or hard reset, whose rate is not proportional to their input. A lower bound of the
+membrane (`v_min`) discards inhibition and raises rates; single-spike neurons have at most one spike a step.
+Recalibration of the normalisation (the sweep's `accuracy_recalibrated`) undoes the conversion where there is a
+normalisation. Time steps: none, as it does not train; those of the teacher are the cell `ann`'s.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Conversion(Method[Network]):
     trains = False
 
     class Params(Model):
-        percentile: float = Field(99.9, gt=0, le=100, description="p: the percentile of the activations that a spike in every step represents")
+        percentile: float = Field(
+            99.9, gt=0, le=100, description="p: the percentile of the activations that a spike in every step represents"
+        )
 
     @classmethod
     def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:

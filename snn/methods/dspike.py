@@ -8,25 +8,26 @@ batches,
     b  <- argmax over {b - Δb, b, b + Δb} of cos(ĝ, ∂L/∂w with the surrogate D_b)
 
 with one b for the whole network. ε, b_0 and Δb are not known; ours: b_0 = 3, Δb = 0.4, b in [1, 6], ε = 0.05 (the loss
-is piecewise constant, so a small ε gives exactly 0), on at most 256 weights of the first layer, evenly spaced and always
-the same, so that an update draws no random number. If no candidate is better than b, or ĝ is zero, b stays.
+is piecewise constant, so a small ε gives exactly 0), on at most 256 weights of the first layer, evenly spaced and
+always the same, so that an update draws no random number. If no candidate is better than b, or ĝ is zero, b stays.
 
-When to update: once an epoch, on its first batch, from the first iteration on [secondary source]. These are the defaults
-`updates_per_epoch` 1, `batches` 1, `warmup` 0. One batch of a network that has not learnt anything says little about b:
-`dspike-frequent` has other defaults [ours]. An update takes the first `batches` batches of its part of the epoch (L is
-their mean) and happens before the last of them is trained on; there is none in the first `warmup` of all iterations.
+When to update: once an epoch, on its first batch, from the first iteration on [secondary source]. These are the
+defaults `updates_per_epoch` 1, `batches` 1, `warmup` 0. One batch of a network that has not learnt anything says little
+about b: `dspike-frequent` has other defaults [ours]. An update takes the first `batches` batches of its part of the
+epoch (L is their mean) and happens before the last of them is trained on; there is none in the first `warmup` of all
+iterations.
 
 Normalisation is in training mode and has the same batch in both gradients; weights, running statistics, gradients and
-random state are afterwards as before. The perturbed forward passes are computed one after another: computed as one batch
-they would need normalisation statistics for each copy, and be no faster where a batch uses the whole processor.
+random state are afterwards as before. The perturbed forward passes are computed one after another: computed as one
+batch they would need normalisation statistics for each copy, and be no faster where a batch uses the whole processor.
 
 Cost of an update of P weights on n samples: n·T·(2P·`FORWARD` + 3) time steps, counted beside those of the training;
 `weights` and `samples` reduce it. A control of equal compute is configuration: a variant of the network with
 `train: {epochs: e}`, trained by `dspike-fixed`, where e is this method's `time_steps` over those of an epoch without
 updates.
 
-History: `temperature` at the end of the epoch, and means over its updates: the cosines `cosine_lower`, `cosine_same` and
-`cosine_higher` of the candidates, and `finite_differences`, the fraction of ĝ that is not zero.
+History: `temperature` at the end of the epoch, and means over its updates: the cosines `cosine_lower`, `cosine_same`
+and `cosine_higher` of the candidates, and `finite_differences`, the fraction of ĝ that is not zero.
 """
 
 from __future__ import annotations

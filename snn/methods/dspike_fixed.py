@@ -3,9 +3,9 @@
     D_b(x) = (tanh(b(x - 1/2)) + tanh(b/2)) / (2 tanh(b/2)),   0 ≤ x ≤ 1,   x = u/(2θ)
 
 Forward is the hard spike (x at or above 1/2), backward D_b'(x), and 0 outside of [0, 1]; b → 0 is a straight line,
-b → ∞ the step. The surrogate itself is in `snn/neurons/surrogates.py`; this method uses it in place of the configured one
-and leaves everything else (threshold, reset, leak, `periodic`) as configured. The neurons of a spiking readout keep the
-configured surrogate [ours]: Dspike's is 0 for a negative membrane, where an output neuron would never learn; the
+b → ∞ the step. The surrogate itself is in `snn/neurons/surrogates.py`; this method uses it in place of the configured
+one and leaves everything else (threshold, reset, leak, `periodic`) as configured. The neurons of a spiking readout keep
+the configured surrogate [ours]: Dspike's is 0 for a negative membrane, where an output neuron would never learn; the
 published networks have no spiking readout. b = 3 [ours]: the paper's starting value is not known.
 
 The control of `dspike`, which adapts b during training. SpikingJelly's SpikeDHS model has this surrogate too, for a

@@ -1,9 +1,9 @@
 """Dspike whose temperature is updated more often, on more data, and not before the network has learnt something [ours].
 
-`snn/methods/dspike.py` with other defaults. The published update, once an epoch on one batch and first of all before the
-first iteration, has little to go on: in a short training there are a handful of updates, and in a network that has not
-learnt anything few finite differences are not zero. Here there are 8 updates in an epoch, on 4 batches each, after the
-first tenth of the iterations, by half of the published form's change of b.
+`snn/methods/dspike.py` with other defaults. The published update, once an epoch on one batch and first of all before
+the first iteration, has little to go on: in a short training there are a handful of updates, and in a network that has
+not learnt anything few finite differences are not zero. Here there are 8 updates in an epoch, on 4 batches each, after
+the first tenth of the iterations, by half of the published form's change of b.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ class OfflineLTL(Method[Network]):
     paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
 
     class Params(Model):
-        percentile: float = Field(99.9, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for")
+        percentile: float = Field(
+            99.9, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for"
+        )
         clip: float | None = Field(2.0, gt=0, description="upper bound of the teacher's ReLU; null for none")
 
     @classmethod

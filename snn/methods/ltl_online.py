@@ -34,8 +34,12 @@ from snn.training.method import FORWARD, StepResult
 
 class OnlineLTL(OfflineLTL):
     class Params(OfflineLTL.Params):
-        percentile: float = Field(99.0, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for")
-        warm: float = Field(0.75, ge=0, lt=1, description="T_warm as a fraction of T: the first steps, without learning")
+        percentile: float = Field(
+            99.0, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for"
+        )
+        warm: float = Field(
+            0.75, ge=0, lt=1, description="T_warm as a fraction of T: the first steps, without learning"
+        )
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         from spikingjelly.activation_based import functional  # takes seconds to import

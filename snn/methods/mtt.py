@@ -1,9 +1,10 @@
 """MTT: mixed time-step training (Du, Wu, Deng, Gu; ICLR 2025; arXiv 2503.17394).
 
 Every mini-batch draws s temporal configurations. One configuration gives each of the G stages its own number of
-time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module (`snn/models/ttm.py`)
-converts between them. T_max is not forced to occur [authors' code]. The gradients of the s losses are summed: one
-backward each, one optimiser step [authors' code]. The loss is the cross-entropy of the time-mean logits.
+time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module
+(`snn/models/ttm.py`) converts between them. T_max is not forced to occur [authors' code]. The gradients of the s losses
+are summed: one backward each, one optimiser step [authors' code]. The loss is the cross-entropy of the time-mean
+logits.
 
     theta <- step( sum_{j=1..s} grad L_j ),   L_j = CE(decode(o_j), y),   t_g ~ U{T_min, ..., T_max}
 

@@ -6,8 +6,8 @@ directly, without passing the surrogate gradients of all later stages:
 
     o = b_n + λ · Σ_{l<n} b_l,      L = CE(o, y),      λ = 1
 
-One cross-entropy on the sum, not one for each head: the paper's introduction says otherwise, its equations decide (a loss
-for each head is `shortcut-per-head`). Inference uses b_n alone; `strip` gives the plain network.
+One cross-entropy on the sum, not one for each head: the paper's introduction says otherwise, its equations decide (a
+loss for each head is `shortcut-per-head`). Inference uses b_n alone; `strip` gives the plain network.
 
 Symbols: b_l `[N, K]`, decoded over time by the recipe (mean or sum, times its scale) like the main logits [ours]. The
 input of a head is the output of its stage, spikes after pooling; a branch is one layer without bias, as the readout has

@@ -3,8 +3,8 @@
     L = Σ_l CE(b_l, y) = CE(b_n, y) + Σ_{l<n} CE(b_l, y)
 
 The introduction of the Shortcut paper (arXiv 2401.04486) describes this loss, its equations another. Compared with
-`shortcut` it shows whether it matters that the branches are added up before the loss. Branches, heads and inference are those of
-`snn/methods/shortcut.py`; equal weights [ours].
+`shortcut` it shows whether it matters that the branches are added up before the loss. Branches, heads and inference are
+those of `snn/methods/shortcut.py`; equal weights [ours].
 """
 
 from __future__ import annotations

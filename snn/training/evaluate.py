@@ -74,8 +74,8 @@ def assess(
 def recalibrate(network: nn.Module, batches: Iterator[Tensor]) -> None:
     """Recompute the running statistics of all normalisation layers as the mean over `batches` (frames).
 
-    The MTT paper's procedure before an evaluation [authors' code]: all stages at T_max, which here is that of the frames,
-    statistics reset, momentum None (a cumulative mean), forward without gradient. Nothing else changes.
+    The MTT paper's procedure before an evaluation [authors' code]: all stages at T_max, which here is that of the
+    frames, statistics reset, momentum None (a cumulative mean), forward without gradient. Nothing else changes.
     """
     layers: list[Any] = list(norms(network))  # BatchNorm2d and ScaleNorm have these attributes in common
     if not layers:

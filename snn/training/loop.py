@@ -196,8 +196,8 @@ def _train_epoch(
 
 
 def augmented(x: Tensor, recipe: Train, augmentation: torch.Generator) -> Tensor:
-    """The recipe's augmentation of counts, or pixels from 0 to 255, x `[T, N, C, H, W]`: drawn anew for each sample, the
-    same at all its time steps."""
+    """The recipe's augmentation of counts, or pixels from 0 to 255, x `[T, N, C, H, W]`: drawn anew for each sample,
+    the same at all its time steps."""
     a = recipe.augment
     x = shifted(x, a.crop, augmentation)
     x = rolled(x, a.roll, augmentation)

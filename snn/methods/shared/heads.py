@@ -40,9 +40,7 @@ def branched(network: Network, run: Run) -> Branched:
     if ends is None:
         ends = [i for i in range(len(shapes) - 1) if shapes[i] != shapes[i + 1]]
     if not ends:
-        raise ConfigError(
-            "all stages of this network have the same output shape: there is no group end at which a branch could be added"
-        )
+        raise ConfigError("all stages have the same output shape: there is no group end at which a branch can be added")
     return Branched(network, {i: _head(shapes[i][0], run) for i in ends})
 
 
