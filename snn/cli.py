@@ -71,7 +71,11 @@ def parser() -> argparse.ArgumentParser:
         ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
         ("deploy", deploy, "run a trained cell on the event-driven engine"),
         ("probe", probe, "measure the mechanisms of a trained cell: gradients, memory, firing rates, noise"),
-        ("robustness", robustness, "run a trained cell under simulated hardware non-idealities, and let it learn there"),
+        (
+            "robustness",
+            robustness,
+            "run a trained cell under simulated hardware non-idealities, and let it learn there",
+        ),
         ("adopt", adopt, "make a cell of what a foreign script left in its folder"),
     ):
         c = command(phase, marking_failure("train" if phase == "adopt" else phase, run), text)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib
 import os
 from pathlib import Path
 
@@ -68,18 +66,6 @@ def make_job(tiny_store, tmp_path):
         )
 
     return make
-
-
-@pytest.fixture
-def run_job():
-    """run_job(experiment, phase, **options of the phase's function): compute the phase and write its files."""
-    from snn.phases.run import run
-
-    def do(experiment, phase, **options):
-        compute = getattr(importlib.import_module(f"snn.phases.{phase}"), phase)
-        return run(phase, experiment, functools.partial(compute, **options))
-
-    return do
 
 
 @pytest.fixture(scope="session")

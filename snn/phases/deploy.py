@@ -205,9 +205,7 @@ def event_metrics(
     return outcome
 
 
-def differences(
-    mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool
-) -> Outcome:
+def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool) -> Outcome:
     """The change of accuracy against the clock-driven network at t_train, on the same recordings."""
     outcome = Outcome()
     outcome.add("difference", float((result.prediction == labels).mean()) - reference.accuracy, mode=mode)

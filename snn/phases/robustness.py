@@ -133,7 +133,11 @@ def means(values: dict[Case, float], metric: str, t: int) -> Outcome:
 def on_chip(experiment: Experiment, network: nn.Module, case: Case) -> nn.Module:
     """The network on the simulated chip of a case."""
     chip = derive(experiment.cell.seed, "disturbance", "chip", case.chip)
-    how = Disturbance() if case == UNPERTURBED else Disturbance(**{case.kind.replace("dead_fraction", "silenced"): case.level})
+    how = (
+        Disturbance()
+        if case == UNPERTURBED
+        else Disturbance(**{case.kind.replace("dead_fraction", "silenced"): case.level})
+    )
     return disturbed(network, how, chip, experiment.store.shape)
 
 

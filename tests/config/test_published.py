@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from jobs import do
 
 from snn import models
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
-from snn.config.read import load
+from snn.config.read import read_configuration
 from snn.config.validation import merge
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
@@ -20,18 +22,16 @@ from snn.data.store import write
 from snn.models.export import export
 from snn.models.stages import weight_count
 from snn.neurons import make_neuron
-from snn.phases._job import Job
-from snn.phases.train import train
-from snn.runtime import files
+from snn.phases.experiment import Experiment
 
-CONFIG = Path(__file__).resolve().parent.parent / "config"
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 NAMES = ["cifar10", "cifar100", "cifar10dvs"]
 METHODS = ["sdt", "mtt", "tet", "shortcut", "shortcut-evolutionary", "dspike", "ltl-offline", "ltl-online"]
 NETWORKS = ["resnet18", "resnet19", "resnet20mod", "resnet34", "vgg11", "vgg14", "vggsnn"]
 
 
 def plan(name, **overlay) -> Plan:
-    base = load(CONFIG / "config.yaml", CONFIG / "published" / f"{name}.yaml", CONFIG / "gpu.yaml")
+    base = read_configuration(CONFIG / "config.yaml", CONFIG / "published" / f"{name}.yaml", CONFIG / "gpu.yaml")
     return Plan.load(merge(base.model_dump(mode="json"), overlay))
 
 
@@ -59,7 +59,7 @@ PUBLISHED = {  # method -> (train, neuron, surrogate in force)
 def test_recipes_are_exactly_the_published_ones(name, method):
     p = plan(name)
     network = p.config.matrix.networks[0]
-    recipe, neuron = p.train_recipe(method, network).model_dump(), p.neuron(method, network)
+    recipe, neuron = p.recipe(method, network).model_dump(), p.neuron(method, network)
     expected, spec, surrogate = PUBLISHED[method]
     assert recipe == recipe | expected
     assert neuron.model_dump() == neuron.model_dump() | spec
@@ -88,7 +88,7 @@ def test_every_method_is_planned_on_its_published_network(name):
                      ("resnet20mod", "dspike", 6)}  # fmt: skip
     assert published <= cells
     assert ("vgg11", "ltl-online", 16) in cells
-    assert {(c.network, c.method) for c in p.trained} - {(c.network, c.method) for c in p.cells} == {("vgg11", "ann")}
+    assert {(c.network, c.method) for c in p.all_cells} - {(c.network, c.method) for c in p.cells} == {("vgg11", "ann")}
     m = p.config.methods
     assert (m["mtt"]["draws"], m["mtt"]["t_min"], m["mtt"]["reduction"]) == (3, 1, "sum")
     assert (m["tet"]["regularisation"], m["tet"]["target"]) == (1e-3, 1.0)
@@ -104,16 +104,16 @@ def test_the_two_cifars_have_one_recipe():
     assert different == {"benchmark", "matrix", "datasets"}
 
 
-def test_what_is_deployed_without_a_clock_is_trained_as_published():
+def test_what_is_deployed_event_driven_is_trained_as_published():
     files = [CONFIG / f"published/cifar10dvs{of}.yaml" for of in ("", "-events")]
-    p = Plan(load(CONFIG / "config.yaml", *files, CONFIG / "gpu.yaml"))
+    p = Plan(read_configuration(CONFIG / "config.yaml", *files, CONFIG / "gpu.yaml"))
     assert {(c.network, c.method, c.t_train) for c in p.cells} == {("vggsnn", "sdt", 10), ("vggsnn", "mtt", 10)}
     neuron = p.neuron("mtt", "vggsnn")
     published = {"decay": 1.0, "threshold": 1.0, "reset": "soft", "multi_spike": True, "v_min": -1.0, "strict": False}
     assert neuron.model_dump() == neuron.model_dump() | published
     assert neuron.surrogate.parameters(1.0) == {"scale": 2.0, "sharpness": 2.0}
     assert not neuron.surrogate.periodic
-    assert p.train_recipe("mtt", "vggsnn").model_dump() == p.train_recipe("mtt", "vggsnn").model_dump() | MTT
+    assert p.recipe("mtt", "vggsnn").model_dump() == p.recipe("mtt", "vggsnn").model_dump() | MTT
     name, values = p.network("vggsnn")
     network = models.build(name, values, (2, 32, 32), 10, lambda: make_neuron(neuron))
     assert weight_count(network) == 9_237_632
@@ -162,11 +162,11 @@ def test_one_iteration_of_every_recipe_runs_on_a_cpu(name, method, stores, tmp_p
         spec = p.spec(c, "train")
         assert spec["precision"] == "bf16"
         spec["train"] |= {"epochs": 1}
-        folders[c] = tmp_path / c.method
-        job = Job(spec, p.token(c, "train"), stores(name), folders[c], "train")
-        train(job, 100, teacher=folders.get(p.teacher(c)))
-        assert files.read_json(job.out / "record.json")["status"] == "ok"
-        before = job.build(job.store()).state_dict()
-        after = torch.load(job.out / "weights.pt", weights_only=True)["network"]
+        folders[c] = CellFolder(tmp_path / c.method)
+        teacher = folders.get(p.teacher(c))
+        job = do(Experiment(spec, p.token(c, "train"), stores(name), folders[c], teacher, frame_cache_mb=100))
+        assert job.folder.record("train")["status"] == "ok"
+        before = job.build_network().state_dict()
+        after = torch.load(job.folder.weights, weights_only=True)["network"]
         assert before.keys() == after.keys()
         assert any(not torch.equal(before[k], after[k]) for k in before)

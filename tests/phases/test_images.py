@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from jobs import do
 
 from snn import methods
 from snn.benchmark.cell import Cell
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.cli import main
 from snn.config.blocks import Train
-from snn.config.read import load
+from snn.config.read import read_configuration
 from snn.config.validation import merge
 from snn.data import store
 from snn.data.frames import Frames, flipped, shifted
 from snn.errors import ConfigError
-from snn.phases._job import Job
-from snn.phases.sweep import SpikeCount, predict_at, sweep
-from snn.phases.train import train
+from snn.phases.experiment import Experiment
+from snn.phases.sweep import SpikeCount, predict_at
 from snn.training.loop import augmented, generator
 
-sys.path.insert(0, str(Path(__file__).parent / "data"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "data"))
 from image_data import write_idx
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SPLIT = {"validation": 0.25}
 
 
@@ -43,13 +42,19 @@ def digits(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def job_on_images(digits, tmp_path):
-    """job_on_images(method, phase, folder, **overlay): a job of a cell on the digits."""
+    """job_on_images(method, phase, folder, teacher, **overlay): the experiment of a cell on the digits."""
 
-    def make(method, phase="train", folder=None, t=3, **overlay):
+    def make(method, phase="train", folder=None, t=3, teacher=None, cache=100, **overlay):
         plan = planned(digits, method, t, **overlay)
         cell = Cell("digits", "3c1fc", method, 1 if methods.find(method).timeless else t, 0)
-        spec, token = plan.spec(cell, phase), plan.token(cell, phase)
-        return Job(spec, token, digits / "store", Path(folder or tmp_path / "cell"), phase)
+        return Experiment(
+            plan.spec(cell, phase),
+            plan.token(cell, phase),
+            digits / "store",
+            CellFolder(Path(folder or tmp_path / "cell")),
+            teacher=None if teacher is None else CellFolder(teacher),
+            frame_cache_mb=cache,
+        )
 
     return make
 
@@ -58,13 +63,13 @@ def planned(digits, method, t=3, **overlay) -> Plan:
     small = {
         "matrix": {
             "datasets": ["digits"], "networks": ["3c1fc"], "methods": [method], "t_train": [t],
-            "seeds": [0], "also": [], "exclude": [],
+            "seeds": [0], "extra": [], "exclude": [],
         },
         "datasets": {"digits": {"reader": "idx", "params": {"folder": str(digits / "raw")}, "split": SPLIT}},
         "train": {"epochs": 2, "batch_size": 16},
         "sweep": {"t_eval": [1, 2]},
     }  # fmt: skip
-    return Plan.load(merge(merge(load(ROOT / "config/config.yaml").model_dump(), small), overlay))
+    return Plan.load(merge(merge(read_configuration(ROOT / "config/config.yaml").model_dump(), small), overlay))
 
 
 def test_there_is_no_deployment_on_static_images(digits):
@@ -91,7 +96,7 @@ def test_a_recipe_replaces_single_augmentations(digits):
         train={"augment": {"crop": 4}},
         recipes={"mtt": {"train": {"augment": {"cutout": 8}}}},
     )
-    augment = plan.train_recipe("mtt", plan.config.matrix.networks[0]).augment
+    augment = plan.recipe("mtt", plan.config.matrix.networks[0]).augment
     assert (augment.crop, augment.cutout, augment.flip) == (4, 8, False)
 
 
@@ -99,29 +104,28 @@ def test_a_recipe_replaces_single_augmentations(digits):
 def test_every_method_trains_on_images(name, job_on_images, tmp_path):
     teacher = tmp_path / "teacher" if methods.find(name).teacher else None
     if teacher:
-        train(job_on_images("ann", folder=teacher), 100)
+        do(job_on_images("ann", folder=teacher))
     epochs = {"train": {"epochs": 1}, "methods": {"dspike": {"weights": 4}}}
-    train(job := job_on_images(name, folder=tmp_path / "cell", **epochs), 100, teacher)
-    assert '"status": "ok"' in (job.out / "record.json").read_text()
+    job = do(job_on_images(name, folder=tmp_path / "cell", teacher=teacher, **epochs))
+    assert job.folder.record("train")["status"] == "ok"
     if not methods.find(name).timeless:
-        sweep(again := job_on_images(name, "sweep", folder=tmp_path / "cell", **epochs), 100)
-        with np.load(again.out / "predictions.npz") as p:
-            assert p["clock/2/accuracy"].shape == (20,)
+        do(job_on_images(name, "sweep", folder=tmp_path / "cell", **epochs), "sweep")
+        assert job.folder.predictions("sweep")["clock/2/accuracy"].shape == (20,)
 
 
 def test_one_pass_over_images_gives_what_a_pass_at_each_number_of_steps_gives(job_on_images):
-    train(job_on_images("sdt", train={"epochs": 1}), 100)
-    sweep(job := job_on_images("sdt", "sweep", train={"epochs": 1}), 100)
-    network, _ = job.trained(job.store())
-    rows = list(csv.DictReader((job.out / "metrics.csv").open()))
+    do(job_on_images("sdt", train={"epochs": 1}))
+    job = do(job_on_images("sdt", "sweep", train={"epochs": 1}), "sweep")
+    network, _ = job.load_network()
+    rows = job.folder.rows("sweep", "metrics.csv")
     spikes = {int(row["t_eval"]): float(row["value"]) for row in rows if row["metric"] == "spikes"}
-    with np.load(job.out / "predictions.npz") as found:
-        for t in (1, 2, 3):
-            frames = Frames(job.store(), "test", t, 100)
-            with SpikeCount(network) as count:
-                (apart,) = predict_at(network, (x for x, _ in frames.in_order(7)), [t])
-            assert (found[f"clock/{t}/accuracy"] == apart).all()
-            assert spikes[t] == pytest.approx(count.by_step.sum() / len(frames))
+    predictions = job.folder.predictions("sweep")
+    for t in (1, 2, 3):
+        frames = Frames(job.store, "test", t, 100)
+        with SpikeCount(network) as count:
+            (apart,) = predict_at(network, (x for x, _ in frames.in_order(7)), [t])
+        assert (predictions[f"clock/{t}/accuracy"] == apart).all()
+        assert spikes[t] == pytest.approx(count.by_step.sum() / len(frames))
 
 
 def test_a_killed_training_with_all_augmentations_resumes_to_the_same_bits(job_on_images, tmp_path):
@@ -131,15 +135,16 @@ def test_a_killed_training_with_all_augmentations_resumes_to_the_same_bits(job_o
         if epoch == 2:
             raise KeyboardInterrupt
 
-    train(whole := job_on_images("mtt", folder=tmp_path / "a", **recipe), 100)
+    whole = do(job_on_images("mtt", folder=tmp_path / "a", **recipe))
     with pytest.raises(KeyboardInterrupt):
-        train(job_on_images("mtt", folder=tmp_path / "b", **recipe), 0, live=stop)
+        do(job_on_images("mtt", folder=tmp_path / "b", cache=0, **recipe), on_epoch=stop)
     done = []
-    train(resumed := job_on_images("mtt", folder=tmp_path / "b", **recipe), 0, live=lambda e, row: done.append(e))
+    resumed = job_on_images("mtt", folder=tmp_path / "b", cache=0, **recipe)
+    do(resumed, on_epoch=lambda epoch, row: done.append(epoch))
     assert done == [3]
-    a, b = (torch.load(j.out / "weights.pt", weights_only=True)["network"] for j in (whole, resumed))
+    a, b = (torch.load(j.folder.weights, weights_only=True)["network"] for j in (whole, resumed))
     assert all(torch.equal(a[k], b[k]) for k in a)
-    a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in csv.DictReader((j.out / "history.csv").open())]
+    a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in j.folder.rows("train", "history.csv")]
             for j in (whole, resumed))  # fmt: skip
     assert a == b
 
@@ -147,17 +152,16 @@ def test_a_killed_training_with_all_augmentations_resumes_to_the_same_bits(job_o
 def test_a_teacher_sees_an_image_once_and_its_conversion_says_the_same(job_on_images, tmp_path):
     """Shown T times, an image must not count T times: spike counts come near the ANN's decisions as T grows."""
     recipe = {"train": {"epochs": 12, "lr": 0.01}}
-    train(ann := job_on_images("ann", folder=tmp_path / "ann", **recipe), 100)
-    train(snn := job_on_images("conversion", t=64, folder=tmp_path / "snn", **recipe), 100, tmp_path / "ann")
-    with np.load(ann.out / "predictions.npz") as a, np.load(snn.out / "predictions.npz") as b:
-        assert (a["clock/1/accuracy"] == a["label"]).mean() > 0.8
-        assert (a["clock/1/accuracy"] == b["clock/64/accuracy"]).mean() >= 0.9
+    ann = do(job_on_images("ann", folder=tmp_path / "ann", **recipe))
+    snn = do(job_on_images("conversion", t=64, folder=tmp_path / "snn", teacher=tmp_path / "ann", **recipe))
+    a, b = ann.folder.predictions("train"), snn.folder.predictions("train")
+    assert (a["clock/1/accuracy"] == a["label"]).mean() > 0.8
+    assert (a["clock/1/accuracy"] == b["clock/64/accuracy"]).mean() >= 0.9
 
 
 def test_bars_are_learnt(job_on_images):
-    job = job_on_images("sdt", train={"epochs": 12, "lr": 0.01})
-    train(job, 100)
-    rows = {r["metric"]: float(r["value"]) for r in csv.DictReader((job.out / "metrics.csv").open())}
+    job = do(job_on_images("sdt", train={"epochs": 12, "lr": 0.01}))
+    rows = {r["metric"]: float(r["value"]) for r in job.folder.rows("train", "metrics.csv")}
     assert rows["accuracy"] > 0.5, "ten classes: 0.1 by chance"
 
 
@@ -171,11 +175,11 @@ def test_a_crop_is_one_shift_and_then_come_the_flips():
 
 def test_the_former_keys_are_refused_with_their_new_place(digits):
     for key, value, new in (("shift", 5, "crop"), ("flip", True, "flip")):
-        words = rf"unknown configuration key 'train\.{key}'; it is now 'train\.augment\.{new}'"
+        words = rf"configuration key 'train\.{key}' was renamed: it is now '{new}' \(train\.augment\.{new}\)"
         with pytest.raises(ConfigError, match=words):
             planned(digits, "sdt", train={key: value})
         recipes = {"mtt": {"train": {key: value}}}
-        with pytest.raises(ConfigError, match=rf"recipes\.mtt\.train\.{key}'; it is now 'train\.augment\.{new}'"):
+        with pytest.raises(ConfigError, match=rf"recipes\.mtt\.train\.{key}' was renamed: .*augment\.{new}"):
             planned(digits, "mtt", protocol="published", recipes=recipes)
 
 

@@ -19,15 +19,16 @@ import pytest
 import yaml
 from test_workflow import copy_of_the_project, run, snakemake
 
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
-from snn.config.read import load
+from snn.config.read import read_configuration
 from snn.config.validation import merge
 from snn.data.store import open_store
 from snn.errors import ConfigError, DataError
-from snn.phases.foreign import ForeignJob, adopt, export
+from snn.phases.foreign import export, read_cell
 from snn.runtime import files
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORK = ROOT / "workflow/foreign/snntorch"
 NAME = "snntorch-means"
 TINY = {
@@ -37,7 +38,7 @@ TINY = {
         "methods": [NAME],
         "t_train": [3],
         "seeds": [0],
-        "also": [],
+        "extra": [],
     },
     "datasets": {"saccades": {"params": {"samples": 80}, "split": {"validation": 20, "test": 20, "seed": 0}}},
     "train": {"epochs": 2, "batch_size": 16},
@@ -85,24 +86,23 @@ def script(tmp_path):
 
 def plan_of(script: Path, overlay: dict | None = None) -> Plan:
     own = merge(TINY, {"foreign": {NAME: {"script": str(script), "networks": ["3c1fc"]}}})
-    return Plan.load(merge(merge(load(ROOT / "config/config.yaml").model_dump(), own), overlay or {}))
+    return Plan.load(merge(merge(read_configuration(ROOT / "config/config.yaml").model_dump(), own), overlay or {}))
 
 
 @pytest.fixture
 def left(script, tiny_store, tmp_path):
-    """What the script leaves of a cell, and adopt() of that: (folder, call)."""
+    """What the script leaves of a cell, and the reading of that: (folder, call)."""
     plan = plan_of(script)
     (cell,) = [c for c in plan.cells if c.method == NAME]
     folder = tmp_path / "cell"
     export(open_store(tiny_store), cell.t_train, plan.config.sweep.t_eval, tmp_path / "frames.npz")
     spec = json.dumps(plan.spec(cell, "sweep"))
     run(tmp_path, sys.executable, str(script), "--frames", "frames.npz", "--spec", spec, "--out", "cell/foreign")
-    jobs = [ForeignJob(plan.spec(cell, p), plan.token(cell, p), tiny_store, folder, p) for p in ("train", "sweep")]
-    return folder, lambda: adopt(*jobs)
+    return folder, lambda: read_cell(CellFolder(folder), open_store(tiny_store), cell=cell, t_eval=[1, 3], threads=1)
 
 
-def metrics(folder: Path) -> dict:
-    return {(r["t_eval"], r["metric"]): float(r["value"]) for r in csv.DictReader((folder / "metrics.csv").open())}
+def metrics(outcome) -> dict:
+    return {(r["t_eval"], r["metric"]): float(r["value"]) for r in outcome.metrics}
 
 
 def test_the_frames_are_the_stores_and_hold_no_test_label(left, tiny_store, tmp_path):
@@ -136,44 +136,43 @@ def test_no_more_is_held_than_one_split_at_one_t(tmp_path):
         assert all((data[f"test/{t}/frames"] == t).all() for t in range(1, 6))
 
 
-@pytest.mark.parametrize("rules", ["foreign.smk", "baselines/snntorch.smk"])
+@pytest.mark.parametrize(
+    "rules",
+    ["foreign.smk", "cells.smk", "data.smk", "probe.smk", "results.smk", "robustness.smk", "baselines/snntorch.smk"],
+)
 def test_what_a_rule_puts_into_a_shell_line_is_quoted(rules):
     text = (ROOT / "workflow/rules" / rules).read_text()
     shells = re.findall(r"^    shell:\n((?:        .*\n|\n)+)", text, re.MULTILINE)
     assert len(shells) == text.count("shell:")
     for shell in shells:
         values = re.findall(r"\{([^{}]*)\}", shell)
-        plain = {"params.token"}  # a digest; names of cells are letters, digits, - and _
+        plain = {"params.token", "SNN"}  # a digest, a command; names of cells are letters, digits, - and _
         assert any(v.startswith("log") for v in values)
         assert not [v for v in values if not v.endswith(":q") and v not in plain and not v.startswith("wildcards.")]
 
 
 def test_a_cell_is_made_with_the_accuracies_computed_here(left, tiny_store):
     folder, call = left
-    call()
+    train, sweep = call()
     store = open_store(tiny_store)
     with np.load(folder / "foreign/predictions.npz") as given:
         expected = (given["sweep/3"] == store.labels[store.indices("test")]).mean()
-        assert metrics(folder / "train")["3", "accuracy"] == metrics(folder / "sweep")["3", "accuracy"] == expected
+        assert metrics(train)[3, "accuracy"] == metrics(sweep)[3, "accuracy"] == expected
         assert expected > 0.15, "better than chance"
-    record = files.read_json(folder / "train/record.json")
-    assert record["status"] == "ok"
-    assert record["versions"] == {"numpy": np.__version__}
-    assert record["dataset_version"] == store.version
-    epochs = list(csv.DictReader((folder / "train/history.csv").open()))
-    assert [e["epoch"] for e in epochs] == ["1", "2"]
-    assert float(epochs[1]["test_accuracy"]) == expected
-    with np.load(folder / "sweep/predictions.npz") as p:
-        assert {"index", "label", "clock/1/accuracy", "clock/3/accuracy"} == set(p.files)
+    assert train.status == "ok"
+    assert train.record["versions"] == {"numpy": np.__version__}
+    assert train.record["dataset_version"] == store.version
+    assert [epoch["epoch"] for epoch in train.history] == [1, 2]
+    assert train.history[1]["test_accuracy"] == expected
+    assert {"index", "label", "clock/1/accuracy", "clock/3/accuracy"} == set(sweep.predictions)
 
 
 def test_a_divergence_is_a_result(left):
     folder, call = left
     record = files.read_json(folder / "foreign/record.json")
     files.write_json(folder / "foreign/record.json", record | {"status": "diverged", "reason": "the loss became nan"})
-    call()
-    for phase in ("train", "sweep"):
-        assert files.read_json(folder / phase / "record.json")["reason"] == "the loss became nan"
+    for outcome in call():
+        assert (outcome.status, outcome.reason) == ("diverged", "the loss became nan")
 
 
 def changed(**arrays):
@@ -209,13 +208,11 @@ def written(name: str, text: str):
         (written("record.json", '{"status": "ok"}'), "'reason' is missing"),
     ],
 )
-def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(left, change, words):
+def test_what_is_wrong_is_refused_by_name(left, change, words):
     folder, call = left
     change(folder / "foreign")
     with pytest.raises(DataError, match=words):
         call()
-    assert not (folder / "train").exists()
-    assert not (folder / "sweep").exists()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +234,7 @@ def test_a_configuration_that_cannot_be_is_refused(script, overlay, words):
 def test_the_overlay_of_snntorch_makes_a_plan(under, monkeypatch):
     monkeypatch.chdir(ROOT)
     paths = [ROOT / "config" / name for name in ["config.yaml", *under, "baselines/snntorch.yaml"]]
-    assert {"snntorch-sdt", "sdt"} <= {cell.method for cell in Plan(load(*paths)).cells}
+    assert {"snntorch-sdt", "sdt"} <= {cell.method for cell in Plan(read_configuration(*paths)).cells}
 
 
 def test_editing_the_script_changes_its_cells_and_no_other(script):

@@ -5,21 +5,21 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from snn.config.read import load
+from snn.config.read import read_configuration
 from snn.events import _kernel
 from snn.kernels import neuron as kernels
-from snn.neurons.surrogates import EXPONENTIAL
+from snn.kernels.shapes import EXPONENTIAL
 from snn.phases import compile as compiling
 from snn.phases.deploy import deploy
 
-DEFAULT = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
+DEFAULT = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 
 
 def test_the_tiny_benchmark_meets_the_default_networks_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     met = []
-    monkeypatch.setattr(compiling, "deploy", lambda job, mb: (met.append(job.cell.network), deploy(job, mb)))
-    default = load(DEFAULT)
+    monkeypatch.setattr(compiling, "deploy", lambda e: met.append(e.cell.network) or deploy(e))
+    default = read_configuration(DEFAULT)
     compiling.compile_kernels(default)
     assert set(met) == set(default.matrix.networks)
     for drive in (kernels.PLAIN, kernels.SCALED, kernels.SUMMED):

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
 import torch
+from jobs import do
 
 from snn import methods
-from snn.phases.probe import probe
 from snn.phases.probe.gradients import histogram
 from snn.phases.probe.memory import KeptForBackward
 from snn.phases.probe.noise import added, are_counts, dropped, noisy_weights
-from snn.phases.sweep import sweep
-from snn.phases.train import train
-from snn.runtime import files
 
 FEW = {"iterations": 3, "t_memory": [1, 2, 8], "draws": 1, "weight_noise": [0.3], "frame_noise": [0.5]}
 
 
-def rows(path):
-    with open(path, newline="") as f:
-        return list(csv.DictReader(f))
-
-
 def curves(job) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for row in rows(job.out / "curves.csv"):
-        found.setdefault(row["curve"], []).append(float(row["value"]))
-    return found
+    values: dict[str, list[float]] = {}
+    for row in job.folder.rows("probe", "curves.csv"):
+        values.setdefault(row["curve"], []).append(float(row["value"]))
+    return values
+
+
+def metrics(job, phase) -> dict[tuple[str, str], float]:
+    return {(r["metric"], r["t_eval"]): float(r["value"]) for r in job.folder.rows(phase, "metrics.csv")}
 
 
 @pytest.fixture
@@ -38,11 +32,10 @@ def probed(make_job, tmp_path):
     def run(name, **overlay):
         teacher = methods.find(name).teacher and tmp_path / "teacher"
         if teacher and not teacher.exists():
-            train(make_job(methods.find(name).teacher, folder=teacher), 100)
+            do(make_job(methods.find(name).teacher, folder=teacher))
         overlay = {"train": {"epochs": 1}, "probe": FEW} | overlay
-        train(make_job(name, folder=tmp_path / name, **overlay), 100, teacher)
-        probe(job := make_job(name, "probe", folder=tmp_path / name, **overlay), teacher)
-        return job
+        do(make_job(name, folder=tmp_path / name, teacher=teacher, **overlay))
+        return do(make_job(name, "probe", folder=tmp_path / name, teacher=teacher, **overlay), "probe")
 
     return run
 
@@ -58,29 +51,28 @@ def test_the_replayed_gradients_are_those_of_the_training(name, probed, monkeypa
         return result
 
     monkeypatch.setattr(methods.find(name), "step", spy)
-    found = curves(probed(name))
+    by_curve = curves(probed(name))
     in_training = len(seen) - 3 - len([t for t in FEW["t_memory"] if name != "mtt" or t > 1])
     assert in_training == 3, "40 recordings in batches of 16"
-    assert found["gradient_norm/readout.linear"] == [norm for (norm,) in seen[:3]]
-    assert sum(found["gradient_histogram"]) == pytest.approx(1)
+    assert by_curve["gradient_norm/readout.linear"] == [norm for (norm,) in seen[:3]]
+    assert sum(by_curve["gradient_histogram"]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["sdt", "ltl-online", "conversion"])
 def test_a_probe_leaves_its_files_and_agrees_with_the_sweep(name, probed, make_job):
     job = probed(name)
-    assert files.read_json(job.out / "record.json")["status"] == "ok"
-    assert not (job.folder / "replay.pt").exists()
-    metrics = {(r["metric"], r["t_eval"]): float(r["value"]) for r in rows(job.out / "metrics.csv")}
-    found = curves(job)
-    sweep(other := make_job(name, "sweep", folder=job.folder, train={"epochs": 1}), 100)
-    swept = {(r["metric"], r["t_eval"]): float(r["value"]) for r in rows(other.out / "metrics.csv")}
-    assert sum(v for (m, _), v in metrics.items() if m.startswith("spikes_")) == pytest.approx(swept["spikes", "4"])
+    assert job.folder.record("probe")["status"] == "ok"
+    assert not (job.folder.path / "replay.pt").exists()
+    probed_metrics, found = metrics(job, "probe"), curves(job)
+    swept = metrics(do(make_job(name, "sweep", folder=job.folder.path, train={"epochs": 1}), "sweep"), "sweep")
+    spikes = sum(v for (m, _), v in probed_metrics.items() if m.startswith("spikes_"))
+    assert spikes == pytest.approx(swept["spikes", "4"])
     layers = ["stages.0.neuron", "stages.1.neuron", "stages.2.neuron", "readout.neuron"]
     assert [c for c in found if c.startswith("firing_rate/")] == [f"firing_rate/{layer}" for layer in layers]
     assert all(len(found[f"firing_rate/{layer}"]) == 4 for layer in layers)
     for kind in ("weight_noise", "frame_noise", "events_dropped", "events_added"):
         assert found[kind][0] == swept["accuracy", "4"], "level 0 is without noise"
-    kept = {int(t): v for (m, t), v in metrics.items() if m == "bytes_for_backward"}
+    kept = {int(t): v for (m, t), v in probed_metrics.items() if m == "bytes_for_backward"}
     gradients = [c for c in found if c.startswith("gradient_norm/")]
     if name == "conversion":
         assert not kept
@@ -93,15 +85,15 @@ def test_a_probe_leaves_its_files_and_agrees_with_the_sweep(name, probed, make_j
 
 def test_probing_twice_gives_the_same_bytes(probed):
     job = probed("sdt")
-    before = [(job.out / name).read_bytes() for name in ("curves.csv", "metrics.csv")]
-    job.rows.clear()
-    probe(job)
-    assert before == [(job.out / name).read_bytes() for name in ("curves.csv", "metrics.csv")]
+    names = ("curves.csv", "metrics.csv")
+    before = [(job.folder.phase("probe") / name).read_bytes() for name in names]
+    do(job, "probe")
+    assert before == [(job.folder.phase("probe") / name).read_bytes() for name in names]
 
 
 def test_a_diverged_cell_is_a_hole(probed, monkeypatch):
     monkeypatch.setattr(methods.find("sdt"), "loss", lambda self, model, x, y: (model(x).sum() * float("nan"),) * 2)
-    record = files.read_json(probed("sdt").out / "record.json")
+    record = probed("sdt").folder.record("probe")
     assert record["status"] == "diverged"
     assert "nan" in record["reason"]
 
