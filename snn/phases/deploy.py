@@ -19,7 +19,7 @@ from snn.config.blocks import Deploy
 from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import ConfigError, Diverged, UserError
-from snn.events import EventNetwork, RunResult
+from snn.events import Engine, EventNetwork, RunResult, save
 from snn.models.export import export, has_biases, without_biases
 from snn.phases._job import Job, tested, write_csv
 from snn.training.evaluate import BATCH, decide
@@ -44,7 +44,7 @@ def deploy(job: Job, in_memory_mb: float) -> None:
             network = fine_tuned(job, store, without_biases(network), settings.bias_free_epochs, in_memory_mb)
         clock = at_clocks(job, store, network, settings, in_memory_mb, chosen, labels, predictions)
         deployable = to_events(job, store, network)
-        deployable.save(job.out / "network.npz")
+        save(deployable, job.out / "network.npz")
         for mode in settings.modes:
             try:
                 result = run(deployable, mode, store, indices, settings, job.spec["threads"])
@@ -88,7 +88,7 @@ def run(
     network: EventNetwork, mode: str, store: Store, indices: np.ndarray, settings: Deploy, threads: int
 ) -> RunResult:
     """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
-    engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+    engine = Engine(network, mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
     times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
     checkpoints = {"times_us": times, "fractions": sorted(settings.fractions)}
     parts = []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 MODES = ("float", "int8")
 
@@ -14,7 +14,7 @@ MODES = ("float", "int8")
 def feed(network, n, mode="float", dt=1, **how):
     """n events at the only pixel."""
     zeros = np.zeros(n, np.int64)
-    return network.engine(mode).run(dt * np.arange(n), zeros, zeros, zeros, trace=True, **how)
+    return Engine(network, mode).run(dt * np.arange(n), zeros, zeros, zeros, trace=True, **how)
 
 
 def fired_at(result):
@@ -37,9 +37,9 @@ def test_one_spike_an_event_and_the_rest_later(mode):
         [Population("neuron", (1, 1, 1))],
         [Synapse("input", "neuron", "linear", np.array([[3.5, 0.0]], np.float32))],
     )
-    result = network.engine(mode).run(np.arange(6), [0] * 6, [0] * 6, [0, 1, 1, 1, 1, 1], trace=True)
+    result = Engine(network, mode).run(np.arange(6), [0] * 6, [0] * 6, [0, 1, 1, 1, 1, 1], trace=True)
     assert fired_at(result) == [0, 1, 2]
-    alone = network.engine(mode).run([0, 10**9], [0, 0], [0, 0], [0, 1], trace=True)
+    alone = Engine(network, mode).run([0, 10**9], [0, 0], [0, 0], [0, 1], trace=True)
     assert fired_at(alone) == [0, 1]  # nothing happens between events, however long
 
 
@@ -52,7 +52,7 @@ def test_lower_clip(mode, v_min, wanted):
         [Population("neuron", (1, 1, 1), v_min=v_min)],
         [Synapse("input", "neuron", "linear", np.array([[-1.0, 0.5]], np.float32))],
     )
-    result = network.engine(mode).run(np.arange(16), [0] * 16, [0] * 16, [0] * 8 + [1] * 8, trace=True)
+    result = Engine(network, mode).run(np.arange(16), [0] * 16, [0] * 16, [0] * 8 + [1] * 8, trace=True)
     assert fired_at(result) == wanted
 
 
@@ -65,7 +65,7 @@ def test_pooling_drops_what_it_cuts_off(mode):
         [Synapse("input", "neuron", "conv", np.ones((1, 1, 1, 1)), pool=2)],
     )
     y, x = np.divmod(np.arange(25), 5)
-    result = network.engine(mode).run(np.zeros(25, int), x, y, np.zeros(25, int), trace=True)
+    result = Engine(network, mode).run(np.zeros(25, int), x, y, np.zeros(25, int), trace=True)
     wanted = [[i, 0, 0, i // 5 // 2, i % 5 // 2] for i in range(25) if i // 5 < 4 and i % 5 < 4]
     assert result.trace[0].tolist() == wanted
     assert result.synops.tolist() == [16]
@@ -80,7 +80,7 @@ def test_int16_saturates_at_the_top():
     )
     n = 40_000
     p = np.r_[np.zeros(300, int), np.ones(n, int)]
-    result = network.engine("int8").run(np.arange(n + 300), 0 * p, 0 * p, p)
+    result = Engine(network, "int8").run(np.arange(n + 300), 0 * p, 0 * p, p)
     # 127, less 1 a spike: event i leaves 126 i; 260 · 126 = 32760, then each event ends at 32767 − 1 = 32766.
     assert result.counts.tolist() == [300 + 32766]
 
@@ -93,7 +93,7 @@ def test_int16_saturates_at_the_bottom():
         [Synapse("input", "neuron", "linear", np.array([[-1.0, 1.0]], np.float32))],
     )
     p = np.r_[np.zeros(1000, int), np.ones(400, int)]
-    result = network.engine("int8").run(np.arange(1400), 0 * p, 0 * p, p, trace=True)
+    result = Engine(network, "int8").run(np.arange(1400), 0 * p, 0 * p, p, trace=True)
     assert fired_at(result)[0] == 1000 + 259
 
 
@@ -124,14 +124,14 @@ def test_ties_go_to_the_class_that_was_first():
         [Population("out", (2, 1, 1))],
         [Synapse("input", "out", "linear", np.eye(2))],
     )
-    engine = network.engine()
+    engine = Engine(network)
     for p, wanted in [([0, 1], 0), ([1, 0], 1), ([1, 0, 0, 1], 0), ([0, 1, 1, 0], 1), ([], -1)]:
         n = len(p)
         assert engine.run(np.arange(n), [0] * n, [0] * n, np.array(p, int)).prediction == wanted
 
 
 def test_first_spikes_count_from_the_first_event(one_neuron):
-    result = one_neuron(0.5).engine().run([100, 103, 110], [0] * 3, [0] * 3, [0] * 3)
+    result = Engine(one_neuron(0.5)).run([100, 103, 110], [0] * 3, [0] * 3, [0] * 3)
     assert result.first_spike_us.tolist() == [3]
 
 
@@ -141,7 +141,7 @@ def test_flatten_order_is_channel_row_column():
     weight[0, 8] = 1
     network = EventNetwork((2, 2, 3), [Population("out", (1, 1, 1))], [Synapse("input", "out", "linear", weight)])
     c, y, x = np.unravel_index(np.arange(12), (2, 2, 3))
-    assert fired_at(network.engine().run(np.arange(12), x, y, c, trace=True)) == [8]
+    assert fired_at(Engine(network).run(np.arange(12), x, y, c, trace=True)) == [8]
 
 
 def test_depth_first_differs_from_breadth_first_at_a_merge():
@@ -158,14 +158,14 @@ def test_depth_first_differs_from_breadth_first_at_a_merge():
         ],
     )
     # breadth: +½ +½ → spike, −½ −½ → −1. depth, a's first spike: to b (and on, −½), then to sum (+½); the second alike.
-    breadth, depth = (network.engine(order=o).run([0], [0], [0], [0]) for o in ("breadth", "depth"))
+    breadth, depth = (Engine(network, order=o).run([0], [0], [0], [0]) for o in ("breadth", "depth"))
     assert breadth.counts.tolist() == [1]
     assert depth.counts.tolist() == [0]
 
 
 def test_thresholds_that_int16_cannot_hold_are_refused(one_neuron):
     with pytest.raises(UserError, match=r"'neuron'.*127000.*int16"):
-        one_neuron(0.001).engine("int8")
+        Engine(one_neuron(0.001), "int8")
     with pytest.raises(UserError, match=r"'neuron'.*threshold is 0"):
-        one_neuron(1000.0).engine("int8")
-    one_neuron(0.001).engine("float")
+        Engine(one_neuron(1000.0), "int8")
+    Engine(one_neuron(0.001), "float")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 from .strategies import networks, recordings
 
@@ -39,7 +39,7 @@ def test_membranes_below_threshold_are_a_convolution(stream, stride, padding, po
     counts = torch.zeros(shape, dtype=torch.float64)
     counts.index_put_((torch.tensor(p), torch.tensor(y), torch.tensor(x)), torch.ones(2000).double(), accumulate=True)
     wanted = current(synapse, shape, (c_out, *out), counts)
-    result = network.engine().run(t, x, y, p)
+    result = Engine(network).run(t, x, y, p)
     np.testing.assert_allclose(result.counts, wanted.reshape(-1).numpy(), atol=2e-4)
     reach = current(
         Synapse("input", "a", "conv", np.ones((c_out, 2 // groups, k, k)), stride, padding, groups, pool),
@@ -101,6 +101,6 @@ def test_a_clock_with_one_event_a_step_gives_the_same_spikes(data):
         frame[p[root], y[root], x[root]] = 1
         for name, neuron in clock.spike("input", frame):
             wanted[name].append([root, int(t[root]), *neuron])
-    result = network.engine(order="depth").run(t, x, y, p, trace=True)
+    result = Engine(network, order="depth").run(t, x, y, p, trace=True)
     for population, trace in zip(populations, result.trace, strict=True):
         assert trace.tolist() == wanted[population.name]

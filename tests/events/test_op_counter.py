@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import _clock
 from benchmarks.engine import layers_of
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 op_counter = pytest.importorskip("spikingjelly.activation_based.op_counter")
 
@@ -32,7 +32,7 @@ def test_synaptic_operations_equal_spikingjellys(stream):
     counter = op_counter.SynOpCounter()
     with op_counter.DispatchCounterMode([counter]):
         clock = _clock.run(layers_of(network), columns, network.input_shape)
-    ours = [network.engine().run(*recording) for recording in recordings]
+    ours = [Engine(network).run(*recording) for recording in recordings]
     assert [r.spikes.tolist() for r in ours] == clock["spikes"]
     assert min(map(min, clock["spikes"])) > 0
     assert sum(r.synops.sum() for r in ours) == counter.get_total()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 from .reference import Reference
 from .strategies import networks, recordings
@@ -21,7 +21,7 @@ property_test = settings(max_examples=EXAMPLES, deadline=None, suppress_health_c
 
 def engine_of(network, mode, order="breadth"):
     try:
-        return network.engine(mode, order)
+        return Engine(network, mode, order)
     except UserError as error:  # a threshold beyond int16, which has a test of its own
         assert "int16" in str(error)  # noqa: PT017
         return None
@@ -71,7 +71,7 @@ def test_pieces_equal_the_whole(mode, data):
 def test_checkpoints_are_what_a_shorter_recording_gives(data):
     network = data.draw(networks())
     t, *rest = data.draw(recordings(network.input_shape, most=40))
-    engine = network.engine()
+    engine = Engine(network)
     times = data.draw(st.lists(st.integers(0, 12_000), max_size=4))
     fractions = data.draw(st.lists(st.floats(0, 1), max_size=4))
     result = engine.run(t, *rest, checkpoints={"times_us": times, "fractions": fractions})
@@ -105,7 +105,7 @@ def test_saturation_equals_the_reference(data):
     zeros = np.zeros_like(p)
     reference = Reference(network, "int8")
     wanted = reference.run([(0, 0, 0, int(c)) for c in p])
-    result = network.engine("int8").run(zeros, zeros, zeros, p, trace=True)
+    result = Engine(network, "int8").run(zeros, zeros, zeros, p, trace=True)
     assert result.trace[0].tolist() == [list(s) for s in wanted.trace["a"]]
     at_limits = sum(v in (-32768, 32767) for v in reference.v["a"].values())
     assert result.saturated == at_limits
