@@ -123,8 +123,8 @@ def _array(name: str, content: bytes) -> np.ndarray:
             shape, fortran, dtype = read(file)
     except Exception as error:  # NumPy parses a Python literal here, which fails in many ways
         raise _Damaged(f"member {short(name)} is no NumPy array ({type(error).__name__})") from None
-    wanted = ("u", 1) if name == "header" else ("f", 4)
-    if (dtype.kind, dtype.itemsize) != wanted:
+    expected = ("u", 1) if name == "header" else ("f", 4)
+    if (dtype.kind, dtype.itemsize) != expected:
         raise _Damaged(f"member {short(name)} holds {dtype}")
     if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
         raise _Damaged(f"member {short(name)} does not hold the {shape} numbers that it promises")

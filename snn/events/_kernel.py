@@ -451,7 +451,7 @@ def run_many(layout, work, queue, t, x, y, p, bounds, shape, chunk, integer, tim
     """Recordings bounds[i]..bounds[i+1] of the events, each from rest; results go to row first_row + i of `rows`.
 
     Returns the queue and the number of the first recording with an invalid event (the rest is then not run),
-    or how many there are. All that a recording costs happens here, without the interpreter: threads share its lock.
+    or their number. All of a recording's work happens here, outside the interpreter, whose lock threads share.
     """
     output = layout.populations[layout.output]
     spiking, marks = output.spiking, len(times_us) + len(fractions)

@@ -1,7 +1,7 @@
 """NIR, the exchange format of neuromorphic tools, in and out (https://neuroir.org, package `nir`).
 
-What the two have in common is written as NIR means it: convolutions, linear layers, sum pooling, IF and LIF neurons,
-I and LI for populations that only accumulate. A weight w is a jump of the membrane: R = 1 in IF, R = τ in LIF.
+What both have is written as NIR defines it: convolutions, linear layers, sum pooling, IF and LIF neurons, I and LI
+for populations that only accumulate. A weight w is a jump of the membrane: R = 1 in IF, R = τ in LIF.
 NIR's neurons are reset to a potential ("hard") and have no lower clip; the soft reset and v_min are *extensions*,
 written as metadata that only this library reads, and only where the caller asks for them.
 NIR fires above the threshold, this library at it: they differ where a membrane meets it exactly.
@@ -82,7 +82,7 @@ def from_nir(source: nir.NIRGraph | str | Path, reset: str = "hard", v_min: floa
     """A network from a NIR graph or file, ours or another tool's.
 
     reset, v_min: for graphs without our metadata; NIR itself means "hard" and no clip, but tools whose neurons
-    subtract the threshold write the same nodes: say reset="soft" for theirs.
+    subtract the threshold write the same nodes: pass reset="soft" for those.
     Average pooling is folded into the weights that follow it. Raises `DataError`, naming the file and the node that
     cannot be run event by event (biases, dilation, currents with a time constant, recurrence, thresholds that differ).
     """

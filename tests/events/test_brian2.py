@@ -38,7 +38,7 @@ def test_brian2_gives_the_same_spikes(tmp_path):
     script = Path(__file__).with_name("brian2_oracle.py")
     done = subprocess.run([PYTHON, script, tmp_path / "case.npz"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    for trace, wanted in zip(result.trace, json.loads(done.stdout.splitlines()[-1]), strict=True):
+    for trace, expected in zip(result.trace, json.loads(done.stdout.splitlines()[-1]), strict=True):
         ours = sorted((int(root), int(c)) for root, _, c, _, _ in trace)
         assert len(ours) > 50
-        assert ours == sorted(map(tuple, wanted))
+        assert ours == sorted(map(tuple, expected))

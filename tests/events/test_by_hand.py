@@ -30,8 +30,8 @@ def test_five_fifths_fire_once(one_neuron, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_spike_an_event_and_the_rest_later(mode):
-    """One event of 3.5 θ: one spike now (rest 2.5). Events of weight 0 then release two more; 0.5 stays."""
+def test_one_spike_an_event_and_the_remainder_later(mode):
+    """One event of 3.5 θ: one spike at once (2.5 θ remain). Events of weight 0 then release two more; 0.5 stays."""
     network = EventNetwork(
         (2, 1, 1),
         [Population("neuron", (1, 1, 1))],
@@ -44,8 +44,8 @@ def test_one_spike_an_event_and_the_rest_later(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("v_min", "wanted"), [(-1.0, [11, 13, 15]), (0.0, [9, 11, 13, 15]), (None, [])])
-def test_lower_clip(mode, v_min, wanted):
+@pytest.mark.parametrize(("v_min", "expected"), [(-1.0, [11, 13, 15]), (0.0, [9, 11, 13, 15]), (None, [])])
+def test_lower_clip(mode, v_min, expected):
     """Eight inhibitions of −1, then eight of +0.5: the clip decides how far below 0 they start."""
     network = EventNetwork(
         (2, 1, 1),
@@ -53,7 +53,7 @@ def test_lower_clip(mode, v_min, wanted):
         [Synapse("input", "neuron", "linear", np.array([[-1.0, 0.5]], np.float32))],
     )
     result = Engine(network, mode).run(np.arange(16), [0] * 16, [0] * 16, [0] * 8 + [1] * 8, trace=True)
-    assert fired_at(result) == wanted
+    assert fired_at(result) == expected
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -66,13 +66,13 @@ def test_pooling_drops_what_it_cuts_off(mode):
     )
     y, x = np.divmod(np.arange(25), 5)
     result = Engine(network, mode).run(np.zeros(25, int), x, y, np.zeros(25, int), trace=True)
-    wanted = [[i, 0, 0, i // 5 // 2, i % 5 // 2] for i in range(25) if i // 5 < 4 and i % 5 < 4]
-    assert result.trace[0].tolist() == wanted
+    expected = [[i, 0, 0, i // 5 // 2, i % 5 // 2] for i in range(25) if i // 5 < 4 and i % 5 < 4]
+    assert result.trace[0].tolist() == expected
     assert result.synops.tolist() == [16]
 
 
 def test_int16_saturates_at_the_top():
-    """θ = 1 of weight 100: v grows by 127 − 1 an event, up to 32767, and then 32767 − 1 spikes are owed."""
+    """θ = 1 of weight 100: v grows by 127 − 1 an event, up to 32767, enough for 32767 − 1 further spikes."""
     network = EventNetwork(
         (2, 1, 1),
         [Population("neuron", (1, 1, 1), threshold=0.01)],
@@ -105,7 +105,7 @@ def test_a_readout_saturates_and_says_so(one_neuron):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_hard_reset_forgets_the_rest(one_neuron, mode):
+def test_hard_reset_forgets_the_remainder(one_neuron, mode):
     assert fired_at(feed(one_neuron(0.75, reset="hard"), 6, mode)) == [1, 3, 5]
     assert fired_at(feed(one_neuron(0.75, reset="soft"), 6, mode)) == [1, 2, 3, 5]
 
@@ -114,8 +114,8 @@ def test_hard_reset_forgets_the_rest(one_neuron, mode):
 def test_leak_in_microseconds(one_neuron, mode):
     """0.75 now and 0.75 after Δt: fires while 0.75 · (1 + exp(−Δt / 1000 µs)) ≥ 1, so up to Δt = 1098 µs."""
     network = one_neuron(0.75, tau_us=1000.0)
-    for dt, wanted in [(0, [1]), (1090, [1]), (1110, [])]:
-        assert fired_at(feed(network, 2, mode, dt)) == wanted
+    for dt, expected in [(0, [1]), (1090, [1]), (1110, [])]:
+        assert fired_at(feed(network, 2, mode, dt)) == expected
 
 
 def test_ties_go_to_the_class_that_was_first():
@@ -125,9 +125,9 @@ def test_ties_go_to_the_class_that_was_first():
         [Synapse("input", "out", "linear", np.eye(2))],
     )
     engine = Engine(network)
-    for p, wanted in [([0, 1], 0), ([1, 0], 1), ([1, 0, 0, 1], 0), ([0, 1, 1, 0], 1), ([], -1)]:
+    for p, expected in [([0, 1], 0), ([1, 0], 1), ([1, 0, 0, 1], 0), ([0, 1, 1, 0], 1), ([], -1)]:
         n = len(p)
-        assert engine.run(np.arange(n), [0] * n, [0] * n, np.array(p, int)).prediction == wanted
+        assert engine.run(np.arange(n), [0] * n, [0] * n, np.array(p, int)).prediction == expected
 
 
 def test_first_spikes_count_from_the_first_event(one_neuron):

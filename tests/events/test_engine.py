@@ -1,4 +1,4 @@
-"""Running: batches, threads, checkpoints, events that cannot be, memory."""
+"""Running: batches, threads, checkpoints, invalid events, memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_events_and_one_event(one_neuron, mode, spiking):
     assert one.trace[0].tolist() == ([[0, 7, 0, 0, 0]] if spiking else [])
 
 
-def test_events_that_cannot_be_are_refused(residual):
+def test_invalid_events_are_refused(residual):
     engine = Engine(residual)
 
     def run(t, x=0, y=0, p=0, **how):
@@ -119,7 +119,7 @@ def test_a_refused_piece_leaves_the_state_as_it_was(residual, stream):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_batch_names_the_recording_that_cannot_be(residual, recordings, batch, threads):
+def test_a_batch_names_the_recording_with_an_invalid_event(residual, recordings, batch, threads):
     events, offsets = batch(recordings)
     events["x"][offsets[5] + 2] = 99
     with pytest.raises(UserError, match=r"recording 5: event 2: \(x, y\) = \(99"):
@@ -147,15 +147,15 @@ def test_a_memory_map_can_be_run(residual, recordings, batch, tmp_path):
     np.testing.assert_array_equal(one.counts, other.counts)
 
 
-def test_spikes_that_no_queue_was_made_for():
+def test_queues_grow_with_the_spikes():
     """Each event fires all 4096 neurons of a layer, and these all of the next: queues grow, results stay exact."""
     network = EventNetwork(
         (1, 1, 1),
-        [Population("many", (64, 8, 8)), Population("more", (3, 1, 1)), Population("out", (2, 1, 1))],
+        [Population("wide", (64, 8, 8)), Population("narrow", (3, 1, 1)), Population("out", (2, 1, 1))],
         [
-            Synapse("input", "many", "linear", np.ones((4096, 1))),
-            Synapse("many", "more", "linear", np.ones((3, 4096))),
-            Synapse("more", "out", "linear", np.full((2, 3), 0.5)),
+            Synapse("input", "wide", "linear", np.ones((4096, 1))),
+            Synapse("wide", "narrow", "linear", np.ones((3, 4096))),
+            Synapse("narrow", "out", "linear", np.full((2, 3), 0.5)),
         ],
     )
     zeros = np.zeros(50, int)

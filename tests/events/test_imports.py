@@ -1,14 +1,17 @@
-"""The engine's modules import each other without a circle, and nothing outside imports its private modules."""
+"""What the engine imports: its own modules without a circle, nothing else of the project, nothing slow."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import snn
+from snn.events import save
 
 ROOT = Path(snn.__file__).resolve().parent.parent
 ENGINE = "snn.events"
@@ -64,3 +67,25 @@ def test_private_modules_stay_inside():
         if not (name + ".").startswith(ENGINE + "."):
             private = {n for n in imports_of(path.read_text("utf-8")) if n.startswith(f"{ENGINE}._")}
             assert not private, f"{name} imports {private}"
+
+
+def test_importing_is_cheap_and_reading_needs_no_compiler(residual, tmp_path):
+    save(residual, tmp_path / "network.npz")
+    code = (
+        "import sys, snn.events; snn.events.load(sys.argv[1]);"
+        "print([m for m in ('numba', 'torch', 'nir', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "network.npz")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_stands_alone():
+    """snn.events imports nothing of the project but snn.errors."""
+    code = (
+        "import sys, snn.events, snn.events.engine, snn.events._kernel, snn.events.nir;"
+        "print(sorted(m for m in sys.modules if m.startswith('snn') and not m.startswith('snn.events')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['snn', 'snn.errors']"

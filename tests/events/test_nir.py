@@ -1,4 +1,4 @@
-"""NIR in and out: what both can say survives the round trip; what NIR cannot say is refused by name."""
+"""NIR in and out: what both can express survives the round trip; what NIR cannot express is refused by name."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_grouped_convolutions_are_refused():
 
 
 def foreign(*between, neuron=None):
-    """A graph as another tool would write it: input 1x4x4, the nodes given, IF, output."""
+    """A graph as another tool would write it: input 1x4x4, `between`, IF, output."""
     neuron = neuron or nir.IF(r=np.ones((2, 1, 1)), v_threshold=np.ones((2, 1, 1)))
     nodes = {"input": nir.Input({"input": np.array([1, 4, 4])})}
     nodes |= {f"n{i}": node for i, node in enumerate(between)} | {"spikes": neuron}

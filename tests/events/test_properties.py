@@ -36,17 +36,17 @@ def test_equals_the_reference(mode, order, data):
     columns = data.draw(recordings(network.input_shape))
     engine = engine_of(network, mode, order)
     assume(engine is not None)
-    wanted = Reference(network, mode, order).run(list(zip(*(c.tolist() for c in columns), strict=True)))
+    expected = Reference(network, mode, order).run(list(zip(*(c.tolist() for c in columns), strict=True)))
     result = engine.run(*columns, trace=True)
 
     for population, trace in zip(network.populations, result.trace, strict=True):
-        assert trace.tolist() == [list(s) for s in wanted.trace[population.name]], population.name
-    assert result.synops.tolist() == wanted.synops
-    assert result.spikes.tolist() == [len(s) for s in wanted.trace.values()]
-    assert result.counts.tolist() == wanted.counts
-    assert result.prediction == wanted.prediction
+        assert trace.tolist() == [list(s) for s in expected.trace[population.name]], population.name
+    assert result.synops.tolist() == expected.synops
+    assert result.spikes.tolist() == [len(s) for s in expected.trace.values()]
+    assert result.counts.tolist() == expected.counts
+    assert result.prediction == expected.prediction
     if network.population(network.output).spiking:
-        assert result.first_spike_us.tolist() == wanted.first_spike_us
+        assert result.first_spike_us.tolist() == expected.first_spike_us
     assert result.n_events == len(columns[0])
 
 
@@ -104,8 +104,8 @@ def test_saturation_equals_the_reference(data):
     p = np.repeat(rng.integers(0, 2, 4), rng.integers(100, 400, 4))
     zeros = np.zeros_like(p)
     reference = Reference(network, "int8")
-    wanted = reference.run([(0, 0, 0, int(c)) for c in p])
+    expected = reference.run([(0, 0, 0, int(c)) for c in p])
     result = Engine(network, "int8").run(zeros, zeros, zeros, p, trace=True)
-    assert result.trace[0].tolist() == [list(s) for s in wanted.trace["a"]]
+    assert result.trace[0].tolist() == [list(s) for s in expected.trace["a"]]
     at_limits = sum(v in (-32768, 32767) for v in reference.v["a"].values())
     assert result.saturated == at_limits
