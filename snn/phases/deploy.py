@@ -21,7 +21,7 @@ from snn.config.blocks import Deploy
 from snn.data.frames import Frames
 from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
-from snn.events import EventNetwork, RunResult
+from snn.events import Engine, EventNetwork, RunResult, save
 from snn.models.export import export, has_biases, without_biases
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
@@ -57,7 +57,7 @@ def deploy(experiment: Experiment) -> Outcome:
         reference, clock_driven_part = evaluate_clock_driven(experiment, network, settings, subset)
         outcome.include(clock_driven_part)
         deployable = to_events(experiment, network, store)
-        deployable.save(experiment.folder.network_file)
+        save(deployable, experiment.folder.network_file)
         for mode in settings.modes:
             try:
                 result = run(deployable, mode, store, subset.indices, settings, experiment.spec["threads"])
@@ -95,7 +95,7 @@ def run(
     network: EventNetwork, mode: str, store: EventStore, indices: np.ndarray, settings: Deploy, threads: int
 ) -> RunResult:
     """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
-    engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+    engine = Engine(network, mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
     times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
     checkpoints = {"times_us": times, "fractions": sorted(settings.fractions)}
     parts = []

@@ -19,6 +19,7 @@ from snn.config.validation import merge
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
 from snn.data.store import write
+from snn.events import Engine
 from snn.models.export import export
 from snn.models.stages import weight_count
 from snn.neurons import make_neuron
@@ -117,7 +118,7 @@ def test_what_is_deployed_event_driven_is_trained_as_published():
     name, values = p.network("vggsnn")
     network = models.build(name, values, (2, 32, 32), 10, lambda: make_neuron(neuron))
     assert weight_count(network) == 9_237_632
-    assert export(network, neuron, (2, 32, 32), [str(k) for k in range(10)]).engine()
+    assert Engine(export(network, neuron, (2, 32, 32), [str(k) for k in range(10)]))
 
 
 def invented(images: bool) -> SimpleNamespace:
