@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from data.image_data import write_idx
 
 from snn import methods
 from snn.benchmark.cell import Cell
@@ -17,16 +17,14 @@ from snn.cli import main
 from snn.config.blocks import Train
 from snn.config.read import load
 from snn.config.validation import merge
-from snn.data import store
-from snn.data.frames import Frames, flipped, shifted
+from snn.data.augment import flipped, shifted
+from snn.data.conversion import convert
+from snn.data.frames import Frames
 from snn.errors import ConfigError
 from snn.phases._job import Job
 from snn.phases.sweep import SpikeCount, predict_at, sweep
 from snn.phases.train import train
 from snn.training.loop import augmented, generator
-
-sys.path.insert(0, str(Path(__file__).parent / "data"))
-from image_data import write_idx
 
 ROOT = Path(__file__).resolve().parent.parent
 SPLIT = {"validation": 0.25}
@@ -37,7 +35,7 @@ def digits(tmp_path_factory) -> Path:
     """A folder with `raw`, four IDX files of bars whose place tells the class, and their `store`."""
     folder = tmp_path_factory.mktemp("digits")
     write_idx(folder / "raw", train=80, test=20)
-    store.convert("idx", {"folder": str(folder / "raw")}, SPLIT, folder / "store", progress=False)
+    convert("idx", {"folder": str(folder / "raw")}, SPLIT, folder / "store", progress=False)
     return folder
 
 

@@ -14,9 +14,9 @@ from snn import models
 from snn.benchmark.plan import Plan
 from snn.config.read import load
 from snn.config.validation import merge
+from snn.data.conversion import write
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
-from snn.data.store import write
 from snn.models.export import export
 from snn.models.stages import weight_count
 from snn.neurons import make_neuron
@@ -138,7 +138,7 @@ def invented(images: bool) -> SimpleNamespace:
         KIND="images" if images else "events",
         describe=lambda params: Description("invented", shape, ["even", "odd"], ""),
         listing=lambda params: entries,
-        recordings=lambda params, positions=None: (sample(entries[i]) for i in positions),
+        samples=lambda params, positions=None: (sample(entries[i]) for i in positions),
     )
 
 

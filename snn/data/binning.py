@@ -2,7 +2,7 @@
 
 The bin of an event is decided in integers, so no event is lost to rounding at an edge:
 
-    bin = (t - t_first) * T // (t_last - t_first + 1)              0 <= bin < T
+    bin = (t - t_first) * T // (t_last - t_first + 1)              t in microseconds, 0 <= bin < T
 
 The bins of 2T nest in those of T, and the sum over all frames of a recording is its number of events.
 """
@@ -14,11 +14,14 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def count(events, begin, end, done, frames, edges):
+def count(
+    events: np.ndarray, begin: np.ndarray, end: np.ndarray, done: int, frames: np.ndarray, edges: np.ndarray
+) -> int:
     """Count recordings `events[begin[i]:end[i]]` into the zeros `frames` [n, T, P, H, W], from i = `done` on.
 
-    Returns n, or the number of the recording in which a count exceeds `frames`' type. `edges`: room for T + 1 times.
-    Events are in time order, so bins are walked, not divided: bin b begins at t_first + ceil(b * duration / T).
+    Returns n, or the position of the recording in which a count exceeds the type of `frames`. edges: int64 [T + 1],
+    overwritten. Events are in time order, so no event needs a division: bin b begins at
+    t_first + ceil(b * duration / T), and the bin only ever moves on.
     """
     n, T, P, H, W = frames.shape
     flat = frames.reshape(n, T * P * H * W)
@@ -42,7 +45,8 @@ def count(events, begin, end, done, frames, edges):
 def frames(events: np.ndarray, begin: np.ndarray, end: np.ndarray, T: int, shape: tuple[int, int, int]) -> np.ndarray:
     """Counts `[N, T, P, H, W]` of N recordings `events[begin[i]:end[i]]`, each of at least one event.
 
-    uint8, or the next wider type where a count exceeds 255. Nothing but the result is allocated.
+    events: `EVENT` records. shape: `(P, H, W)`. uint8, or the next wider type where a count exceeds 255. Nothing but
+    the result is allocated.
     """
     result = np.zeros((len(begin), T, *shape), np.uint8)
     edges = np.empty(T + 1, np.int64)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from snn.config.blocks import Dataset
-from snn.data import store
+from snn.data import conversion
 
 
-def convert(dataset: Dataset, out: Path) -> dict:
-    return store.convert(dataset.reader, dataset.params, dataset.split, out)
+def convert(dataset: Dataset, out: Path) -> dict[str, Any]:
+    """Convert the data set of this configuration block into the folder `out`; return the store's manifest."""
+    return conversion.convert(dataset.reader, dataset.params, dataset.split, out)

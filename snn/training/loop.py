@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from snn.config.blocks import Train
-from snn.data.augment import autoaugment, cutout
-from snn.data.frames import Frames, flipped, rolled, shifted
+from snn.data.augment import cutout, flipped, rolled, shifted
+from snn.data.autoaugment import autoaugment
+from snn.data.frames import Frames
 from snn.errors import DataError, Diverged
 from snn.runtime import files
 from snn.runtime.seeds import derive
