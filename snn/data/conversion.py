@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from snn.data import readers
 from snn.data import split as splitting
 from snn.data.content import content
 from snn.data.format import Description, Entry, Sample
-from snn.data.manifest import DATA, FORMAT, INDEX, MANIFEST
+from snn.data.manifest import DATA, FORMAT, INDEX, MANIFEST, read_manifest, sealed
 from snn.data.params import SplitParams
 from snn.data.readers import Reader
 from snn.data.split import LEFT_OUT, SPLITS
@@ -26,8 +29,8 @@ from snn.runtime import files
 def convert(reader: str, params: dict, split: dict, out: str | Path, progress: bool = True) -> dict[str, Any]:
     """Read raw data with the reader of this name and leave a store in the folder `out`; return its manifest.
 
-    params, split: the blocks of the configuration. An earlier store in `out` is untouched until the new one is written;
-    a conversion that fails or is killed leaves nothing that opens as a store.
+    params, split: the blocks of the configuration. An earlier store in `out` is replaced only by a complete new one:
+    a conversion that fails or is killed leaves it as it was.
     Raises `ConfigError` for unknown readers and settings, `DataError` for raw data that cannot be used.
     """
     module = readers.find(reader)
@@ -48,23 +51,26 @@ def write(
     checked = content(description.geometry, code == SPLITS.index("train"))
 
     out.mkdir(parents=True, exist_ok=True)
-    for stale in out.glob(".*.tmp"):  # left by a conversion that was killed
-        stale.unlink()
+    for stale in out.glob(".convert-*.tmp"):  # left by a conversion that was killed
+        shutil.rmtree(stale, ignore_errors=True)
 
-    digest = hashlib.sha256()
-    with files.replacing(out / INDEX) as index_file, files.replacing(out / DATA) as data_file:
-        with open(data_file, "wb") as f:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".convert-", suffix=".tmp") as folder:
+        new = Path(folder)
+        digest = hashlib.sha256()
+        with open(new / DATA, "wb") as f:
             for sample in _in_order(reader.samples(params, positions.tolist()), entries, progress):
                 raw = checked.add(sample)
                 f.write(raw)
                 digest.update(raw)
+            _to_disk(f)
         index = checked.index() | {
             "labels": np.array([e.label for e in entries], np.int64),
             "split": code,
             "names": np.array([e.name for e in entries]),
         }
-        with open(index_file, "wb") as f:
+        with open(new / INDEX, "wb") as f:
             np.savez(f, allow_pickle=False, **index)
+            _to_disk(f)
         manifest = {
             "format": FORMAT,
             "kind": checked.kind,
@@ -85,15 +91,26 @@ def write(
             },
             **checked.manifest(),
             "files": {
-                DATA: {"bytes": data_file.stat().st_size, "sha256": digest.hexdigest()},
-                INDEX: {"bytes": index_file.stat().st_size, "sha256": files.sha256(index_file)},
+                DATA: {"bytes": (new / DATA).stat().st_size, "sha256": digest.hexdigest()},
+                INDEX: {"bytes": (new / INDEX).stat().st_size, "sha256": files.sha256(new / INDEX)},
             },
             "provenance": {**(origin or {}), **description.provenance},
         }
-        # From here until the new manifest lies there, the folder holds no store.
+        with open(new / MANIFEST, "w", encoding="utf-8") as text:
+            text.write(sealed(manifest))
+            _to_disk(text)
+        # The new store is complete. While it takes the place of the old one, a few renames long, there is no manifest:
+        # nobody can take a part of both for a store.
         (out / MANIFEST).unlink(missing_ok=True)
-    files.write_json(out / MANIFEST, manifest)
-    return manifest
+        for name in (DATA, INDEX, MANIFEST):
+            os.replace(new / name, out / name)
+    return read_manifest(out, verify=False)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    """Flush a file to the disk itself: a full disk or a crash must show before the old store is replaced."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _in_order(stream: Iterator[Sample], entries: list[Entry], progress: bool) -> Iterator[Sample]:

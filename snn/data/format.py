@@ -17,6 +17,9 @@ FIELDS = ("t", "x", "y", "p")
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 """One event: 13 bytes, little-endian on every machine."""
 
+LATEST = 1 << 52
+"""No event is later, in microseconds (140 years): binning multiplies times by T in 64 bits."""
+
 
 @dataclass(frozen=True)
 class Sensor:
@@ -96,7 +99,8 @@ class Description:
 def check_events(events: np.ndarray, sensor: Sensor, source: str) -> None:
     """Raise `DataError`, naming `source`, unless `events` is a valid recording of the sensor.
 
-    Valid: at least one event, all inside the sensor, times in microseconds that start at 0 or later and never decrease.
+    Valid: at least one event, all inside the sensor, times in microseconds that never decrease,
+    from 0 to `LATEST`.
     """
     if len(events) == 0:
         raise DataError(f"{source}: holds no events; delete this file, or replace it by an intact copy")
@@ -120,3 +124,8 @@ def check_events(events: np.ndarray, sensor: Sensor, source: str) -> None:
         )
     if t[0] < 0:
         raise DataError(f"{source}: the first event is at {t[0]} microseconds, before 0; replace it by an intact copy")
+    if t[-1] >= LATEST:
+        raise DataError(
+            f"{source}: the last event is at {t[-1]} microseconds; these are no microseconds, or the file is damaged: "
+            "replace it by an intact copy"
+        )

@@ -28,7 +28,9 @@ def split(entries: Sequence[Entry], params: SplitParams, classes: Sequence[str])
     would have no sample in one of the splits.
     """
     labels = np.array([e.label for e in entries], dtype=np.int64)
-    ranks = np.array([hashlib.sha256(f"{params.seed}/{e.name}".encode()).hexdigest() for e in entries])
+    ranks = np.array(
+        [hashlib.sha256(f"{params.seed}/{e.name}".encode(errors="surrogateescape")).hexdigest() for e in entries]
+    )
     by_rank = np.argsort(ranks, kind="stable")
 
     official = {e.split for e in entries}
@@ -71,7 +73,7 @@ def version(entries: Sequence[Entry], code: np.ndarray, classes: Sequence[str]) 
     lines = (
         f"{e.name}\t{classes[e.label]}\t{SPLITS[c]}\n" for e, c in zip(entries, code, strict=True) if c != LEFT_OUT
     )
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _number(part: int | float, total: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from snn.data.format import EVENT, Picture, Sensor
-from snn.data.manifest import DATA, INDEX, MANIFEST, damaged, read_manifest
+from snn.data.manifest import DATA, INDEX, damaged, read_index, read_manifest
 from snn.data.split import SPLITS
 from snn.errors import DataError
 
@@ -23,11 +23,7 @@ def open_store(path: str | Path, verify: bool = True) -> Store:
     """
     path = Path(path)
     manifest = read_manifest(path, verify)
-    try:
-        kind = {"events": EventStore, "images": ImageStore}[manifest["kind"]]
-    except (KeyError, TypeError):
-        raise damaged(path / MANIFEST, "cannot be read as a manifest") from None
-    return kind(path, manifest)
+    return EventStore(path, manifest) if manifest["kind"] == "events" else ImageStore(path, manifest)
 
 
 def open_event_store(path: str | Path, verify: bool = True) -> EventStore:
@@ -52,12 +48,8 @@ class Store:
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
         self.classes: list[str] = manifest["classes"]
-        try:
-            with np.load(path / INDEX, allow_pickle=False) as index:
-                self._index = {name: index[name] for name in index.files}
-            self.labels, self.split, self.names = (self._index[name] for name in ("labels", "split", "names"))
-        except (ValueError, KeyError, OSError):
-            raise damaged(path / INDEX, "cannot be read") from None
+        self._index = read_index(path, manifest)
+        self.labels, self.split, self.names = (self._index[name] for name in ("labels", "split", "names"))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,8 +78,6 @@ class EventStore(Store):
         super().__init__(path, manifest)
         self.sensor = Sensor(**manifest["sensor"])
         self.shape = self.sensor.shape
-        if "offsets" not in self._index:
-            raise damaged(path / INDEX, "cannot be read")
         self.offsets = self._index["offsets"]
 
     @cached_property
@@ -112,7 +102,10 @@ class EventStore(Store):
         if T < 1:
             raise ValueError(f"T = {T}: at least one time step is needed")
         indices = np.asarray(indices, dtype=np.int64)
-        return frames(self.event_map, self.offsets[indices], self.offsets[indices + 1], T, self.shape)
+        try:
+            return frames(self.event_map, self.offsets[indices], self.offsets[indices + 1], T, self.shape)
+        except ValueError as error:
+            raise damaged(self.path / DATA, f"holds {error}") from None
 
 
 class ImageStore(Store):

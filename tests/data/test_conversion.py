@@ -1,5 +1,6 @@
 """A conversion is exact, streams, and leaves either a complete store or the one that was there before."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -55,9 +56,13 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
     assert peak(100) < peak(10) + 200_000, "90 more recordings of 260 kB each may add their index entries, no events"
 
 
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
 def test_a_failed_conversion_leaves_the_old_store_and_no_rest(small_store):
     folder, reader = small_store
-    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    before = contents(folder)
 
     def full(params, positions=None):
         yield from list(random_reader([5 + i for i in range(12)]).samples(params, positions))[:3]
@@ -66,10 +71,27 @@ def test_a_failed_conversion_leaves_the_old_store_and_no_rest(small_store):
     reader.samples = full
     with pytest.raises(OSError, match="No space left"):
         write(reader, None, SPLIT, folder)
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
-def test_a_killed_conversion_looks_incomplete_and_is_cleaned_up_by_the_next(tmp_path):
+@pytest.mark.parametrize("flush", [1, 2, 3])
+def test_a_disk_that_fills_up_costs_no_old_store(small_store, monkeypatch, flush):
+    """As the data, the index or the manifest is flushed to the disk."""
+    folder, _ = small_store
+    before, calls = contents(folder), []
+
+    def fsync(number):
+        calls.append(number)
+        if len(calls) == flush:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space left"):
+        write(random_reader([9] * 12), None, SPLIT, folder)
+    assert contents(folder) == before
+
+
+def test_a_killed_conversion_leaves_the_old_store_and_is_cleaned_up_by_the_next(small_store, tmp_path):
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
@@ -83,14 +105,24 @@ def test_a_killed_conversion_looks_incomplete_and_is_cleaned_up_by_the_next(tmp_
         "reader.samples = dying\n"
         "write(reader, None, SplitParams(test=2, validation=2), Path(sys.argv[2]))\n"
     )
-    tests = str(Path(__file__).parents[1])
-    assert subprocess.run([sys.executable, "-c", script, tests, str(tmp_path / "s")]).returncode == -9
-    assert any(p.name.endswith(".tmp") for p in (tmp_path / "s").iterdir())
+    tests, old = str(Path(__file__).parents[1]), small_store[0]
+    version = open_store(old).version
+    for folder in (old, tmp_path / "new"):
+        assert subprocess.run([sys.executable, "-c", script, tests, str(folder)]).returncode == -9
+        assert any(p.name.endswith(".tmp") for p in folder.iterdir())
+    assert open_store(old).version == version
     with pytest.raises(DataError, match=r"manifest.json is missing"):
-        open_store(tmp_path / "s")
-    write(random_reader([5] * 12), None, SPLIT, tmp_path / "s")
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["data.bin", "index.npz", "manifest.json"]
-    open_store(tmp_path / "s")
+        open_store(tmp_path / "new")
+    for folder in (old, tmp_path / "new"):
+        write(random_reader([5] * 12), None, SPLIT, folder)
+        assert sorted(contents(folder)) == ["data.bin", "index.npz", "manifest.json"]
+        open_store(folder)
+
+
+def test_a_complete_new_store_replaces_the_old_one(small_store):
+    folder, _ = small_store
+    write(random_reader([9] * 12), None, SPLIT, folder)
+    assert open_store(folder).manifest["events"]["total"] == 9 * 12
 
 
 def test_improper_recordings_stop_the_conversion(tmp_path):

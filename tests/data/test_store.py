@@ -1,6 +1,8 @@
 """The store gives back what went in, or says what is wrong with it."""
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn.data.conversion import write
-from snn.data.format import Sensor
+from snn.data.format import EVENT, Sensor
+from snn.data.manifest import sealed
 from snn.data.params import SplitParams
 from snn.data.store import open_event_store, open_store
 from snn.errors import DataError
+from snn.runtime.files import sha256
 
 from .event_data import random_reader
 from .image_data import random_images
@@ -51,6 +55,7 @@ def test_the_manifest_tells_what_is_in_the_store(small_store):
     opened = open_store(small_store[0])
     manifest = json.loads((small_store[0] / "manifest.json").read_text())
     assert opened.manifest == manifest
+    assert set(manifest["files"]) == {"data.bin", "index.npz"}
     assert opened.sensor == Sensor(5, 7)
     assert opened.classes == ["class 0", "class 1"]
     assert opened.n_classes == 2
@@ -87,7 +92,8 @@ def test_missing_files_and_foreign_manifests_are_named(small_store, tmp_path):
     for text, message in (
         ("{", "cannot be read as a manifest"),
         ("[]", "cannot be read as a manifest"),
-        (manifest.replace('"format": 2', '"format": 99'), "is of format 99, this version reads format 2"),
+        ("[" * 100_000, "cannot be read as a manifest"),
+        (manifest.replace('"format": 3', '"format": 99'), "is of format 99, this version reads format 3"),
     ):
         (folder / "manifest.json").write_text(text)
         with pytest.raises(DataError, match=message):
@@ -98,16 +104,115 @@ def test_missing_files_and_foreign_manifests_are_named(small_store, tmp_path):
         open_store(folder)
 
 
-def test_nothing_is_unpickled(small_store):
-    """An index with a pickled object is refused, even if somebody made the checksums fit."""
-    folder, _ = small_store
-    with open(folder / "index.npz", "wb") as f:
-        np.savez(f, offsets=np.array([{}], object), labels=[0], split=[0], names=["a"])
+def test_no_byte_of_a_manifest_changes_unnoticed(small_store):
+    file = small_store[0] / "manifest.json"
+    content = file.read_bytes()
+    for position in range(len(content)):
+        for bit in (1, 32):
+            file.write_bytes(content[:position] + bytes([content[position] ^ bit]) + content[position + 1 :])
+            with pytest.raises(DataError, match=r"manifest\.json .*run snakemake") as error:
+                open_store(small_store[0])
+            assert "\n" not in str(error.value)
+    file.write_bytes(content + b" ")
+    with pytest.raises(DataError, match="does not match its checksum"):
+        open_store(small_store[0])
+
+
+def refit(folder, change=lambda manifest: None):
+    """Change the manifest of a store, and make all checksums fit again."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"]["index.npz"]["bytes"] = (folder / "index.npz").stat().st_size
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataError, match="cannot be read"):
-        open_store(folder, verify=False)
+    del manifest["sha256"]
+    for name in ("data.bin", "index.npz"):
+        file = folder / name
+        manifest["files"][name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    change(manifest)
+    (folder / "manifest.json").write_text(sealed(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(kind="films"),
+        lambda m: m.update(kind="images"),
+        lambda m: m.update(recordings=11),
+        lambda m: m.update(recordings="12"),
+        lambda m: m.update(classes=["one"]),
+        lambda m: m.update(classes=[]),
+        lambda m: m.update(classes={}),
+        lambda m: m.update(sensor=None),
+        lambda m: m["sensor"].update(height=-5),
+        lambda m: m["sensor"].update(width=10**12),
+        lambda m: m["sensor"].update(polarities=True),
+        lambda m: m["sensor"].pop("width"),
+        lambda m: m.update(files=[]),
+        lambda m: m["files"].pop("index.npz"),
+        lambda m: m["files"].update({"../other": {"bytes": 1, "sha256": "0" * 64}}),
+    ],
+)
+def test_a_wrong_field_of_a_manifest_is_refused_even_where_all_checksums_fit(small_store, change):
+    refit(small_store[0])
+    open_store(small_store[0])
+    refit(small_store[0], change)
+    with pytest.raises(DataError, match=r"(manifest\.json|index\.npz) .*run snakemake"):
+        open_store(small_store[0])
+
+
+def index_of(folder):
+    with np.load(folder / "index.npz") as index:
+        return dict(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda i: i | {"labels": i["labels"] + 1}, "labels or splits that do not exist"),
+        (lambda i: i | {"labels": i["labels"] - 1}, "labels or splits that do not exist"),
+        (lambda i: i | {"split": i["split"] + 3}, "labels or splits that do not exist"),
+        (lambda i: i | {"labels": i["labels"].astype(float)}, "arrays of other types"),
+        (lambda i: i | {"labels": i["labels"][:-1]}, "does not hold the 12 samples"),
+        (lambda i: i | {"names": i["names"].reshape(3, 4)}, "does not hold the 12 samples"),
+        (lambda i: i | {"offsets": i["offsets"] + 1}, "does not fit data.bin"),
+        (lambda i: i | {"offsets": i["offsets"] * 2}, "does not fit data.bin"),
+        (lambda i: i | {"offsets": np.sort(i["offsets"])[::-1].copy()}, "does not fit data.bin"),
+        (lambda i: {k: v for k, v in i.items() if k != "offsets"}, "lacks 'offsets'"),
+        (lambda i: i | {"names": np.array([{}] * 12, object)}, "cannot be read"),
+    ],
+)
+def test_an_index_that_does_not_fit_is_refused_even_where_all_checksums_fit(small_store, change, fault):
+    """Nothing is unpickled either."""
+    index = change(index_of(small_store[0]))
+    with open(small_store[0] / "index.npz", "wb") as f:
+        np.savez(f, **index)
+    refit(small_store[0])
+    with pytest.raises(DataError, match=rf"index\.npz .*{fault}.*; delete the folder .* run snakemake"):
+        open_store(small_store[0])
+
+
+def test_an_index_cannot_ask_for_more_memory_than_its_file(small_store):
+    folder = small_store[0]
+    index = index_of(folder) | {"labels": np.zeros(10**7, np.int64)}
+    with open(folder / "index.npz", "wb") as f:
+        np.savez_compressed(f, **index)
+    refit(folder)
+    with pytest.raises(DataError, match=r"index\.npz cannot be read"):
+        open_store(folder)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(folder / "index.npz", "w") as archive:
+        archive.writestr("labels.npy", header.getvalue())
+    refit(folder)
+    with pytest.raises(DataError, match=r"index\.npz cannot be read"):
+        open_store(folder)
+
+
+def test_events_outside_the_sensor_are_refused_even_where_all_checksums_fit(small_store):
+    folder = small_store[0]
+    events = np.fromfile(folder / "data.bin", EVENT)
+    events["x"][3] = 40_000
+    events.tofile(folder / "data.bin")
+    refit(folder)
+    with pytest.raises(DataError, match=r"data\.bin holds events outside the sensor.*run snakemake"):
+        open_store(folder).frames(np.arange(12), 4)
 
 
 def test_images_come_back_unchanged_with_the_statistics_of_the_training_split(tmp_path):

@@ -45,7 +45,7 @@ if not RESOLVED.exists() or RESOLVED.read_text() != _resolved:
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
 
-STORE_FILES = ["data.bin", "index.npz", "manifest.json"]
+STORE_FILES = ["converted.json"]  # written when the store beside it is complete (data.smk)
 PHASE_FILES = {
     "train": [
         "weights.pt",

@@ -1,4 +1,7 @@
 # Raw recordings -> one store per data set.
+#
+# The declared output is `converted.json`, not the store beside it. Snakemake deletes the declared outputs of a rule
+# before it runs it and when it fails; the old store must stay until a new one is complete (snn/data/conversion.py).
 
 
 rule convert:

@@ -17,7 +17,7 @@ rule collect:
     input:
         cell_files(),
         manifests=[
-            store_files(ROOT / "data" / name)[2]
+            store_files(ROOT / "data" / name)[0]
             for name in sorted({cell.dataset for cell in PLAN.trained})
         ],
     output:
