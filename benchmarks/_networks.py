@@ -87,7 +87,7 @@ def nmnist_recordings(most: int = 60) -> tuple[list[np.ndarray], str]:
     from snn.data.readers import saccades
 
     most = max(10, most // 10 * 10)
-    recordings = [r.events for r in saccades.recordings(saccades.Params(samples=most))]
+    recordings = [r.events for r in saccades.samples(saccades.Params(samples=most))]
     return recordings, f"{most} embedded saccades recordings"
 
 

@@ -14,7 +14,7 @@ from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.config.read import read_configuration
 from snn.config.validation import merge
-from snn.data import store
+from snn.data.conversion import convert
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 80
@@ -29,7 +29,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tiny") / "saccades"
-    store.convert("saccades", {"samples": SAMPLES}, {"validation": 20, "test": 20, "seed": 0}, out, progress=False)
+    convert("saccades", {"samples": SAMPLES}, {"validation": 20, "test": 20, "seed": 0}, out, progress=False)
     return out
 
 

@@ -16,9 +16,9 @@ from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.config.read import read_configuration
 from snn.config.validation import merge
+from snn.data.conversion import write
 from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording, Sensor
 from snn.data.params import SplitParams
-from snn.data.store import write
 from snn.events import Engine
 from snn.models.export import export
 from snn.models.stages import weight_count
@@ -139,7 +139,7 @@ def invented(images: bool) -> SimpleNamespace:
         KIND="images" if images else "events",
         describe=lambda params: Description("invented", shape, ["even", "odd"], ""),
         listing=lambda params: entries,
-        recordings=lambda params, positions=None: (sample(entries[i]) for i in positions),
+        samples=lambda params, positions=None: (sample(entries[i]) for i in positions),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from data.image_data import write_idx
 from jobs import do
 
 from snn import methods
@@ -17,15 +17,13 @@ from snn.cli import main
 from snn.config.blocks import Train
 from snn.config.read import read_configuration
 from snn.config.validation import merge
-from snn.data import store
-from snn.data.frames import Frames, flipped, shifted
+from snn.data.augment import flipped, shifted
+from snn.data.conversion import convert
+from snn.data.frames import Frames
 from snn.errors import ConfigError
 from snn.phases.experiment import Experiment
 from snn.phases.sweep import SpikeCount, predict_at
 from snn.training.loop import augmented, generator
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "data"))
-from image_data import write_idx
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLIT = {"validation": 0.25}
@@ -36,7 +34,7 @@ def digits(tmp_path_factory) -> Path:
     """A folder with `raw`, four IDX files of bars whose place tells the class, and their `store`."""
     folder = tmp_path_factory.mktemp("digits")
     write_idx(folder / "raw", train=80, test=20)
-    store.convert("idx", {"folder": str(folder / "raw")}, SPLIT, folder / "store", progress=False)
+    convert("idx", {"folder": str(folder / "raw")}, SPLIT, folder / "store", progress=False)
     return folder
 
 

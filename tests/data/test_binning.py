@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from event_data import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn.data.binning import frames
+
+from .event_data import event_array
 
 SHAPE = 2, 3, 4
 
@@ -22,7 +23,7 @@ def recordings(draw):
         span = draw(st.sampled_from([1, 7, 1000, 2**40]))
         t = sorted(draw(st.lists(st.integers(0, span), min_size=n, max_size=n)))
         rng = np.random.default_rng(draw(st.integers(0, 1000)))
-        parts.append(made(t, rng.integers(0, 4, n), rng.integers(0, 3, n), rng.integers(0, 2, n)))
+        parts.append(event_array(t, rng.integers(0, 4, n), rng.integers(0, 3, n), rng.integers(0, 2, n)))
     return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
 
 
@@ -57,9 +58,9 @@ def test_finer_bins_nest_in_coarser_ones(data, T, k):
 
 @pytest.mark.parametrize(("n", "dtype"), [(255, "u1"), (256, "u2"), (65_535, "u2"), (65_536, "u4")])
 def test_counts_widen_instead_of_wrapping(n, dtype):
-    few = made([0, 1], [0, 0], [0, 0], [0, 0])
-    many = made(np.arange(n), np.ones(n), np.ones(n), np.ones(n))
-    events = np.concatenate([few, many, few])
+    two = event_array([0, 1], [0, 0], [0, 0], [0, 0])
+    n_events = event_array(np.arange(n), np.ones(n), np.ones(n), np.ones(n))
+    events = np.concatenate([two, n_events, two])
     begin, end = np.array([0, 2, 2 + n]), np.array([2, 2 + n, 4 + n])
     got = frames(events, begin, end, 1, SHAPE)
     assert got.dtype == dtype
@@ -68,4 +69,4 @@ def test_counts_widen_instead_of_wrapping(n, dtype):
 
 
 def test_no_recordings_give_no_frames():
-    assert frames(made([0], [0], [0], [0]), np.zeros(0, int), np.zeros(0, int), 3, SHAPE).shape == (0, 3, *SHAPE)
+    assert frames(event_array([0], [0], [0], [0]), np.zeros(0, int), np.zeros(0, int), 3, SHAPE).shape == (0, 3, *SHAPE)

@@ -23,7 +23,7 @@ def counts(listing, code, name):
     return np.bincount(labels[code == SPLITS.index(name)], minlength=len(CLASSES)).tolist()
 
 
-def test_every_class_gives_its_share():
+def test_every_split_is_stratified():
     listing = entries([100, 200, 300])
     code = split(listing, SplitParams(test=60, validation=0.1), CLASSES)
     assert counts(listing, code, "test") == [10, 20, 30]
@@ -40,7 +40,7 @@ def test_a_split_without_samples_of_a_class_is_refused():
 @given(
     st.lists(st.integers(12, 40), min_size=3, max_size=3), st.integers(12, 15), st.integers(10, 12), st.integers(0, 99)
 )
-def test_numbers_are_met_exactly_and_shares_to_within_one(sizes, test, validation, seed):
+def test_numbers_are_met_exactly_and_class_proportions_to_within_one(sizes, test, validation, seed):
     listing = entries(sizes)
     code = split(listing, SplitParams(test=test, validation=validation, seed=seed), CLASSES)
     for name, number in (("test", test), ("validation", validation)):

@@ -3,15 +3,17 @@
 import sys
 from importlib.util import find_spec
 
-import aedat4
 import numpy as np
 import pytest
-from event_data import random_events
 
+from snn.data.conversion import convert
 from snn.data.format import Sensor
 from snn.data.readers import cifar10dvs as reader
-from snn.data.store import convert, open_store
+from snn.data.store import open_store
 from snn.errors import DataError
+
+from .. import aedat4
+from ..event_data import random_events
 
 decoding = pytest.mark.skipif(not find_spec("aedat"), reason="decoding .aedat4: the package aedat is not installed")
 

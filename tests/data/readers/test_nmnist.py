@@ -4,13 +4,15 @@ import shutil
 
 import numpy as np
 import pytest
-from event_data import bin_bytes, made, random_events
 
 from snn.data import tonic_io as _tonic
+from snn.data.conversion import convert
 from snn.data.format import Sensor
 from snn.data.readers import nmnist as reader
-from snn.data.store import convert, open_store
+from snn.data.store import open_store
 from snn.errors import DataError
+
+from ..event_data import bin_bytes, event_array, random_events
 
 
 def converted(folder, tmp_path, **params):
@@ -25,9 +27,9 @@ def test_events_are_decoded_bit_by_bit(tmp_path):
 
 def test_overflow_marks_lengthen_the_time(tmp_path):
     """y = 240 marks an overflow: 2**13 microseconds are added from there on, and the mark is no event."""
-    (tmp_path / "a.bin").write_bytes(bin_bytes(made([5, 9, 3, 4], [1, 0, 2, 3], [1, 240, 2, 3], [1, 0, 0, 1])))
+    (tmp_path / "a.bin").write_bytes(bin_bytes(event_array([5, 9, 3, 4], [1, 0, 2, 3], [1, 240, 2, 3], [1, 0, 0, 1])))
     np.testing.assert_array_equal(
-        reader.read(tmp_path / "a.bin"), made([5, 3 + 8192, 4 + 8192], [1, 2, 3], [1, 2, 3], [1, 0, 1])
+        reader.read(tmp_path / "a.bin"), event_array([5, 3 + 8192, 4 + 8192], [1, 2, 3], [1, 2, 3], [1, 0, 1])
     )
 
 
@@ -78,15 +80,15 @@ def foreign(folder):
 
 
 def only_overflows(folder):
-    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(made([1], [0], [240], [0])))
+    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(event_array([1], [0], [240], [0])))
 
 
 def outside(folder):
-    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(made([1, 2], [3, 34], [0, 0], [0, 0])))
+    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(event_array([1, 2], [3, 34], [0, 0], [0, 0])))
 
 
 def backwards(folder):
-    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(made([9, 2], [3, 3], [0, 0], [0, 0])))
+    (folder / "Train/0/00000.bin").write_bytes(bin_bytes(event_array([9, 2], [3, 3], [0, 0], [0, 0])))
 
 
 def unlabelled(folder):

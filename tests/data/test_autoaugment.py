@@ -1,4 +1,4 @@
-"""The batched operations are Pillow's, the policy is carried out as drawn, and a generator decides everything."""
+"""AutoAugment: the batched operations equal Pillow's, the policy is applied as drawn, the generator decides."""
 
 from collections import Counter
 
@@ -7,10 +7,9 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from snn.data import augment
-from snn.data.augment import OPERATIONS, POLICY, autoaugment, cutout, magnitude
+from snn.data.autoaugment import FILL, OPERATIONS, POLICY, autoaugment, magnitude
 
-GREY = (128, 128, 128)
+GREY = (int(FILL),) * 3
 
 
 def moved(image, *coefficients):
@@ -56,9 +55,9 @@ def test_each_operation_is_that_of_pillow(name):
     for m in strengths:
         ours = OPERATIONS[name](x, torch.full((len(x), 1, 1, 1), m))
         assert torch.equal(ours, ours.floor().clamp(0, 255)), "whole numbers from 0 to 255"
-        for image, found in zip(images, ours.numpy(), strict=True):
+        for image, result in zip(images, ours.numpy(), strict=True):
             expected = np.asarray(reference(Image.fromarray(image.transpose(1, 2, 0)), m)).transpose(2, 0, 1)
-            difference = np.abs(found - expected)
+            difference = np.abs(result - expected)
             if name in ("shear_x", "shear_y", "translate_x", "translate_y", "rotate"):
                 assert (difference > 0).mean() < 0.005, "only where a point lies between two pixels"
             else:
@@ -80,9 +79,9 @@ def test_operations_on_grey_images():
         if name in ("shear_x", "shear_y", "translate_x", "translate_y", "rotate"):
             continue
         ours = OPERATIONS[name](x, torch.full((len(x), 1, 1, 1), strengths[0])).numpy()
-        for image, found in zip(x.numpy().astype(np.uint8), ours, strict=True):
+        for image, result in zip(x.numpy().astype(np.uint8), ours, strict=True):
             expected = np.asarray(reference(Image.fromarray(image[0]), strengths[0]))
-            assert np.abs(found[0] - expected).max() <= 1, name
+            assert np.abs(result[0] - expected).max() <= 1, name
 
 
 def test_the_policy_is_the_published_one_in_form():
@@ -105,8 +104,8 @@ def test_magnitudes_span_the_papers_ranges():
     assert [magnitude("color", 9, sign, shape) for sign in (-1, 1)] == [pytest.approx(0.1), pytest.approx(1.9)]
 
 
-def test_every_image_undergoes_its_sub_policy_alone(monkeypatch):
-    """A batch gives what each image gives by itself under the same draws."""
+def test_the_result_of_a_batch_is_that_of_each_image_alone():
+    """The result of a batch is that of each image by itself under the same draws."""
     x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)).float()
     ours = autoaugment(x[None], torch.Generator().manual_seed(5))[0]
     g = torch.Generator().manual_seed(5)
@@ -131,17 +130,3 @@ def test_the_generator_decides_and_the_input_stays():
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert torch.equal(x, before)
-
-
-def test_cutout_zeroes_one_square_at_all_time_steps():
-    x = torch.ones(3, 200, 2, 12, 10)
-    y = cutout(x, 5, torch.Generator().manual_seed(0))
-    assert torch.equal(y, y[:1, :, :1].expand_as(y)), "one square for all times and channels"
-    sizes = (1 - y[0, :, 0]).sum((1, 2))
-    assert sizes.max() == 25
-    assert sizes.min() >= 9, "centred on a pixel: at a corner 3 x 3 of it are left"
-    for mask in (1 - y[0, :, 0]).bool():
-        rows, columns = (mask.any(d).nonzero().flatten() for d in (1, 0))
-        assert mask.sum() == (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1), "a rectangle"
-    assert cutout(x, 0, torch.Generator()) is x
-    assert augment.FILL == 128

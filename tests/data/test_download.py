@@ -5,11 +5,12 @@ import http.server
 import threading
 
 import pytest
-from image_data import write_tar
 
 from snn.data.download import fetch, unpack
 from snn.errors import DataError
 from snn.runtime.files import sha256
+
+from .image_data import write_tar
 
 CONTENT = bytes(range(256)) * 2000
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -21,11 +22,11 @@ class Server(http.server.BaseHTTPRequestHandler):
     ranges, cut, asked = True, None, None
 
     def do_GET(self):
-        wanted = self.headers.get("Range")
-        self.asked.append(wanted)
+        asked = self.headers.get("Range")
+        self.asked.append(asked)
         if self.path != "/file":
             return self.send_error(404)
-        first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.ranges else 0
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.ranges else 0
         if first >= len(CONTENT):
             return self.send_error(416)
         self.send_response(206 if first else 200)
@@ -75,7 +76,7 @@ def test_a_part_that_is_already_whole_is_taken(server, tmp_path):
 
 
 def test_another_file_than_expected_is_deleted(server, tmp_path):
-    with pytest.raises(DataError, match="does not match its checksum and was deleted"):
+    with pytest.raises(DataError, match="downloaded file does not match its checksum and was deleted"):
         fetch(f"{server[1]}/file", tmp_path / "file", "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
