@@ -4,8 +4,8 @@
 2. Event-driven: the accuracy change from clock-driven to event-driven inference, MTT and SDT.
 3. Equal compute: event-driven accuracy of MTT and of SDT with the same number of time steps in training.
 
-Every comparison is paired (the same seeds and recordings). Where its interval holds zero the sentence says that the
-difference does not differ significantly from zero; below three seeds it draws no conclusion; where cells are missing it says which.
+Every comparison is paired (the same seeds and recordings). Where its interval holds zero the sentence says so;
+below three seeds it draws no conclusion; where cells are missing it says which.
 """
 
 from __future__ import annotations
