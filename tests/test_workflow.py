@@ -140,7 +140,7 @@ def test_one_core_in_another_order_gives_the_same_bits(project, tmp_path):
 def test_snakemakes_own_report_has_captions_and_categories(project, tmp_path):
     snakemake(project, "--report", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text()
-    for words in ("Tables", "Figures", "clock_against_event", "the whole report"):
+    for words in ("Tables", "Figures", "clock_vs_event", "the whole report"):
         assert words in page, words
 
 
