@@ -148,11 +148,14 @@ def convert(options: argparse.Namespace) -> None:
 
 
 def export_frames(options: argparse.Namespace) -> None:
-    from snn.data.store import open_store
+    from snn.data.store import EventStore, open_store
     from snn.phases.foreign import export
 
     c = configuration(options)
-    export(open_store(Layout(c.benchmark).store(options.dataset)), options.t, c.sweep.t_eval, options.out)
+    store = open_store(Layout(c.benchmark).store(options.dataset))
+    if not isinstance(store, EventStore):
+        raise UserError(f"{options.dataset}: foreign scripts are given frames of events, not static images")
+    export(store, options.t, c.sweep.t_eval, options.out)
 
 
 # --- phases of a cell

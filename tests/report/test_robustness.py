@@ -1,6 +1,5 @@
 """Simulated hardware non-idealities in the report: what is counted, and what an interval is over."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import fake
@@ -8,10 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snn.config.blocks import Disturb
+from snn.config.blocks import Robustness
 from snn.phases import robustness as phase
 from snn.phases.collect import collect
-from snn.phases.robustness import Case
 from snn.report import ROBUSTNESS_FIGURES, figures, tables
 from snn.report.results import Results
 from snn.report.simulated_chips import over_chips
@@ -26,17 +24,7 @@ SMALL = {
     "diverged": (),
     "star": (),
 }
-# The configuration's keys and the phase's kinds are renamed on another branch: `silenced` becomes `dead_fraction`.
-RENAMED = {"dead_fraction": "silenced"}
-SETTINGS = Disturb(
-    chips=fake.SIMULATED_CHIPS,
-    recovery_chips=fake.SIMULATED_CHIPS,
-    **{RENAMED.get(kind, kind): levels for kind, levels in fake.LEVELS.items()},
-)
-
-
-def renamed(case: Case) -> Case:
-    return replace(case, kind={old: new for new, old in RENAMED.items()}.get(case.kind, case.kind))
+SETTINGS = Robustness(simulated_chips=fake.SIMULATED_CHIPS, recovery_chips=fake.SIMULATED_CHIPS, **fake.LEVELS)
 
 
 def results(root: Path, seeds: int) -> Results:
@@ -59,8 +47,8 @@ def test_the_fake_cells_are_shaped_as_the_phase_leaves_them(tmp_path):
     """Modes, chips, curves and predictions follow from the phase's own lists of cases."""
     of = {c["method"]: c["folder"] / "robustness" for c in fake.make_cells(tmp_path, seeds=(0,), **SMALL)}
     level, epochs = "accuracy_over_level", "accuracy_over_epochs"
-    cases = [renamed(case) for case in phase.cases(SETTINGS)]
-    learning = [renamed(case) for case in phase.learnt_on(SETTINGS)]
+    cases = phase.cases(SETTINGS)
+    learning = phase.recovery_cases(SETTINGS)
     over_levels = {(c.kind, level, c.level, c.chip) for c in cases}
     learnt = {(c.mode, epochs, k, c.chip) for c in learning for k in range(fake.EPOCHS_ON_CHIP + 1)}
     for method, expected in (("sdt", over_levels), ("ltl-online", over_levels | learnt)):
