@@ -20,7 +20,8 @@ from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import ConfigError, Diverged, UserError
 from snn.events import EventNetwork, RunResult
-from snn.models.export import export, has_biases, without_biases
+from snn.models.export import export
+from snn.models.fold import has_biases, without_biases
 from snn.phases._job import Job, tested, write_csv
 from snn.training.evaluate import BATCH, decide
 from snn.training.loop import Splits, fit, is_spiking

@@ -31,7 +31,8 @@ from snn.config.blocks import Disturb
 from snn.data.frames import Frames
 from snn.data.store import Store
 from snn.errors import DataError, Diverged
-from snn.models.perturb import Disturbance, disturbed, folded, restart_noise
+from snn.models.fold import folded
+from snn.models.perturb import Perturbation, perturbed, restart_noise
 from snn.phases._job import Job, load_teacher, recordings, tested, write_csv
 from snn.runtime import files
 from snn.runtime.seeds import derive
@@ -123,8 +124,9 @@ def disturb(job: Job, in_memory_mb: float, teacher: Path | None = None) -> None:
 
 def on_chip(job: Job, store: Store, network: nn.Module, case: Case) -> nn.Module:
     chip = derive(job.cell.seed, "disturbance", "chip", case.chip)
-    how = Disturbance() if case == UNDISTURBED else Disturbance(**{case.kind: case.level})
-    return disturbed(network, how, chip, store.shape)
+    kind = "dead_fraction" if case.kind == "silenced" else case.kind
+    how = Perturbation() if case == UNDISTURBED else Perturbation(**{kind: case.level})
+    return perturbed(network, how, chip, store.shape)
 
 
 # --- learning on the chip
