@@ -37,9 +37,9 @@ def resnet(widths, counts):
 
 BY_HAND = {
     # Stem 1,728; layers 147,456, 524,288, 2,097,152, 8,388,608; 5,120. With BatchNorm's 9,600 and
-    # 10 biases the known 11.17 M.
+    # 10 biases the usual 11.17 M.
     "resnet18": (c(3, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_164_352, 11_173_962),
-    # The known 21.28 M.
+    # The usual 21.28 M.
     "resnet34": (c(3, 64) + resnet([64, 128, 256, 512], [3, 4, 6, 3]) + 512 * 10, 21_265_088, 21_282_122),
     # Stem 3,456; layer1 884,736; layer2 3,276,800; layer3 8,388,608; 5,120. Tables of the field say 12.63 M, counting
     # with another readout that they do not describe: this one has 12.57 M with 10 and 12.62 M with 100 classes.
@@ -48,7 +48,7 @@ BY_HAND = {
     "resnet20mod": (
         c(3, 64) + 2 * c(64, 64) + resnet([64, 128, 256, 512], [2, 2, 2, 2]) + 512 * 10, 11_238_080, 11_247_946,
     ),
-    # The known VGG16 for CIFAR with one linear layer: 14,724,042 with BatchNorm and no biases of convolutions.
+    # The usual VGG16 for CIFAR with one linear layer: 14,724,042 with BatchNorm and no biases of convolutions.
     "vgg14": (
         c(3, 64) + c(64, 64) + c(64, 128) + c(128, 128) + c(128, 256) + 2 * c(256, 256) + c(256, 512) + 5 * c(512, 512)
         + 512 * 10, 14_715_584, 14_724_042,

@@ -59,7 +59,7 @@ def test_spikes_state_and_gradients_are_spikingjellys(
 
 @pytest.mark.parametrize("kind", ["IFNode", "LIFNode"])
 def test_the_arguments_and_their_defaults_are_spikingjellys(kind):
-    """The default surrogate is theirs too, which its gradient shows."""
+    """The default surrogate is SpikingJelly's too, which its gradient shows."""
     ours, others = getattr(nodes, kind), getattr(spikingjelly_neuron, kind)
     arguments = [
         {name: p.default for name, p in inspect.signature(each).parameters.items() if name != "surrogate_function"}
@@ -75,7 +75,7 @@ def test_the_arguments_and_their_defaults_are_spikingjellys(kind):
         torch.testing.assert_close(ours, others)
 
 
-def test_a_surrogate_that_is_none_of_ours_is_refused():
+def test_a_surrogate_without_an_equivalent_is_refused():
     with pytest.raises(ConfigError, match=r"LeakyKReLU: no surrogate .* accepted: ATan"):
         nodes.IFNode(surrogate_function=surrogate.LeakyKReLU())
 
@@ -90,6 +90,6 @@ def test_a_surrogate_that_is_none_of_ours_is_refused():
         (lambda: setattr(nodes.IFNode(), "v_threshold", 0.2), "IFNode.v_threshold cannot be changed"),
     ],
 )
-def test_what_would_not_be_theirs_is_refused(make, message):
+def test_arguments_without_an_equivalent_are_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
