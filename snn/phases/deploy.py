@@ -23,7 +23,8 @@ from snn.data.frames import Frames
 from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
 from snn.events import Engine, EventNetwork, RunResult, save
-from snn.models.export import export, has_biases, without_biases
+from snn.models.export import export
+from snn.models.fold import has_biases, without_biases
 from snn.models.stages import Network
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome

@@ -38,7 +38,7 @@ def plan(name, **overlay) -> Plan:
 
 MTT = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "epochs": 300, "schedule": "cosine",
        "clip_norm": None, "logits": "mean", "logit_scale": 1.0, "warmup": 0.0}  # fmt: skip
-LIF = {"decay": 0.5, "threshold": 1.0, "strict": True, "reset": "hard", "v_reset": 0.0, "detach_reset": False,
+LIF = {"decay": 0.5, "threshold": 1.0, "strict_threshold": True, "reset": "hard", "v_reset": 0.0, "detach_reset": False,
        "multi_spike": False, "v_min": None}  # fmt: skip
 SHORTCUT = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.02, "batch_size": 128, "epochs": 300,
             "schedule": "cosine"}  # fmt: skip
@@ -110,7 +110,14 @@ def test_what_is_deployed_event_driven_is_trained_as_published():
     p = Plan(read_configuration(CONFIG / "config.yaml", *files, CONFIG / "gpu.yaml"))
     assert {(c.network, c.method, c.t_train) for c in p.cells} == {("vggsnn", "sdt", 10), ("vggsnn", "mtt", 10)}
     neuron = p.neuron("mtt", "vggsnn")
-    published = {"decay": 1.0, "threshold": 1.0, "reset": "soft", "multi_spike": True, "v_min": -1.0, "strict": False}
+    published = {
+        "decay": 1.0,
+        "threshold": 1.0,
+        "reset": "soft",
+        "multi_spike": True,
+        "v_min": -1.0,
+        "strict_threshold": False,
+    }
     assert neuron.model_dump() == neuron.model_dump() | published
     assert neuron.surrogate.parameters(1.0) == {"scale": 2.0, "sharpness": 2.0}
     assert not neuron.surrogate.periodic
