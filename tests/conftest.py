@@ -54,7 +54,7 @@ def make_job(tiny_store, tmp_path):
             "deploy": {"recordings": 6, "modes": ["event-float", "event-int8"]},
         }
         plan = Plan.load(merge(merge(base, small), overlay))
-        cell = Cell("saccades", network, method, 1 if method in ("ann", "chance") else t, seed)
+        cell = Cell("saccades", network, method, 1 if plan.is_timeless(method) else t, seed)
         assert cell in plan.cells
         return Experiment(
             spec=plan.spec(cell, phase),

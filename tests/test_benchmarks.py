@@ -38,8 +38,33 @@ def test_engine_equals_torch_with_a_clock(tmp_path, capsys):
         assert f"{row}" in out
 
 
-def test_conversion_is_exact(tmp_path, capsys):
+def test_conversion_is_exact(tmp_path, capsys, monkeypatch):
+    """The frames that are timed hold every event in the bin of its time, by a loop over events; one count that is off
+    is refused."""
+    frames, results = conversion.binning.frames, []
+
+    def recorded(events, starts, ends, t, shape):
+        result = frames(events, starts, ends, t, shape)
+        results.append((events, starts, ends, result))
+        return result
+
+    monkeypatch.setattr(conversion.binning, "frames", recorded)
     out = quick("conversion", tmp_path, capsys)
+    events, starts, ends, result = results[0]
+    assert result.shape == (30, conversion.T, *conversion.SHAPE)
+    expected = np.zeros(result.shape, np.int64)
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        recording = events[start:end]
+        first, duration = int(recording["t"][0]), int(recording["t"][-1] - recording["t"][0]) + 1
+        for e in recording:
+            expected[i, (int(e["t"]) - first) * conversion.T // duration, e["p"], e["y"], e["x"]] += 1
+    assert expected.sum() == len(events)
+    assert np.array_equal(result, expected)
+    monkeypatch.setattr(
+        conversion.binning, "frames", lambda *a: frames(*a) + (np.arange(conversion.T) == 0)[:, None, None, None]
+    )
+    assert main.main(["--quick", "conversion"], tmp_path) == 1
+    assert "frames and integer arithmetic" in capsys.readouterr().err
     assert "exact: 30 recordings" in out
     assert "rival: tonic's ToFrame" in out
     assert "files to a sealed store" in out

@@ -1,122 +1,141 @@
-"""Every registered method keeps the contract. A new file in snn/methods/ is taken up here by itself."""
+"""Every registered method keeps the contract (snn/training/method.py). A new file in snn/methods/ is found here."""
 
 from __future__ import annotations
 
-import csv
+import importlib
 
-import numpy as np
 import pytest
 import torch
 
 from snn import methods
 from snn.errors import ConfigError
-from snn.phases.deploy import deploy
-from snn.phases.robustness import disturb
-from snn.phases.sweep import sweep
-from snn.phases.train import load_teacher, train
-from snn.runtime import files
+from snn.runtime.seeds import derive
 from snn.training.method import Method
 
 NAMES = methods.names()
 LEARNING = [n for n in NAMES if methods.find(n).trains]
 
 
-def rows(path):
-    return list(csv.DictReader(path.open()))
+def teacher_of(name):
+    return methods.find(name).teacher(methods.find(name).Params())
 
 
-def trained(make_job, name, tmp_path, **more):
-    """A trained cell of a method, its teacher's first where it has one."""
-    teacher = methods.find(name).teacher
-    if teacher:
-        train(make_job(teacher, folder=tmp_path / "teacher"), 100)
-    job = make_job(name, folder=tmp_path / name, **more)
-    train(job, 100, teacher=tmp_path / "teacher" if teacher else None)
-    return job
+@pytest.fixture
+def trained(make_job, run_job, tmp_path):
+    """trained(name, **overlay): the experiment of a method, trained; its teacher first where it has one."""
+
+    def train(name, **overlay):
+        teacher = None
+        if teacher_of(name):
+            teacher = tmp_path / "teacher"
+            run_job(make_job(teacher_of(name), folder=teacher), "train")
+        experiment = make_job(name, folder=tmp_path / name, teacher=teacher, **overlay)
+        run_job(experiment, "train")
+        return experiment
+
+    return train
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_it_is(name):
     method = methods.find(name)
     assert issubclass(method, Method)
-    module = __import__(methods.module_name(name), fromlist=["x"])
-    assert module.__doc__
-    assert len(module.__doc__) > 80, "a method file opens with its paper, its equations and what is our choice"
+    doc = importlib.import_module(methods.module_name(name)).__doc__
+    assert doc
+    assert len(doc) > 80, "a method file opens with its paper, its equations and what is our choice"
     method.Params()  # every hyper-parameter has a default
+    assert all(field.description for field in method.Params.model_fields.values())
     with pytest.raises(ConfigError, match="no_such_key"):
         methods.parameters(name, {"no_such_key": 1})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_leaves_a_whole_cell_behind(name, make_job, tmp_path):
-    job = trained(make_job, name, tmp_path)
-    out = job.out
-    record = files.read_json(out / "record.json")
+def test_it_leaves_a_complete_cell(name, trained):
+    e = trained(name)
+    record = e.folder.record("train")
     assert record["status"] == "ok"
-    assert record["config"] == job.spec
-    metrics = {r["metric"]: float(r["value"]) for r in rows(out / "metrics.csv")}
+    assert record["config"] == e.spec
+    metrics = {row["metric"]: float(row["value"]) for row in e.folder.rows("train", "metrics.csv")}
     assert 0 <= metrics["accuracy"] <= metrics["accuracy_best_on_test"] <= 1
-    with np.load(out / "predictions.npz") as p:
-        t = job.cell.t_train
-        assert metrics["accuracy"] == (p[f"clock/{t}/accuracy"] == p["label"]).mean()
-        assert len(p["label"]) == 20
-    epochs = rows(out / "history.csv")
-    expected = job.method.epochs(job.params, job.train.epochs, t) if job.method.trains else 1
-    assert [int(r["epoch"]) for r in epochs] == list(range(1, expected + 1))
-    assert not (job.folder / "checkpoint.pt").exists()
+    predictions, t = e.folder.predictions("train"), e.cell.t_train
+    assert metrics["accuracy"] == (predictions[f"clock/{t}/accuracy"] == predictions["label"]).mean()
+    assert len(predictions["label"]) == 20
+    expected = e.epochs if e.method.trains else 1
+    history = e.folder.rows("train", "history.csv")
+    assert [int(row["epoch"]) for row in history] == list(range(1, expected + 1))
+    assert not e.folder.checkpoint.exists()
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_its_stripped_network_is_the_plain_one(name, make_job, tmp_path):
-    job = trained(make_job, name, tmp_path)
-    plain = job.build(job.store())
-    saved = torch.load(job.out / "weights.pt", weights_only=True)["network"]
-    assert saved.keys() == plain.state_dict().keys()
-    assert all(saved[k].shape == v.shape for k, v in plain.state_dict().items())
-    moved = sum(not torch.equal(saved[n], p) for n, p in plain.named_parameters())
-    assert moved == len(list(plain.parameters())), "every weight learns"
+def test_its_stripped_network_is_the_built_one_and_every_weight_learns(name, trained):
+    e = trained(name)
+    built = e.build_network()
+    saved = torch.load(e.folder.weights, weights_only=True)["network"]
+    assert saved.keys() == built.state_dict().keys()
+    assert all(saved[k].shape == v.shape for k, v in built.state_dict().items())
+    unchanged = [n for n, p in built.named_parameters() if torch.equal(saved[n], p)]
+    assert not unchanged
+
+
+@pytest.mark.parametrize("norm", ["none", "scale"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_starts_from_the_same_initial_weights_at_one_seed(name, norm, make_job):
+    """The weights of all layers; what only one method has (a bound, a normalisation's shift) has no counterpart."""
+    networks = {"networks": {"3c1fc": {"norm": norm}}}
+
+    def initial(method, **more):
+        network = make_job(method, **networks, **more).build_network()
+        weights = {k: v for k, v in network.state_dict().items() if k.endswith((".conv.weight", ".linear.weight"))}
+        assert len(weights) == 4, "all layers of 3c1fc"
+        return weights
+
+    reference, weights, other_seed = initial("sdt"), initial(name), initial(name, seed=1)
+    assert weights.keys() == reference.keys()
+    assert all(torch.equal(weights[k], reference[k]) for k in reference)
+    assert not any(torch.equal(weights[k], other_seed[k]) for k in weights), "the seed decides them"
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_every_method_sees_the_same_initial_weights_and_order_of_data(name, make_job, tmp_path, monkeypatch):
-    seen = []
-    method = methods.find(name)
-    original = method.step
+def test_every_method_begins_with_these_weights_and_the_same_order_of_data(name, trained, monkeypatch):
+    """What the first step of the training is given: the initial weights of the seed, then the batches in its order."""
+    method, labels, first = methods.find(name), [], {}
+    step = method.step
 
     def spy(self, model, x, y):
-        seen.append(y.tolist())
-        return original(self, model, x, y)
+        if not labels:
+            first.update({k: v.clone() for k, v in self.strip(model).named_parameters()})
+        labels.append(y.tolist())
+        return step(self, model, x, y)
 
     monkeypatch.setattr(method, "step", spy)
-    job = trained(make_job, name, tmp_path, train={"epochs": 1})
-    reference = torch.Generator()
-    from snn.runtime.seeds import derive
-
-    reference.manual_seed(derive(0, "order"))
-    labels = job.store().labels[job.store().indices("train")]
-    order = torch.randperm(len(labels), generator=reference)
-    assert seen[0] == labels[order[:16].numpy()].tolist()
+    e = trained(name, train={"epochs": 1})
+    initial = dict(e.build_network().named_parameters())
+    assert first.keys() == initial.keys()
+    assert all(torch.equal(first[k], initial[k]) for k in initial)
+    of_split = e.store.labels[e.store.indices("train")]
+    generator = torch.Generator().manual_seed(derive(e.cell.seed, "order"))
+    order = torch.randperm(len(of_split), generator=generator).numpy()
+    batches = [of_split[order[i : i + 16]].tolist() for i in range(0, len(order), 16)]
+    assert labels[: len(batches)] == batches
 
 
 @pytest.mark.parametrize("name", [n for n in LEARNING if not methods.find(n).timeless])
-def test_it_can_be_swept_deployed_and_disturbed(name, make_job, tmp_path):
-    folder = trained(make_job, name, tmp_path).folder
-    job = make_job(name, "sweep", folder=folder)
-    sweep(job, 100)
-    assert {int(r["t_eval"]) for r in rows(job.out / "metrics.csv")} == {1, 3, 4}
-    job = make_job(name, "deploy", folder=folder)
-    deploy(job, 100)
-    assert files.read_json(job.out / "record.json")["status"] == "ok"
-    assert {r["mode"] for r in rows(job.out / "metrics.csv")} == {"clock", "event-float", "event-int8"}
-    disturb(job := make_job(name, "disturb", folder=folder), 100)
-    modes = {r["mode"] for r in rows(job.out / "metrics.csv")}
-    assert modes == {"clock", "mismatch-0.1", "bits-4", "noise-0.05", "silenced-0.2"}
+def test_it_can_be_swept_deployed_and_perturbed(name, trained, make_job, run_job):
+    folder = trained(name).folder
+    swept = run_job(make_job(name, "sweep", folder=folder.path), "sweep")
+    assert {row["t_eval"] for row in swept.metrics} == {1, 3, 4}
+    deployed = run_job(make_job(name, "deploy", folder=folder.path), "deploy")
+    assert deployed.status == "ok", deployed.reason
+    assert {row["mode"] for row in deployed.metrics} == {"clock", "event-float", "event-int8"}
+    perturbed = run_job(make_job(name, "robustness", folder=folder.path), "robustness")
+    modes = {row["mode"] for row in perturbed.metrics}
+    assert modes == {"clock", "mismatch-0.1", "bits-4", "noise-0.05", "dead_fraction-0.2"}
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if methods.find(n).teacher])
-def test_its_teacher_is_still(name, make_job, tmp_path):
-    train(make_job(methods.find(name).teacher, folder=tmp_path / "teacher"), 100)
-    job = make_job(name)
-    teacher = load_teacher(job, job.store(), tmp_path / "teacher")
+@pytest.mark.parametrize("name", [n for n in NAMES if teacher_of(n)])
+def test_its_teacher_does_not_change(name, make_job, run_job, tmp_path):
+    folder = tmp_path / "teacher"
+    run_job(make_job(teacher_of(name), folder=folder), "train")
+    teacher = make_job(name, teacher=folder).load_teacher()
     assert not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())

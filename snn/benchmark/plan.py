@@ -24,6 +24,7 @@ class Plan:
 
     def __init__(self, config: Config):
         self._blocks: dict[tuple[str, str, str], Any] = {}
+        self._params: dict[str, Any] = {}
         # As the jobs will read it back from JSON: a default 10 and a read 10.0 must give the same token.
         self.config = validate(Config, config.model_dump(mode="json"))
         checks.check_names(self)
@@ -71,7 +72,9 @@ class Plan:
 
     def teacher(self, cell: Cell) -> Cell | None:
         """The cell whose trained network this one learns from, if its method has a teacher."""
-        name = None if self.is_foreign(cell) else methods.find(cell.method).teacher
+        if self.is_foreign(cell):
+            return None
+        name = methods.find(cell.method).teacher(self.params(cell.method))
         if name is None:
             return None
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
@@ -158,6 +161,12 @@ class Plan:
         variant = self.config.variants.get(name, Variant(base=name))
         params = self.config.networks.get(variant.base, {})
         return variant.base, merge(params, variant.params)
+
+    def params(self, method: str) -> Any:
+        """The typed hyper-parameters of a method."""
+        if method not in self._params:
+            self._params[method] = methods.parameters(method, self.config.methods.get(method, {}))
+        return self._params[method]
 
     # --- what decides whether a job runs again
 

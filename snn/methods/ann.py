@@ -1,17 +1,25 @@
-"""ANN: the same network with ReLU in place of spiking neurons, trained normally on frames summed over time.
+"""ANN: the same network with ReLU in place of spiking neurons, trained on the frames of a recording summed over time.
 
-A control (what the architecture reaches without spikes or time) and the teacher of local tandem learning.
+A control, which shows what the architecture reaches without spikes and time, and the teacher of other methods.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import nn
+
 from snn.methods.sdt import SDT
+from snn.models.blueprint import Blueprint
 
 
 class ANN(SDT):
     paper = ""
-    activation = "relu"
     timeless = True
+
+    @classmethod
+    def build(cls, params: Any, blueprint: Blueprint) -> nn.Module:
+        return blueprint.build(nn.ReLU)
 
 
 METHOD = ANN

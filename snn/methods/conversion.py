@@ -1,11 +1,11 @@
-"""Conversion: the trained ANN's weights, rescaled until spike counts stand for its activations. Nothing is trained.
+"""Conversion: the weights of a trained ANN, rescaled so that spike counts represent its activations. No training.
 
 Rate coding with layer-wise threshold balancing by a percentile (Diehl et al., IJCNN 2015; Rueckauer et al., Front.
-Neurosci. 2017), as SpikingJelly's `ann2snn.RateCodingRecipe`. LTL's natural rival: the same teacher, the same network.
+Neurosci. 2017), as SpikingJelly's `ann2snn.RateCodingRecipe`. The natural rival of LTL: same teacher, same network.
 
-A neuron without leak that subtracts θ a spike fires as often as its summed input holds θ. With a_l the p-th percentile
-of layer l's activations A_l on training batches (mean over batches), one spike of layer l is to mean q_l = a_l/T of
-activation, so that C_l spikes in all mean C_l · q_l ≈ A_l, and a_l fills T steps:
+A neuron without leak that subtracts θ for each spike fires as often as θ fits into its summed input. With a_l the p-th
+percentile of layer l's activations A_l on training batches (mean over batches), one spike of layer l represents an
+activation of q_l = a_l/T. So C_l spikes in total represent C_l · q_l ≈ A_l, and a_l takes a spike at each of T steps:
 
     W_l  <-  q_{l-1} · θ/q_l · W_l,      q_0 = 1: one event of the input is one (1/T: an image comes T times)
 
@@ -13,21 +13,22 @@ T: t_train; p = 99.9. The factors go into the weights before normalisation and i
 network of the cell's layout, and is swept and deployed like any other. The current readout of the ANN becomes that of
 the SNN at the same scale; a spiking readout gets a percentile of its own.
 
-Two things follow from the layout. The identity branch of a residual stage has no weight, so that there a spike must
-mean the same on both sides, q_l = θ · q_{l-1}; a chain of such stages takes the largest q that one of them needs.
-A shift (bias, BatchNorm) is spread over T steps and is right at T steps only.
+Two things follow from the layout. The identity branch of a residual stage has no weight, so a spike must represent the
+same on both sides, q_l = θ · q_{l-1}; all stages in a chain of such branches take the largest q that one of them needs.
+A shift (bias, BatchNorm) is divided among T steps and is right for exactly T steps.
 
-Why not `ann2snn` itself: its FX tracing stops at the control flow of our stages (and our input has time already); and
-it gives another module tree, each neuron between two scalers, with SpikingJelly's own IF node, whose state dict is not
-the network's. The tests hold both against each other, spike for spike.
+`ann2snn` itself is not used: its FX tracing cannot follow the control flow of our stages, and our input has a time
+dimension already. Its result is another module tree, each neuron between two scalers, with SpikingJelly's IF node, so
+its state dict is not the network's. A test compares both, spike for spike.
 
 The counts approach the activations with growing T where the input is constant in time. Where it changes, as events do,
-a spike that later inhibition would take back has left, at any T: the ANN sees a recording as a whole, the SNN does not.
+a spike cannot be taken back by inhibition that arrives later, at any T: the ANN sees a recording as a whole, the SNN
+does not.
 
-Refused for neurons with leak or hard reset, whose rate is not proportional to their input. A lower clip of the membrane
-(`v_min`) forgets inhibition and raises rates; single-spike neurons cannot say more than one spike a step. Recalibration
-of the normalisation (the sweep's `accuracy_recalibrated`) undoes the conversion where there is a normalisation.
-Time steps: none, it does not train; the teacher's are the cell `ann`'s.
+Refused for neurons with leak or hard reset, whose rate is not proportional to their input. A lower bound of the
+membrane (`v_min`) discards inhibition and raises rates; single-spike neurons have at most one spike a step.
+Recalibration of the normalisation (the sweep's `accuracy_recalibrated`) undoes the conversion where there is a
+normalisation. Time steps: none, as it does not train; those of the teacher are the cell `ann`'s.
 """
 
 from __future__ import annotations
@@ -43,18 +44,20 @@ from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
 from snn.methods.shared.neurons import neurons
 from snn.methods.shared.teacher import activations, matching_layers, percentile
-from snn.models.stages import ConvStage, DenseStage, ResidualStage, blocks
+from snn.models.norm import ScaleNorm
+from snn.models.stages import ConvStage, DenseStage, Network, ResidualStage, blocks
 from snn.neurons.spec import NeuronSpec
 from snn.training.method import Method
 
 
-class Conversion(Method):
+class Conversion(Method[Network]):
     paper = "Rueckauer et al., Conversion of Continuous-Valued Deep Networks to Efficient Event-Driven Networks, 2017"
-    teacher = "ann"
     trains = False
 
     class Params(Model):
-        percentile: float = Field(99.9, gt=0, le=100, description="p: the activation that a spike in every step means")
+        percentile: float = Field(
+            99.9, gt=0, le=100, description="p: the percentile of the activations that a spike in every step represents"
+        )
 
     @classmethod
     def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:
@@ -64,27 +67,36 @@ class Conversion(Method):
                 f"neuron.decay: 1 and neuron.reset: soft, not {neuron.decay} and {neuron.reset}"
             )
 
-    def prepare(self, network: nn.Module) -> nn.Module:
-        self.layers = matching_layers(network, self.run.teacher)
+    @classmethod
+    def teacher(cls, params: Any) -> str:
+        return "ann"
+
+    def prepare(self, network: Network) -> Network:
+        self.layers = matching_layers(network, self.run.require_teacher())
         return network
 
-    def before_evaluation(self, model: nn.Module, batches: Iterator[Tensor]) -> None:
-        model.load_state_dict(self.run.teacher.state_dict())
+    def before_evaluation(self, model: Network, batches: Iterator[Tensor]) -> None:
+        model.load_state_dict(self.run.require_teacher().state_dict())
         steps, mean = self.run.t_train, self.run.train.logits == "mean"
         convert(model, self.full_rates(batches), steps, mean, 1.0 / steps if self.run.static else 1.0)
 
     def full_rates(self, batches: Iterator[Tensor]) -> dict[str, float]:
-        """a_l of each layer and of the readout."""
-        found: dict[str, list[Tensor]] = {name: [] for name in [*self.layers, "readout"]}
+        """a_l of each layer and of the readout, by name."""
+        of_batches: dict[str, list[Tensor]] = {name: [] for name in [*self.layers, "readout"]}
         for x in batches:
-            for name, a in activations(self.run.teacher, self.run.at_once(x), list(found)).items():
-                found[name].append(percentile(a.clamp_min(0), self.params.percentile))
-        return {name: max(torch.stack(each).mean().item(), 1e-6) for name, each in found.items()}
+            outputs = activations(self.run.require_teacher(), self.run.at_once(x), list(of_batches))
+            for name, a in outputs.items():
+                of_batches[name].append(percentile(a.clamp_min(0), self.params.percentile))
+        return {name: max(torch.stack(each).mean().item(), 1e-6) for name, each in of_batches.items()}
 
 
 @torch.no_grad()
-def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool, unit: float = 1.0) -> None:
-    """Rescale the ANN's weights in `network`; full: a_l by layer; mean: logits are means over time; unit: q_0."""
+def convert(network: Network, full: dict[str, float], steps: int, mean: bool, unit: float = 1.0) -> None:
+    """Rescale the weights of an ANN in `network`, in place.
+
+    full: a_l by layer; steps: T; mean: whether logits are means over time, not sums; unit: q_0. ConfigError names a
+    block for which there is no rule.
+    """
     theta = next(iter(neurons(network).values())).spec.threshold
     chain = list(blocks(network))
     for i, (name, block) in enumerate(chain):
@@ -107,13 +119,15 @@ def convert(network: nn.Module, full: dict[str, float], steps: int, mean: bool, 
         else:
             raise ConfigError(f"{name} ({type(block).__name__}): conversion has no rule for this block")
     out = theta * steps / full["readout"] if network.readout.spiking else steps if mean else 1.0
-    network.readout.linear.weight.mul_(unit * out)
-    if network.readout.linear.bias is not None:
-        network.readout.linear.bias.mul_(out / steps)
+    linear = network.readout.linear
+    linear.weight.mul_(unit * out)
+    if linear.bias is not None:
+        linear.bias.mul_(out / steps)
 
 
 def _unit(chain: list[tuple[str, nn.Module]], full: dict[str, float], theta: float) -> float:
-    """The activation that T spikes of the first block mean: its own a_l, or what identity branches behind it need."""
+    """The activation that T spikes of the first block represent: its own a_l, or more if identity branches after it
+    need more."""
     (name, block), *behind = chain
     needed = full[f"{name}.neuron2" if isinstance(block, ResidualStage) else f"{name}.neuron"]
     for k, (name, block) in enumerate(behind, 1):
@@ -124,7 +138,7 @@ def _unit(chain: list[tuple[str, nn.Module]], full: dict[str, float], theta: flo
 
 
 def _rescale(layer: nn.Conv2d | nn.Linear, norm: nn.Module, before: float, after: float, steps: int) -> None:
-    """`before` restores the activations that the normalisation's statistics belong to; `after` is behind it."""
+    """Multiply the input of `norm` by `before`, so that its statistics apply again, and its output by `after`."""
     if isinstance(norm, nn.Identity):
         layer.weight.mul_(before * after)
         if layer.bias is not None:
@@ -133,9 +147,11 @@ def _rescale(layer: nn.Conv2d | nn.Linear, norm: nn.Module, before: float, after
     layer.weight.mul_(before)
     if layer.bias is not None:
         layer.bias.div_(steps)
+    assert isinstance(norm, ScaleNorm | nn.BatchNorm2d), type(norm)
     norm.weight.mul_(after)
     if isinstance(norm, nn.BatchNorm2d):
         norm.bias.mul_(after / steps)
+        assert norm.running_mean is not None
         norm.running_mean.div_(steps)
 
 

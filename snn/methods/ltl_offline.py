@@ -14,54 +14,60 @@ C_l, A_l, â_l: [N, C, H, W] at the neurons of layer l, before the stage's pooli
 The teacher is the cell `ann`, in evaluation mode and without gradient (the published code leaves its dropout on). The
 loss of the readout is on its decoded output alone (the published code adds the last layer's spikes to it by aliasing).
 
-Ours: the clip belongs to the published teacher's ReLU, also in training; the shared `ann` trains without it, and `clip`
-only cuts its activations off here. A residual block has two layers of neurons, each with its loss. LTL's students have
-no normalisation; in a network that has, its statistics are taken from the first batch and then frozen, so that it is a
-data-dependent initial scale of the weights, in training and evaluation the same.
+Ours: the published teacher has the clip in its ReLU, also while it is trained; the shared `ann` is trained without, and
+`clip` bounds its activations here only. A residual block has two layers of neurons, each with its loss. LTL's students
+have no normalisation; if the network has one, its statistics are those of the first batch and stay fixed. It is then an
+initial scale of the weights, derived from the data, and the same in training and evaluation.
 
-Time steps: T, and one forward of the teacher at `FORWARD`. The teacher's own training is the cell `ann`'s.
+Time steps: T, and one forward pass of the teacher at `FORWARD`. The teacher's own training is the cell `ann`'s.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from snn.config.blocks import Model
 from snn.methods.shared.teacher import activations, after_each, matching_layers, percentile
-from snn.models.stages import norms
+from snn.models.stages import Network, norms
 from snn.training.evaluate import recalibrate
 from snn.training.method import FORWARD, Method, StepResult, time_mean_cross_entropy
 
 
-class OfflineLTL(Method):
+class OfflineLTL(Method[Network]):
     paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
-    teacher = "ann"
 
     class Params(Model):
-        percentile: float = Field(99.9, gt=0, le=100, description="p: the activation that a full rate stands for")
+        percentile: float = Field(
+            99.9, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for"
+        )
         clip: float | None = Field(2.0, gt=0, description="upper bound of the teacher's ReLU; null for none")
 
-    def prepare(self, network: nn.Module) -> nn.Module:
-        self.layers = matching_layers(network, self.run.teacher)
+    @classmethod
+    def teacher(cls, params: Any) -> str:
+        return "ann"
+
+    def prepare(self, network: Network) -> Network:
+        self.layers = matching_layers(network, self.run.require_teacher())
         return network
 
-    def start_epoch(self, model: nn.Module, epoch: int, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
+    def start_epoch(self, model: Network, epoch: int, batch: tuple[Tensor, Tensor]) -> None:
         if epoch == 1:
             recalibrate(model, iter([batch[0]]))
         for norm in norms(model):
             norm.eval()
-        return {}
 
     def targets(self, x: Tensor) -> dict[str, Tensor]:
-        """â_l by layer: the rate, in spikes a step, that each neuron should have."""
-        found = activations(self.run.teacher, self.run.at_once(x), self.layers, self.params.clip)
-        # A layer that is silent but for a few neurons has a percentile of 0: those few then ask for the full rate.
-        return {l: (a / percentile(a, self.params.percentile).clamp_min(1e-6)).clamp(0, 1) for l, a in found.items()}
+        """â_l by layer, `[N, C, H, W]`: the rate of each neuron, in spikes a step, that is learnt."""
+        by_layer = activations(self.run.require_teacher(), self.run.at_once(x), self.layers, self.params.clip)
+        # In a layer of few active neurons the percentile is 0: the target of those few is then the full rate.
+        return {l: (a / percentile(a, self.params.percentile).clamp_min(1e-6)).clamp(0, 1) for l, a in by_layer.items()}
 
-    def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
+    def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         targets, losses = self.targets(x), []
 
         def learn(layer: str, spikes: Tensor) -> Tensor:

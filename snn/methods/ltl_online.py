@@ -5,7 +5,7 @@ As `snn/methods/ltl_offline.py`, but at every step t ≥ T_warm, with the counts
     L_l[t] = mean (C_l[t]/(t+1) - â_l)²,   C_l[t] = C_l[t-1] + s_l[t],   t = 0 … T-1,   p = 99
     L_o[t] = CE(decode(o[0] … o[t]), y)
 
-of which only the path through step t is differentiated: C_l[t-1], the membranes and the spikes that enter a layer are
+in which only the path through step t is differentiated: C_l[t-1], the membranes and the spikes that enter a layer are
 detached. For a layer of weights W, with N values in the mean and u its membrane before the reset:
 
     ∂L_l[t]/∂W = (2/N) (C_l[t]/(t+1) - â_l) · 1/(t+1) · g(u[t]) · s_{l-1}[t]ᵀ        g: the surrogate
@@ -13,7 +13,7 @@ detached. For a layer of weights W, with N values in the mean and u its membrane
 Backward is called inside the time loop, layer by layer, so what is kept does not grow with T (the published code keeps
 one graph over all steps and saves nothing). The gradients of the steps add up; the optimiser steps once a batch.
 
-T_warm = 12 at T = 16 in the published code, here a share of T, ⌊0.75·T⌋ [ours: the suite has other T]. The first
+T_warm = 12 at T = 16 in the published code, here a fraction of T, ⌊0.75·T⌋ [ours, as the suite has other T]. The first
 T_warm steps run without gradient. Teacher, percentile, clip, readout and normalisation: see `ltl_offline`.
 
 Time steps: T - T_warm, and T_warm and the teacher's pass at `FORWARD` each.
@@ -23,26 +23,31 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from snn.methods.ltl_offline import OfflineLTL
 from snn.methods.shared.teacher import after_each
-from snn.models.stages import channels_last
+from snn.models.stages import Network, channels_last
 from snn.training.method import FORWARD, StepResult
 
 
 class OnlineLTL(OfflineLTL):
     class Params(OfflineLTL.Params):
-        percentile: float = Field(99.0, gt=0, le=100, description="p: the activation that a full rate stands for")
-        warm: float = Field(0.75, ge=0, lt=1, description="T_warm as a share of T: steps without learning")
+        percentile: float = Field(
+            99.0, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for"
+        )
+        warm: float = Field(
+            0.75, ge=0, lt=1, description="T_warm as a fraction of T: the first steps, without learning"
+        )
 
-    def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
+    def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         from spikingjelly.activation_based import functional  # takes seconds to import
 
         steps, warm, targets = x.shape[0], int(self.params.warm * x.shape[0]), self.targets(x)
         counts: dict[str, Tensor | float] = dict.fromkeys(self.layers, 0.0)
-        output, total = 0.0, torch.zeros((), device=x.device)
+        output = x.new_zeros(1, len(y), self.run.classes)  # the readout, summed over the steps so far
+        total = torch.zeros((), device=x.device)
 
         def learn(layer: str, spikes: Tensor) -> Tensor:
             count = counts[layer] + spikes[0]
@@ -68,11 +73,12 @@ class OnlineLTL(OfflineLTL):
         return StepResult(total.item(), logits.detach(), steps - warm + (warm + 1) * FORWARD)
 
 
-def one_step(network: nn.Module, x: Tensor) -> Tensor:
-    """The readout [1, N, K] of the next time step [1, N, C, H, W]; the membranes go on where they are."""
+def one_step(network: Network, x: Tensor) -> Tensor:
+    """The readout `[1, N, K]` of the next time step x `[1, N, C, H, W]`; the membranes are carried on."""
     for stage in network.stages:
         x = stage(channels_last(x))
-    return network.readout(x)
+    output: Tensor = network.readout(x)
+    return output
 
 
 METHOD = OnlineLTL

@@ -1,21 +1,22 @@
 """MTT: mixed time-step training (Du, Wu, Deng, Gu; ICLR 2025; arXiv 2503.17394).
 
 Every mini-batch draws s temporal configurations. One configuration gives each of the G stages its own number of
-time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module (`snn/models/ttm.py`)
-converts between them. T_max is not forced to occur [authors' code]. The gradients of the s losses are summed: one
-backward each, one optimiser step [authors' code]. The loss is the cross-entropy of the time-mean logits.
+time steps t_g, independent uniform integers in [T_min, T_max], and the temporal transformation module
+(`snn/models/ttm.py`) converts between them. T_max is not forced to occur [authors' code]. The gradients of the s losses
+are summed: one backward each, one optimiser step [authors' code]. The loss is the cross-entropy of the time-mean
+logits.
 
     theta <- step( sum_{j=1..s} grad L_j ),   L_j = CE(decode(o_j), y),   t_g ~ U{T_min, ..., T_max}
 
 T_max is the cell's t_train. Frames come in at T_max bins, the TTM sums them to t_1 (the authors' clock-driven code
 drops the frames after the first t_1 instead, a fault; ours sums [ours]). A static image is repeated t_1 times.
 
-Summing makes the effective learning rate of plain SGD s times SDT's. Adam-like optimisers are invariant to it, unless
-gradients are clipped: a sum of s reaches `train.clip_norm` s times as early. For comparisons at matched effective rate
-there is `reduction: mean` [ours]; the published behaviour, `sum`, is the default.
+Summing makes the effective learning rate of plain SGD s times SDT's. Adam-like optimisers are invariant to this factor
+unless gradients are clipped: the norm of a sum of s gradients exceeds `train.clip_norm` more often. For comparisons at
+matched effective rate there is `reduction: mean` [ours]; the published behaviour, `sum`, is the default.
 
 Before any evaluation the normalisation statistics are recomputed with all stages at T_max over 10 training batches,
-cumulative mean [authors' code]. Networks without normalisation have nothing to recompute.
+as a cumulative mean [authors' code]. Networks without normalisation have none.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
+from snn.models.stages import Network
 from snn.neurons.spec import NeuronSpec
 from snn.training.evaluate import recalibrate
 from snn.training.method import Method, Run, StepResult, time_mean_cross_entropy
 
 
-class MTT(Method):
+class MTT(Method[Network]):
     paper = "Du, Wu, Deng, Gu, Temporal Flexibility in SNNs: Towards Generalization Across Time Steps, ICLR 2025"
 
     class Params(Model):
@@ -55,23 +57,27 @@ class MTT(Method):
             )
 
     def draw(self, stages: int) -> list[int]:
-        """One temporal configuration: time steps of each stage."""
-        return torch.randint(self.params.t_min, self.t_max + 1, (stages,), generator=self.run.steps).tolist()
+        """One temporal configuration: the number of time steps of each stage, from `Run.steps`."""
+        steps: list[int] = torch.randint(
+            self.params.t_min, self.t_max + 1, (stages,), generator=self.run.steps
+        ).tolist()
+        return steps
 
-    def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
-        total, logits, time_steps = 0.0, 0.0, 0.0
-        share = 1.0 / self.params.draws if self.params.reduction == "mean" else 1.0
+    def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
+        total, time_steps = 0.0, 0.0
+        logits = x.new_zeros(len(y), self.run.classes)
+        weight = 1.0 / self.params.draws if self.params.reduction == "mean" else 1.0
         for _ in range(self.params.draws):
             steps = self.draw(len(model.stages))
             frames = x[: steps[0]] if self.run.static else x
             loss, out = time_mean_cross_entropy(self.run, model(frames, steps=steps), y)
-            (share * loss).backward()
-            total += share * loss.item()
+            (weight * loss).backward()
+            total += weight * loss.item()
             logits = logits + out.detach()
             time_steps += sum(steps) / len(steps)
         return StepResult(total, logits, time_steps)
 
-    def before_evaluation(self, model: nn.Module, batches: Iterator[Tensor]) -> None:
+    def before_evaluation(self, model: Network, batches: Iterator[Tensor]) -> None:
         recalibrate(model, batches)
 
 

@@ -1,8 +1,8 @@
 """NMT: naive mixture training, the ablation of MTT (Du, Wu, Deng, Gu; ICLR 2025; arXiv 2503.17394).
 
 MTT with G = 1 [authors' code]: each of the s configurations of a mini-batch is one number of time steps, a uniform
-integer in [T_min, T_max], shared by all stages. The network then sees every T but never two of them at once; what it
-lacks beside MTT is the change of T between stages. Everything else is `snn/methods/mtt.py`.
+integer in [T_min, T_max], shared by all stages. Over the training the network runs at every T, but at one T at a time:
+unlike in MTT, T never changes between two stages. Everything else is `snn/methods/mtt.py`.
 """
 
 from __future__ import annotations

@@ -5,21 +5,22 @@ and the cross-entropy of the logits decoded over time is back-propagated through
 
     L = CE( scale · mean_t o[t], y )          o[t]: readout at step t, [N, K]
 
-(`train.logits: sum` takes the sum over time instead of the mean [ours].) This file is all that a method needs: copy
-it, change `loss` (or `step`), add a `methods.<name>` block if it has hyper-parameters, and name it in `matrix`.
+(`train.logits: sum` takes the sum over time instead of the mean [ours].) A method needs no more than this file: copy
+it, change `loss` (or `step`), declare hyper-parameters as `Params` if there are any, and name it in `matrix.methods`.
 """
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from snn.models.stages import Network
 from snn.training.method import Method, time_mean_cross_entropy
 
 
-class SDT(Method):
+class SDT(Method[Network]):
     paper = "Wu et al., Spatio-Temporal Backpropagation for Training High-Performance SNNs, Front. Neurosci. 2018"
 
-    def loss(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, model: Network, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return time_mean_cross_entropy(self.run, model(x), y)
 
 

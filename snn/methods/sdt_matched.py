@@ -1,4 +1,4 @@
-"""SDT with MTT's compute: the control that answers "is it only more compute?".
+"""SDT with MTT's compute: the control that shows whether more compute alone explains a gain of MTT.
 
 Standard direct training given as many forward and backward time steps as MTT spends: the epochs are multiplied by
 MTT's theoretical factor s (T_min + T_max) / (2 T_max), rounded to whole epochs, the schedule stretched alike [ours].
@@ -27,7 +27,7 @@ class SDTMatched(SDT):
             if own != mtt:
                 raise ConfigError(
                     f"methods.sdt-matched.{key} = {own}, but methods.mtt.{key} = {mtt}: it would not have MTT's "
-                    "compute; give both the same"
+                    "compute; set both to the same value"
                 )
 
     @classmethod

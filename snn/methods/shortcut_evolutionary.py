@@ -1,6 +1,7 @@
 """Shortcut back-propagation with evolutionary training (Guo et al.; NeurIPS 2024; arXiv 2401.04486).
 
-Shortcut (`snn/methods/shortcut.py`) whose branches fade out, so that training ends on the network that is used:
+Shortcut (`snn/methods/shortcut.py`) with branches whose weight decreases to 0, so that the last iterations train the
+network that is used:
 
     o = b_n + λ(i) · Σ_{l<n} b_l,      λ(i) = λ_0 · (1 - i/I),      λ_0 = 0.25
 
@@ -13,16 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from snn.config.blocks import Model
+from snn.methods.shared.heads import Branched
 from snn.methods.shortcut import Shortcut
 from snn.training.method import Run, StepResult
 
 
 class EvolutionaryShortcut(Shortcut):
     class Params(Model):
-        start: float = Field(0.25, ge=0, description="λ_0, the branches' weight at the first iteration")
+        start: float = Field(0.25, ge=0, description="λ_0, weight of the branches at the first iteration")
 
     def __init__(self, params: Any, run: Run):
         super().__init__(params, run)
@@ -31,7 +33,7 @@ class EvolutionaryShortcut(Shortcut):
     def factor(self) -> float:
         return self.params.start * (1 - self.iteration / self.run.iterations)
 
-    def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
+    def step(self, model: Branched, x: Tensor, y: Tensor) -> StepResult:
         result = super().step(model, x, y)
         self.iteration += 1
         return result

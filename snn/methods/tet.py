@@ -12,20 +12,21 @@ applies and `logits: sum` and `mean` are the same here [ours]. Inference decodes
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from snn.config.blocks import Model
+from snn.models.stages import Network
 from snn.training.method import Method
 
 
-class TET(Method):
+class TET(Method[Network]):
     paper = "Deng, Li, Zhang, Gu, Temporal Efficient Training of SNN via Gradient Re-weighting, ICLR 2022"
 
     class Params(Model):
         regularisation: float = Field(1e-3, ge=0, le=1, description="λ, weight of the squared distance to φ")
-        target: float = Field(1.0, description="φ, where every step's logits are drawn to")
+        target: float = Field(1.0, description="φ, the target of every step's logits")
 
-    def loss(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, model: Network, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         from spikingjelly.activation_based import functional  # takes seconds to import
 
         outputs = model(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn import methods, models
+from snn import methods
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import CellFolder
 from snn.config.blocks import Train
 from snn.data.frames import Frames
 from snn.data.store import Store, open_store
 from snn.errors import DataError, Diverged
-from snn.neurons import NeuronSpec, make_neuron
+from snn.models.blueprint import Blueprint
+from snn.neurons import NeuronSpec
 from snn.runtime import files
 from snn.runtime.seeds import derive
 from snn.training.loop import Splits, generator
@@ -55,7 +55,7 @@ class Experiment:
         return NeuronSpec(**self.spec["neuron"])
 
     @cached_property
-    def method(self) -> type[Method]:
+    def method(self) -> type[Method[Any]]:
         return methods.find(self.cell.method)
 
     @cached_property
@@ -101,11 +101,9 @@ class Experiment:
     def build_network(self) -> nn.Module:
         """The cell's network with initial weights drawn from its seed (the same for every method)."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
-        activation: Callable[[], nn.Module] = (
-            nn.ReLU if self.method.activation == "relu" else lambda: make_neuron(self.neuron)
-        )
         name, values = self.spec["network"]["name"], self.spec["network"]["values"]
-        network = models.build(name, values, self.store.shape, self.store.n_classes, activation)
+        blueprint = Blueprint(name, values, self.store.shape, self.store.n_classes, self.neuron)
+        network = self.method.build(self.params, blueprint)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
         return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
 

@@ -1,1 +1,1 @@
-"""How a network is trained and evaluated: the contract of a method, the loop, checkpoints, evaluation."""
+"""Training and evaluation of networks: the contract of a method, the loop, optimisation, checkpoints, evaluation."""

@@ -1,4 +1,4 @@
-"""Files of weights: the checkpoint that a training resumes from, whole or not there at all."""
+"""Files of weights, among them the checkpoint from which a training resumes; they are written atomically."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from snn.runtime import files
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """`torch.save`, whole or not at all; a full disk is an OSError as everywhere else (torch's own is not)."""
+    """`torch.save`, atomically. A full disk raises OSError, as elsewhere (torch raises RuntimeError)."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     files.write_bytes(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
-    """The checkpoint at `path`, or None if there is none or it belongs to another configuration or code.
+    """The checkpoint at `path`, or None if there is none or it is of another `identity`, i.e. configuration or code.
 
     DataError where it cannot be read.
     """
@@ -31,7 +31,7 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
         if state["identity"] != identity:
             print(f"{path}: of another configuration or code version; starting from the beginning", flush=True)
             return None
-        return state
+        return dict(state)
     except Exception as error:
         reason = type(error).__name__
         raise DataError(

@@ -1,8 +1,9 @@
-"""What a network predicts at a number of time steps, and the recalibration of its normalisation before that."""
+"""The predictions of a network, and the recalibration of its normalisation before an evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from torch.nn.functional import cross_entropy
 from snn.models.stages import norms
 
 NO_OUTPUT = -1
+"""The prediction where a spiking readout has no spike; it counts as wrong."""
 
 BATCH = 64
-"""Samples a pass: larger ones leave the cache of a CPU and take longer."""
+"""Samples in one pass: the maps of larger batches do not fit into the cache of a CPU, and take longer."""
 
 
 def is_spiking(network: nn.Module) -> bool:
@@ -23,11 +25,11 @@ def is_spiking(network: nn.Module) -> bool:
 
 
 def decide(outputs: Tensor, spiking: bool) -> Tensor:
-    """Predicted classes [N] from the readout [T, N, K].
+    """Predicted classes `[N]` from the readout `[T, N, K]`; spiking: whether the readout holds spikes.
 
-    A membrane readout predicts the largest sum over time. A spiking one predicts the largest spike count; ties go to
-    the class that reached that count first, then to the lower index; without any spike the answer is -1, which
-    counts as wrong: the same rules as on the event-driven engine.
+    A membrane readout predicts the class of the largest sum over time, a spiking one that of the largest spike count.
+    Among equal counts it is the class that reached the count first, then the one of lower index; without any spike
+    the prediction is `NO_OUTPUT`. The event-driven engine decides by the same rules.
     """
     counts = outputs.cumsum(0)
     final = counts[-1]
@@ -42,16 +44,22 @@ def decide(outputs: Tensor, spiking: bool) -> Tensor:
 
 @torch.no_grad()
 def predict(network: nn.Module, batches: Iterator[Tensor], spiking: bool) -> np.ndarray:
-    """Predicted classes of all samples of `batches` (frames [T, N, C, H, W]) in evaluation mode."""
+    """Predicted classes `[n]` of all samples of `batches` (frames `[T, N, C, H, W]`), in evaluation mode."""
     network.eval()
     return np.concatenate([decide(network(x), spiking).cpu().numpy() for x in batches])
 
 
 @torch.no_grad()
 def assess(
-    network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], spiking: bool, decode
+    network: nn.Module,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    spiking: bool,
+    decode: Callable[[Tensor], Tensor],
 ) -> tuple[float, np.ndarray]:
-    """(mean cross-entropy, predicted classes) in evaluation mode; `decode` gives logits from the readout."""
+    """(mean cross-entropy, predicted classes `[n]`) of batches of frames and labels, in evaluation mode.
+
+    decode: logits `[N, K]` from the readout `[T, N, K]`.
+    """
     network.eval()
     loss, count, predictions = 0.0, 0, []
     for x, y in batches:
@@ -64,12 +72,12 @@ def assess(
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, batches: Iterator[Tensor]) -> None:
-    """Recompute the running statistics of all normalisation layers as a cumulative mean over `batches`.
+    """Recompute the running statistics of all normalisation layers as the mean over `batches` (frames).
 
-    The MTT paper's procedure before an evaluation [authors' code]: all stages at T_max (the frames given here decide
-    T), statistics reset, momentum None, forward without gradient. Weights and the momentum setting stay untouched.
+    The MTT paper's procedure before an evaluation [authors' code]: all stages at T_max, which here is that of the
+    frames, statistics reset, momentum None (a cumulative mean), forward without gradient. Nothing else changes.
     """
-    layers = norms(network)
+    layers: list[Any] = list(norms(network))  # BatchNorm2d and ScaleNorm have these attributes in common
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]

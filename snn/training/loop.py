@@ -1,8 +1,7 @@
 """The training loop that all methods share: order of data, optimiser, schedule, checkpoints, history, evaluation.
 
-The result is the last epoch. Test accuracy at the epoch with the best validation accuracy, and the best test accuracy
-of all epochs, are recorded beside it, the latter only to show how optimistic it is. Nothing is ever chosen on the
-test set.
+The result is the last epoch. Two further test accuracies are recorded: at the epoch with the best validation accuracy,
+and the best of all epochs, the latter only to show how optimistic it is. Nothing is ever selected on the test set.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from snn.data.augment import cutout, flipped, rolled, shifted
 from snn.data.autoaugment import autoaugment
 from snn.data.frames import Frames
 from snn.errors import Diverged
+from snn.models.stages import Network
 from snn.runtime.seeds import Purpose, derive
 from snn.training.checkpoint import load_checkpoint, save
 from snn.training.evaluate import BATCH, assess, is_spiking
@@ -33,7 +33,7 @@ from snn.training.optimisation import lr_factor, optimizer_for
 RECALIBRATION_BATCHES = 10
 
 Row = dict[str, float]
-"""What the history says of one epoch."""
+"""The numbers of one epoch in the history, by column."""
 
 
 @dataclass
@@ -47,9 +47,12 @@ class Splits:
 
 @dataclass
 class Result:
-    """network: the stripped network after the last epoch; history: one row an epoch; running: the normalisation
-    statistics as training left them; predictions: of the test split at the last epoch, [n]; selected: the test
-    predictions at the epoch with the best validation accuracy, [n]."""
+    """What a training gives.
+
+    network: the stripped network after the last epoch; history: one row for each epoch; running: the normalisation
+    statistics as training left them; predictions: classes of the test split after the last epoch, [n]; selected: those
+    at the epoch with the best validation accuracy, [n].
+    """
 
     network: nn.Module
     history: list[Row] = field(default_factory=list)
@@ -59,13 +62,13 @@ class Result:
 
 
 def generator(seed: int, purpose: Purpose) -> torch.Generator:
-    """The random numbers of one purpose of a cell's seed."""
+    """The stream of random numbers that a cell's seed gives for one purpose."""
     return torch.Generator().manual_seed(derive(seed, purpose))
 
 
 def fit(
-    network: nn.Module,
-    method_class: type[Method],
+    network: Network,
+    method_class: type[Method[Any]],
     params: Any,
     run: Run,
     splits: Splits,
@@ -78,9 +81,10 @@ def fit(
 ) -> Result:
     """Train `network` with a method and evaluate it after every epoch.
 
-    checkpoint: written after each epoch, and resumed from if it is there and of the same `identity` (a digest of
-    configuration and code); on a CPU the resumed training equals an undisturbed one bit for bit, at the same thread
-    count on the same machine. on_epoch: called with each finished epoch's row.
+    seed: of the cell; the streams of random numbers are derived from it. checkpoint: written after each epoch; if it is
+    there and has the same `identity` (a digest of configuration and code), the training resumes from it. On a CPU a
+    resumed training equals an uninterrupted one bit for bit, with the same number of threads on the same machine.
+    precision: `float32` or `bf16`. on_epoch: called with the number and the history's row of each finished epoch.
     Raises Diverged when the loss or a weight is no longer a finite number.
     """
     recipe = run.train
@@ -146,7 +150,7 @@ def _accuracy(predicted: np.ndarray, split: Frames) -> float:
 
 
 def _train_epoch(
-    method: Method,
+    method: Method[Any],
     model: nn.Module,
     frames: Frames,
     optimizer: torch.optim.Optimizer,
@@ -155,18 +159,18 @@ def _train_epoch(
     precision: str,
     epoch: int,
 ) -> Row:
-    """One pass over the training split. Returns what it adds to the history's row."""
+    """One pass over the training split; returns its part of the history's row."""
     run, recipe = method.run, method.run.train
     model.train()
     losses, correct, seen, time_steps = 0.0, 0, 0, 0.0
-    lr, from_method = recipe.lr, None
+    lr = recipe.lr
     first = next(p for p in method.strip(model).parameters() if p.ndim > 1)  # the first layer's weights
     gradient_norms = []
     iteration = (epoch - 1) * math.ceil(len(frames) / recipe.batch_size)
     batches = frames.shuffled(recipe.batch_size, order, lambda x: augmented(x, recipe, augmentation))
     for i, (x, y) in enumerate(batches, iteration):
-        if from_method is None:
-            from_method = method.start_epoch(model, epoch, (x, y))
+        if seen == 0:
+            method.start_epoch(model, epoch, (x, y))
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(run.device.split(":")[0], torch.bfloat16, enabled=precision == "bf16"):
             step = method.step(model, x, y)
@@ -189,11 +193,12 @@ def _train_epoch(
     row: Row = {"lr": lr, "loss": losses / seen, "train_accuracy": correct / seen, "time_steps": time_steps}
     if gradient_norms:
         row["gradient_norm_first"] = torch.stack(gradient_norms).mean().item()
-    return row | (from_method or {})
+    return row | method.end_epoch(model)
 
 
 def augmented(x: Tensor, recipe: Train, augmentation: torch.Generator) -> Tensor:
-    """Counts, or pixels from 0 to 255 [T, N, C, H, W], each sample changed in its own way at all its time steps."""
+    """The recipe's augmentation of counts, or pixels from 0 to 255, x `[T, N, C, H, W]`: drawn anew for each sample,
+    the same at all its time steps."""
     a = recipe.augment
     x = shifted(x, a.crop, augmentation)
     x = rolled(x, a.roll, augmentation)
@@ -205,12 +210,12 @@ def augmented(x: Tensor, recipe: Train, augmentation: torch.Generator) -> Tensor
 def recalibration_batches(
     frames: Frames, batch_size: int, seed: int, count: int = RECALIBRATION_BATCHES
 ) -> Iterator[Tensor]:
-    """Frames of `count` training batches, always the same ones at one seed."""
+    """Frames `[T, N, C, H, W]` of `count` training batches, the same ones in each call with one seed."""
     batches = frames.shuffled(batch_size, generator(seed, "recalibration"))
     for _, (x, _y) in zip(range(count), batches, strict=False):
         yield x
 
 
 def running_statistics(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of all buffers, which is what recalibration changes."""
+    """A copy of all buffers by name: what recalibration changes."""
     return {name: b.detach().clone() for name, b in network.named_buffers()}

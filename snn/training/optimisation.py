@@ -11,7 +11,7 @@ from snn.config.blocks import Train
 
 
 def optimizer_for(parameters: Iterable[torch.nn.Parameter], train: Train) -> torch.optim.Optimizer:
-    """The optimiser that the recipe names, over `parameters`."""
+    """The optimiser of the recipe for `parameters`."""
     if train.optimizer == "sgd":
         return torch.optim.SGD(parameters, train.lr, train.momentum, weight_decay=train.weight_decay)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam

@@ -18,7 +18,7 @@ SPEC = NeuronSpec(surrogate={"name": "triangle"})
 
 @pytest.fixture
 def network():
-    """network(name, params, spec, relu): always the same initial weights."""
+    """network(name, params, spec, relu): always with the same initial weights."""
 
     def build(name="3c1fc", params=None, spec=SPEC, relu=False):
         torch.manual_seed(0)
@@ -30,9 +30,10 @@ def network():
 
 @pytest.fixture
 def method():
-    """method(name, t_train, iterations, teacher, train, **params): a method on its own, outside of the loop."""
+    """method(name, t_train, iterations, teacher, train, static, **params): a method on its own, outside of the loop;
+    its training has one epoch of so many iterations."""
 
-    def make(name, t_train=4, iterations=10, teacher=None, train=None, **params):
+    def make(name, t_train=4, iterations=10, teacher=None, train=None, static=False, **params):
         run = Run(
             t_train=t_train,
             classes=CLASSES,
@@ -40,6 +41,8 @@ def method():
             epochs=1,
             iterations=iterations,
             train=Train(**(train or {})),
+            labels=torch.arange(CLASSES),
+            static=static,
             steps=generator(0, "steps"),
             teacher=teacher,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 
 import pytest
@@ -15,10 +14,6 @@ from snn.errors import ConfigError
 from snn.methods import find, parameters
 from snn.methods.conversion import convert
 from snn.neurons import NeuronSpec, make_neuron
-from snn.phases.deploy import deploy
-from snn.phases.sweep import sweep
-from snn.phases.train import train
-from snn.runtime import files
 
 T, N = 16, 5
 IF = NeuronSpec()
@@ -171,18 +166,17 @@ def test_a_spiking_readout_predicts_what_the_ann_does(method, network, teacher, 
     assert (got.argmax(1) == want.argmax(1))[clear].float().mean() > 0.9
 
 
-def test_it_is_a_plain_network_that_is_swept_and_deployed(make_job, tmp_path):
-    train(make_job("ann", folder=tmp_path / "teacher"), 100)
-    job = make_job("conversion", folder=tmp_path / "c", train={"epochs": 7})
-    train(job, 100, teacher=tmp_path / "teacher")
-    saved = torch.load(job.out / "weights.pt", weights_only=True)["network"]
-    plain = job.build(job.store()).state_dict()
+def test_it_is_a_plain_network_that_is_swept_and_deployed(make_job, run_job, tmp_path):
+    run_job(make_job("ann", folder=tmp_path / "teacher"), "train")
+    e = make_job("conversion", folder=tmp_path / "c", teacher=tmp_path / "teacher", train={"epochs": 7})
+    run_job(e, "train")
+    saved = torch.load(e.folder.weights, weights_only=True)["network"]
+    plain = e.build_network().state_dict()
     assert {k: v.shape for k, v in saved.items()} == {k: v.shape for k, v in plain.items()}
-    assert len(list(csv.DictReader((job.out / "history.csv").open()))) == 1, "nothing is trained"
-    for phase, run in (("sweep", sweep), ("deploy", deploy)):
-        job = make_job("conversion", phase, folder=tmp_path / "c", train={"epochs": 7})
-        run(job, 100)
-        assert files.read_json(job.out / "record.json")["status"] == "ok"
+    assert len(e.folder.rows("train", "history.csv")) == 1, "nothing is trained"
+    for phase in ("sweep", "deploy"):
+        experiment = make_job("conversion", phase, folder=tmp_path / "c", train={"epochs": 7})
+        assert run_job(experiment, phase).status == "ok"
 
 
 def test_maximum_pooling_is_refused():

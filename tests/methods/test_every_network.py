@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conftest import CLASSES, SHAPE
 
 from snn import methods
+from snn.models.blueprint import Blueprint
 from snn.neurons import NeuronSpec
 
 NEURON = NeuronSpec(surrogate={"name": "triangle"})
-SMALL = {"dspike": {"weights": 2}}
+SMALL = {"dspike": {"weights": 2}, "dspike-frequent": {"weights": 2}}
 
 
 # With and without dense stages, a stem of one and of three convolutions; the others differ in depth and width only.
@@ -29,14 +31,17 @@ def test_every_method_trains_it(name, method, network, batch):
     teacher.eval().requires_grad_(False)
     for m in sorted({*methods.names()} - {"chance"}):  # which has no network
         kind = methods.find(m)
-        plain = network(name, params(name), NEURON, relu=kind.activation == "relu").train()
+        torch.manual_seed(0)
+        blueprint = Blueprint(name, params(name), SHAPE, CLASSES, NEURON)
+        hyper = methods.parameters(m, SMALL.get(m, {}))
+        plain = kind.build(hyper, blueprint).train()
         keys = list(plain.state_dict())
-        trainer = method(m, t_train=3, teacher=teacher if kind.teacher else None, **SMALL.get(m, {}))
-        trainer.run.labels = y
+        trainer = method(m, t_train=3, teacher=teacher if kind.teacher(hyper) else None, **SMALL.get(m, {}))
         model = trainer.prepare(plain)
         if kind.trains:
             trainer.start_epoch(model, 1, (x, y))
             result = trainer.step(model, x, y)
+            trainer.end_epoch(model)
             assert torch.isfinite(torch.tensor(result.loss)), m
             assert result.logits.shape == (3, 4), m
             assert all(p.grad is not None for p in model.parameters()), m

@@ -273,7 +273,7 @@ def test_normalisation_is_set_once_and_frozen(name, method, network, teacher, ba
 def test_a_teacher_of_another_layout_is_refused(name, method, network, teacher):
     with pytest.raises(ConfigError, match=r"stages\.3"):
         method(name, teacher=teacher("resnet8", {})).prepare(network())
-    with pytest.raises(ConfigError, match="give it the trained `ann`"):
+    with pytest.raises(ConfigError, match="learns from a teacher"):
         method(name).prepare(network())
 
 

@@ -1,18 +1,15 @@
-"""A killed training resumes to the same bits, whatever a method carries from epoch to epoch."""
+"""A killed training resumes to the same bits, whatever a method carries from step to step and from epoch to epoch."""
 
 from __future__ import annotations
-
-import csv
 
 import pytest
 import torch
 
 from snn import methods
-from snn.phases.train import train
 
-# Those whose state or draws differ from `sdt` and `mtt`, which tests/test_training.py resumes.
-NAMES = ["nmt", "shortcut", "shortcut-evolutionary", "dspike", "ltl-offline", "ltl-online"]
-FEW = {"dspike": {"weights": 4}}
+# Those whose state or draws differ from those of `sdt` and `mtt`, which tests/training/test_loop.py resumes.
+NAMES = ["nmt", "shortcut", "shortcut-evolutionary", "dspike", "dspike-frequent", "ltl-offline", "ltl-online"]
+HYPER = {"dspike": {"weights": 4}, "dspike-frequent": {"weights": 4, "updates_per_epoch": 2}}
 
 
 class Killed(Exception):
@@ -25,23 +22,24 @@ def kill(epoch, row):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_resumes_to_the_same_bits(name, make_job, tmp_path):
-    recipe = {"train": {"epochs": 3, "augment": {"crop": 1}}, "methods": {name: FEW.get(name, {})}}
-    teacher = tmp_path / "teacher" if methods.find(name).teacher else None
-    if teacher:
-        train(make_job("ann", folder=teacher), 100)
+def test_it_resumes_to_the_same_bits(name, make_job, run_job, tmp_path):
+    overlay = {"train": {"epochs": 3, "augment": {"crop": 1}}, "methods": {name: HYPER.get(name, {})}}
+    method, teacher = methods.find(name), None
+    if taught_by := method.teacher(method.Params()):
+        teacher = tmp_path / "teacher"
+        run_job(make_job(taught_by, folder=teacher), "train")
 
-    def job(folder):
-        return make_job(name, folder=tmp_path / folder, **recipe)
+    def experiment(folder):
+        return make_job(name, folder=tmp_path / folder, teacher=teacher, **overlay)
 
-    train(whole := job("a"), 100, teacher)
+    run_job(whole := experiment("a"), "train")
     with pytest.raises(Killed):
-        train(job("b"), 100, teacher, live=kill)
+        run_job(experiment("b"), "train", on_epoch=kill)
     done = []
-    train(resumed := job("b"), 100, teacher, live=lambda epoch, row: done.append(epoch))
+    run_job(resumed := experiment("b"), "train", on_epoch=lambda epoch, row: done.append(epoch))
     assert done == [3]
-    a, b = (torch.load(j.out / "weights.pt", weights_only=True) for j in (whole, resumed))
+    a, b = (torch.load(e.folder.weights, weights_only=True) for e in (whole, resumed))
     assert all(torch.equal(a[part][k], b[part][k]) for part in a for k in a[part])
-    a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in csv.DictReader((j.out / "history.csv").open())]
-            for j in (whole, resumed))  # fmt: skip
+    a, b = ([{k: v for k, v in row.items() if k != "seconds"} for row in e.folder.rows("train", "history.csv")]
+            for e in (whole, resumed))  # fmt: skip
     assert a == b

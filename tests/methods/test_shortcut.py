@@ -135,5 +135,5 @@ def test_the_heads_come_from_the_methods_own_generator(method, network):
 def test_a_network_without_groups_is_refused_with_the_reason(method, network):
     plain = network("resnet8", {"widths": (4, 4, 4)})
     plain.stages, plain.readout.pool = plain.stages[:2], 6
-    with pytest.raises(ConfigError, match="no group end"):
+    with pytest.raises(ConfigError, match="no group end at which a branch"):
         method("shortcut").prepare(plain)

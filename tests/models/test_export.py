@@ -9,6 +9,7 @@ from small_networks import IAF, SHAPE, build, narrow
 from torch import nn
 
 from snn.errors import ConfigError
+from snn.events import Engine
 from snn.kernels.pooling import avg_pool2d
 from snn.models.export import export
 from snn.models.norm import ScaleNorm
@@ -97,7 +98,7 @@ def test_one_event_a_step_gives_the_same_spikes_clock_driven_and_event_driven(na
     n = 400
     t, x, y, p = np.arange(n) * 10, rng.integers(8, 26, n), rng.integers(8, 26, n), rng.integers(0, 2, n)
     deployable = export(network, IAF, SHAPE, [str(i) for i in range(10)])
-    result = deployable.engine("float", "breadth").run(t, x, y, p, trace=True)
+    result = Engine(deployable, "float", "breadth").run(t, x, y, p, trace=True)
     shapes = {"input": SHAPE} | {q.name: q.shape for q in deployable.populations}
     events = {"input": np.stack([np.arange(n), t, p, y, x], 1)}
     events |= {q.name: trace for q, trace in zip(deployable.populations, result.trace, strict=True)}

@@ -57,7 +57,7 @@ def replay(experiment: Experiment, iterations: int, teacher: nn.Module | None) -
     # A replay that is shorter than an epoch, as it should be, never gets to write this checkpoint.
     checkpoint = e.folder.path / "replay.pt"
     checkpoint.unlink(missing_ok=True)
-    watched: type[Method] = Watched
+    watched: type[Method[Any]] = Watched
     try:
         fit(
             e.build_network(),

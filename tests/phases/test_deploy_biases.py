@@ -1,0 +1,14 @@
+"""Deployment of networks with biases: refused by the layer's name, or after fine-tuning without them."""
+
+from __future__ import annotations
+
+
+def test_a_network_with_batch_norm_is_refused_or_fine_tuned_without_biases(make_job, run_job):
+    more = {"networks": {"3c1fc": {"norm": "batch"}}, "train": {"epochs": 1}}
+    run_job(make_job("sdt", **more), "train")
+    refused = run_job(make_job("sdt", "deploy", **more), "deploy")
+    assert refused.status == "refused"
+    assert "stages.0" in refused.reason
+    e = make_job("sdt", "deploy", **more, deploy={"bias_free_epochs": 1})
+    assert run_job(e, "deploy").status == "ok"
+    assert e.folder.network_file.exists()
