@@ -5,12 +5,14 @@
 #   CORES=4              use that many cores (default: all; for the tests two)
 #   PYTHON=python3.12    make the environment with this Python
 #   PORT=5000            of the MLflow UI
+#   BASE=HEAD            make test-fast looks at what changed since this commit
 
 BENCHMARK ?= saccades
 CONFIG ?=
 CORES ?= all
 PYTHON ?= python3
 PORT ?= 5000
+BASE ?= HEAD
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,11 +30,11 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test lint format bench plan status ui sync clean distclean
+.PHONY: help env reproduce test test-fast lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## make the environment .venv from the exact pins of requirements.lock
 
@@ -59,9 +61,13 @@ test: env ## run the tests
 	@echo "test: pytest on $(or $(filter-out all,$(CORES)),2) cores, slowest tests listed at the end"
 	@$(BIN)/python -m pytest -n $(or $(filter-out all,$(CORES)),2) --dist loadgroup --durations 10
 
-lint: env ## ruff, snakefmt and snakemake --lint; changes nothing
+test-fast: env ## the tests of the rooms changed since BASE (all unit tests if none is), under a minute
+	@$(BIN)/python tools/fast_tests.py $(BASE)
+
+lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint $(CONFIGFILE)
 

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from benchmarks._networks import EVENT, three_conv
+from snn.events import Engine
 
 
 def main(recordings: int, events: int) -> None:
@@ -21,7 +22,7 @@ def main(recordings: int, events: int) -> None:
         for name, limit in (("x", 34), ("y", 34), ("p", 2)):
             part[name] = rng.integers(0, limit, len(part))
         part["t"] = np.arange(begin, begin + len(part)) % events * 50
-    engine = three_conv(batch[:500]).engine()
+    engine = Engine(three_conv(batch[:500]))
     engine.run_batch(batch[:100], np.array([0, 50, 100]))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     engine.run_batch(batch, np.arange(recordings + 1) * events)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 
@@ -65,7 +65,7 @@ def _calibrated(input_shape: tuple, layers: list, events: np.ndarray, rate: floa
                 [*populations, Population(name, target, spiking=spiking)],
                 [*synapses, Synapse(source, name, kind, scaled(gain), **how)],
             )
-            result = trial.engine().run(*(events[c] for c in "txyp"))
+            result = Engine(trial).run(*(events[c] for c in "txyp"))
             arrived = result.synops[-1] / base[:, 0].size if kernel else result.synops[-1] / target[0]
             if how.get("stride", 1) > 1:
                 arrived *= how["stride"] ** 2
@@ -87,7 +87,7 @@ def nmnist_recordings(most: int = 60) -> tuple[list[np.ndarray], str]:
     from snn.data.readers import saccades
 
     most = max(10, most // 10 * 10)
-    recordings = [r.events for r in saccades.recordings(saccades.Params(samples=most))]
+    recordings = [r.events for r in saccades.samples(saccades.Params(samples=most))]
     return recordings, f"{most} embedded saccades recordings"
 
 

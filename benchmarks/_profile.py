@@ -40,7 +40,7 @@ def main(network: str = "3c1fc", name: str = "suite", steps: int = 30) -> None:
         answer("step")
     # Numba's calls of the normalisation run in no operator, or in that of the neurons.
     recorded = record_function("normalisation")
-    kernels = {"dot": recorded(channels.dot), "through_power": recorded(channels.through_power)}
+    kernels = {name: recorded(getattr(channels, name)) for name in ("dot", "power_norm_backward")}
     with mock.patch.multiple(channels, **kernels), profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(steps):
             with record_function("step"):

@@ -15,8 +15,10 @@ import numpy as np
 
 from benchmarks._measure import Row, Unequal, rates, require_equal, turns
 from benchmarks._networks import nmnist_recordings
-from snn.data import binning, store
-from snn.data.format import EVENT
+from snn.data import binning
+from snn.data.conversion import convert
+from snn.data.format import EVENT, FIELDS
+from snn.data.store import open_event_store
 
 T, SHAPE = 10, (2, 34, 34)
 
@@ -33,7 +35,7 @@ def _binning(recordings: list[np.ndarray], what: str, seconds: float) -> Row:
 
     events, offsets = np.concatenate(recordings), np.cumsum([0, *map(len, recordings)])
     to_frame = ToFrame(sensor_size=SHAPE[::-1], n_time_bins=T)
-    natural = [r.astype([(name, r.dtype[name]) for name in EVENT.names], copy=True) for r in recordings]
+    natural = [r.astype([(name, r.dtype[name]) for name in FIELDS], copy=True) for r in recordings]
 
     def ours() -> np.ndarray:
         return binning.frames(events, offsets[:-1], offsets[1:], T, SHAPE)
@@ -76,7 +78,7 @@ def _reading(recordings: list[np.ndarray], what: str, seconds: float) -> Row:
         params, split = {"folder": str(Path(folder) / "raw")}, {"validation": 10, "seed": 0}
 
         def ours() -> None:
-            store.convert("nmnist", params, split, out, progress=False)
+            convert("nmnist", params, split, out, progress=False)
 
         class Files:
             def __len__(self) -> int:
@@ -93,7 +95,7 @@ def _reading(recordings: list[np.ndarray], what: str, seconds: float) -> Row:
 
         with contextlib.redirect_stderr(None):
             taken = turns({"ours": ours, "tonic": tonics}, seconds, 3)
-        kept, n = store.open_store(out), sum(map(len, recordings))
+        kept, n = open_event_store(out), sum(map(len, recordings))
         if kept.manifest["events"]["total"] != n or sum(kept.n_events(i) for i in range(len(kept))) != n:
             raise Unequal(f"the store holds {kept.manifest['events']['total']} events, the files {n}")
         read = np.concatenate([kept.events(i) for i in range(len(kept))])

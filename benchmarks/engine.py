@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks import _clock
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, reason, require_equal, spent, turns
 from benchmarks._networks import blobs, nmnist_recordings, three_conv, vggsnn
-from snn.events import EventNetwork
+from snn.events import Engine, EventNetwork
 
 HERE = Path(__file__).resolve().parent
 
@@ -71,7 +71,7 @@ def throughput(name: str, network: EventNetwork, mode: str, parts: list, dtype: 
 
 
 def batch_of(network: EventNetwork, mode: str, recordings: list[np.ndarray], threads: int) -> Callable:
-    engine = network.engine(mode)
+    engine = Engine(network, mode)
     offsets = np.cumsum([0, *(len(r) for r in recordings)])
     events = np.concatenate(recordings)
     engine.run_batch(events[:1], np.array([0, 1]))  # compiled
@@ -169,10 +169,10 @@ def sinabs_clock(layers: list[dict], recordings: list[np.ndarray], input_shape: 
 def first_call() -> list[Row]:
     """Seconds to the first result in a new process: with an empty cache, and with the one that this leaves behind."""
     code = (
-        "import numpy as np; from snn.events import EventNetwork, Population, Synapse\n"
+        "import numpy as np; from snn.events import Engine, EventNetwork, Population, Synapse\n"
         "net = EventNetwork((1, 1, 1), [Population('a', (1, 1, 1))], [Synapse('input', 'a', 'identity')])\n"
         "events = np.zeros(1, [('t', '<i8'), ('x', '<u2'), ('y', '<u2'), ('p', 'u1')])\n"
-        "net.engine().run_batch(events, np.array([0, 1]))"
+        "Engine(net).run_batch(events, np.array([0, 1]))"
     )
     seconds = []
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the same digits wherever it runs
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the same result on every machine
 
 import matplotlib
 
@@ -21,7 +21,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from snn.data.store import Store, convert, open_store
+from snn.data.conversion import convert
+from snn.data.store import EventStore, open_event_store
 
 HERE = Path(__file__).resolve().parent
 DIGITS = (0, 2, 3, 5, 7)
@@ -31,31 +32,31 @@ COLOURS = {MODEL: "#0072b2", REAL: "#333333"}
 SPLIT = {"validation": 500, "test": 500}
 
 
-def profile(store: Store) -> np.ndarray:
-    """Mean events per recording in each 10 ms from the start of the recording on, `[32]`."""
+def profile(store: EventStore) -> np.ndarray:
+    """Mean number of events in each 10 ms of a recording, `[32]`."""
     return np.bincount(np.minimum(store.event_map["t"] // 10_000, 31), minlength=32) / len(store)
 
 
-def figures(store: Store, real: np.ndarray) -> dict[str, str]:
-    """The rows of the table."""
+def figures(store: EventStore, real: np.ndarray) -> dict[str, str]:
+    """The rows of the table; real: the profile of the real recordings."""
     n = np.diff(store.offsets)
     last = store.event_map["t"][store.offsets[1:] - 1] / 1000
-    likeness = np.corrcoef(profile(store), real)[0, 1]
+    correlation = np.corrcoef(profile(store), real)[0, 1]
     active = (store.frames(np.arange(len(store)), 1).sum((1, 2), dtype=np.int64) >= 5).sum((1, 2))
     low, quarter, half, three, high = np.percentile(n, [1, 25, 50, 75, 99])
     return {
         "recordings": f"{len(store):,}",
-        "events a recording, mean (sd)": f"{n.mean():.0f} ({n.std():.0f})",
+        "events per recording, mean (sd)": f"{n.mean():.0f} ({n.std():.0f})",
         "— percentiles 1 / 25 / 50 / 75 / 99": f"{low:.0f} / {quarter:.0f} / {half:.0f} / {three:.0f} / {high:.0f}",
-        "ON share of the events": f"{store.event_map['p'].mean():.3f}",
+        "fraction of ON events": f"{store.event_map['p'].mean():.3f}",
         "last event, mean (sd), ms": f"{last.mean():.1f} ({last.std():.1f})",
         "pixels with at least 5 events, mean": f"{active.mean():.0f} of {34 * 34}",
-        "correlation of the course in time (10 ms bins) with N-MNIST's": f"{likeness:.3f}",
+        "correlation of the event rate over time (10 ms bins) with N-MNIST's": f"{correlation:.3f}",
     }
 
 
-def linear_floor(store: Store) -> str:
-    """Test accuracy of logistic regression on counts per pixel and polarity, its strength chosen on validation."""
+def lower_bound(store: EventStore) -> str:
+    """Test accuracy of logistic regression on counts per pixel and polarity; its C is chosen on validation."""
     from sklearn.linear_model import LogisticRegression
 
     counts = {
@@ -80,14 +81,14 @@ def picture(events: np.ndarray, window: tuple[int, int]) -> np.ndarray:
     return signed
 
 
-def middling(store: Store, digit: int) -> np.ndarray:
-    """The recording of a digit whose number of events is nearest to the median of that digit: no pick by eye."""
+def median_recording(store: EventStore, digit: int) -> np.ndarray:
+    """The recording of a digit whose number of events is nearest to the digit's median (so none is picked by eye)."""
     members = np.flatnonzero(store.labels == store.classes.index(str(digit)))
     n = np.array([store.n_events(i) for i in members])
     return store.events(members[np.abs(n - np.median(n)).argmin()])
 
 
-def draw(stores: dict[str, Store], path: Path) -> None:
+def draw(stores: dict[str, EventStore], path: Path) -> None:
     plt.rcParams.update(
         {"font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
     )
@@ -98,7 +99,7 @@ def draw(stores: dict[str, Store], path: Path) -> None:
         side.suptitle(name, color=COLOURS[name], fontsize=13, fontweight="bold")
         axes = side.subplots(len(DIGITS), 3, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
         for row, digit in zip(axes, DIGITS, strict=True):
-            events = middling(store, digit)
+            events = median_recording(store, digit)
             for k, (ax, window) in enumerate(zip(row, WINDOWS_MS, strict=True)):
                 ax.imshow(picture(events, window), cmap="RdBu_r", vmin=-3, vmax=3, interpolation="nearest")
                 ax.set(xticks=[], yticks=[])
@@ -112,12 +113,12 @@ def draw(stores: dict[str, Store], path: Path) -> None:
     for name, store in stores.items():
         style = {"color": COLOURS[name], "label": name}
         course.stairs(profile(store), np.arange(0, 330, 10), lw=2, **style)
-        share = np.ones(len(store)) / len(store)
-        sizes.hist(np.diff(store.offsets), np.arange(0, 9500, 500), weights=share, histtype="step", lw=2, **style)
+        weights = np.ones(len(store)) / len(store)
+        sizes.hist(np.diff(store.offsets), np.arange(0, 9500, 500), weights=weights, histtype="step", lw=2, **style)
     for window in WINDOWS_MS:
         course.axvspan(*window, color="#000000", alpha=0.06, lw=0)
     course.set(xlabel="time in the recording (ms)", ylabel="events per 10 ms", xlim=(0, 320), ylim=(0, None))
-    sizes.set(xlabel="events in a recording", ylabel="share of recordings", xlim=(0, 9000))
+    sizes.set(xlabel="events in a recording", ylabel="fraction of recordings", xlim=(0, 9000))
     course.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 1.17), ncols=2)
     fig.savefig(path, dpi=110)
 
@@ -137,12 +138,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         convert("saccades", {}, SPLIT, f"{scratch}/saccades")
         convert("nmnist", {"folder": folder}, {}, f"{scratch}/nmnist")
-        stores = {MODEL: open_store(f"{scratch}/saccades"), REAL: open_store(f"{scratch}/nmnist")}
+        stores = {MODEL: open_event_store(f"{scratch}/saccades"), REAL: open_event_store(f"{scratch}/nmnist")}
         draw(stores, HERE / "img" / "saccades.png")
         rows = [figures(store, profile(stores[REAL])) for store in stores.values()]
         table = [f"| | {' | '.join(stores)} |", "| --- | --- | --- |"]
         table += [f"| {key} | {rows[0][key]} | {rows[1][key]} |" for key in rows[0]]
-        measured = {"table": "\n".join(table), "floor": linear_floor(stores[MODEL])}
+        measured = {"table": "\n".join(table), "floor": lower_bound(stores[MODEL])}
         measured["version"] = f"`{stores[MODEL].manifest['split']['version']}`"
     page = HERE / "saccades.md"
     text = page.read_text(encoding="utf-8")

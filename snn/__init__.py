@@ -1,3 +1,3 @@
 """A reproducible benchmark suite for training spiking neural networks."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

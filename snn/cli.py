@@ -71,7 +71,11 @@ def parser() -> argparse.ArgumentParser:
         ("sweep", sweep, "evaluate a trained cell at other numbers of time steps"),
         ("deploy", deploy, "run a trained cell on the event-driven engine"),
         ("probe", probe, "measure the mechanisms of a trained cell: gradients, memory, firing rates, noise"),
-        ("robustness", robustness, "run a trained cell under simulated hardware non-idealities, and let it learn there"),
+        (
+            "robustness",
+            robustness,
+            "run a trained cell under simulated hardware non-idealities, and let it learn there",
+        ),
         ("adopt", adopt, "make a cell of what a foreign script left in its folder"),
     ):
         c = command(phase, marking_failure("train" if phase == "adopt" else phase, run), text)
@@ -144,11 +148,14 @@ def convert(options: argparse.Namespace) -> None:
 
 
 def export_frames(options: argparse.Namespace) -> None:
-    from snn.data.store import open_store
+    from snn.data.store import EventStore, open_store
     from snn.phases.foreign import export
 
     c = configuration(options)
-    export(open_store(Layout(c.benchmark).store(options.dataset)), options.t, c.sweep.t_eval, options.out)
+    store = open_store(Layout(c.benchmark).store(options.dataset))
+    if not isinstance(store, EventStore):
+        raise UserError(f"{options.dataset}: foreign scripts are given frames of events, not static images")
+    export(store, options.t, c.sweep.t_eval, options.out)
 
 
 # --- phases of a cell

@@ -16,15 +16,17 @@ the same samples, so the two are crossed, not nested, and both are resampled:
   two variances: near S-1 where seeds dominate, near N-1 where the test set does.
 
 `tests/test_statistics.py` checks the coverage by simulation. Below three seeds the variance between trainings is
-not to be known: the interval then speaks of the test samples only, and says "too few seeds".
+unknown: the interval then speaks of the test samples only, and says "too few seeds".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 MIN_SEEDS = 3
@@ -54,7 +56,7 @@ class Paired(Interval):
     p: float | None = None
 
 
-def hierarchical_interval(correct, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+def hierarchical_interval(correct: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Interval of the mean of `correct`, an array [seeds, samples] of booleans.
 
     The same `seed` draws the same resamples for every array of that shape, so equal data gives equal intervals.
@@ -62,31 +64,31 @@ def hierarchical_interval(correct, level: float = 0.95, resamples: int = 2000, s
     return _interval(_matrix(correct), level, resamples, seed, bounds=(0.0, 1.0))[0]
 
 
-def mean_interval(values, level: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
+def mean_interval(values: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
     """Student's interval of a quantity with one value a seed (seconds, spikes, operations), within its `bounds`."""
-    values = np.asarray(values, dtype=float).ravel()
-    if not values.size:
+    array = np.asarray(values, dtype=float).ravel()
+    if not array.size:
         raise ValueError("an interval needs at least one value")
-    mean, n = float(values.mean()), values.size
+    mean, n = float(array.mean()), array.size
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n, 0, TOO_FEW)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(stats.t.ppf((1 + level) / 2, n - 1) * array.std(ddof=1) / np.sqrt(n))
     return Interval(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), n, 0)
 
 
-def paired_difference(a, b, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Paired:
+def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Paired:
     """Difference of the means of `a` and `b`, arrays [seeds, samples] on the same seeds and samples.
 
     The p-value (two-sided, of no difference) is that of the interval's own t: p < 1 - level exactly when the interval
     excludes zero. It therefore speaks of new seeds *and* new samples. Flipping signs over seeds could not: with three
     seeds its smallest p is 0.25; flipping signs over samples alone would take the seeds' luck for the method's merit.
     It is never below what sign flips of all samples could show, 2^(1-N), which matters only for a handful of samples.
-    `a` and `b` may also hold differences themselves (event-driven minus clock), to compare two losses.
+    `a` and `b` may also hold differences themselves (event-driven minus clock-driven), to compare two changes.
     """
-    a, b = _matrix(a), _matrix(b)
-    if a.shape != b.shape:
-        raise ValueError(f"paired arrays differ in shape: {a.shape} and {b.shape}")
-    interval, se, df = _interval(a - b, level, resamples, seed, bounds=(-2.0, 2.0))
+    first, second = _matrix(a), _matrix(b)
+    if first.shape != second.shape:
+        raise ValueError(f"paired arrays differ in shape: {first.shape} and {second.shape}")
+    interval, se, df = _interval(first - second, level, resamples, seed, bounds=(-2.0, 2.0))
     p = None
     if interval.n_seeds >= MIN_SEEDS:
         t = abs(interval.mean) / se if se > 0 else (np.inf if interval.mean else 0.0)
@@ -94,21 +96,23 @@ def paired_difference(a, b, level: float = 0.95, resamples: int = 2000, seed: in
     return Paired(**vars(interval), p=p)
 
 
-def holm(pvalues) -> list[float | None]:
+def holm(pvalues: Sequence[float | None]) -> list[float | None]:
     """Holm's (1979) step-down adjustment of a family of p-values; None stays None and does not count.
 
     The i-th smallest of m is multiplied by m-i+1, kept monotone, and cut at 1.
     """
-    known = sorted((p, i) for i, p in enumerate(pvalues) if p is not None)
+    ascending = sorted((p, i) for i, p in enumerate(pvalues) if p is not None)
     adjusted: list[float | None] = [None] * len(pvalues)
     highest = 0.0
-    for rank, (p, i) in enumerate(known):
-        highest = max(highest, min(1.0, (len(known) - rank) * p))
+    for rank, (p, i) in enumerate(ascending):
+        highest = max(highest, min(1.0, (len(ascending) - rank) * p))
         adjusted[i] = highest
     return adjusted
 
 
-def _interval(values: np.ndarray, level: float, resamples: int, seed: int, bounds: tuple[float, float]):
+def _interval(
+    values: np.ndarray, level: float, resamples: int, seed: int, bounds: tuple[float, float]
+) -> tuple[Interval, float, float]:
     """(interval, standard error, degrees of freedom) of the mean of `values` [seeds, samples]."""
     n_seeds, n_samples = values.shape
     mean = float(values.mean())
@@ -143,7 +147,7 @@ def _degrees_of_freedom(values: np.ndarray) -> float:
     return float((of_seeds + of_samples) ** 2 / spread) if spread > 0 else float(n_seeds - 1)
 
 
-def _matrix(values) -> np.ndarray:
+def _matrix(values: ArrayLike) -> np.ndarray:
     matrix = np.asarray(values, dtype=float)
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(f"expected a filled array [seeds, samples], got shape {matrix.shape}")

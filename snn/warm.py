@@ -147,8 +147,8 @@ def serve(listening: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     _import()
     while True:
-        ready, _, _ = select.select([listening, sys.stdin], [], [])
-        if sys.stdin in ready:
+        ready, _, _ = select.select([listening.fileno(), sys.stdin.fileno()], [], [])
+        if sys.stdin.fileno() in ready:
             break
         job, _ = listening.accept()
         if _user_of(job) != os.getuid():
@@ -235,7 +235,7 @@ def _end_with(job: socket.socket, run: int, answered: threading.Event) -> None:
     """Interrupt this process when the command at the other end, or the run that started the server, is gone or
     interrupted before the job was answered."""
     with contextlib.suppress(OSError):
-        select.select([job, run], [], [])
+        select.select([job.fileno(), run], [], [])
     if answered.is_set():
         return
     os.kill(os.getpid(), signal.SIGINT)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib
 import os
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.config.read import read_configuration
 from snn.config.validation import merge
-from snn.data import store
+from snn.data.conversion import convert
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 80
@@ -31,7 +29,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tiny") / "saccades"
-    store.convert("saccades", {"samples": SAMPLES}, {"validation": 20, "test": 20, "seed": 0}, out, progress=False)
+    convert("saccades", {"samples": SAMPLES}, {"validation": 20, "test": 20, "seed": 0}, out, progress=False)
     return out
 
 
@@ -68,18 +66,6 @@ def make_job(tiny_store, tmp_path):
         )
 
     return make
-
-
-@pytest.fixture
-def run_job():
-    """run_job(experiment, phase, **options of the phase's function): compute the phase and write its files."""
-    from snn.phases.run import run
-
-    def do(experiment, phase, **options):
-        compute = getattr(importlib.import_module(f"snn.phases.{phase}"), phase)
-        return run(phase, experiment, functools.partial(compute, **options))
-
-    return do
 
 
 @pytest.fixture(scope="session")

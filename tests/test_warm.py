@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from snn import cli
-from snn.runtime import warm
+from snn import cli, warm
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ["--configfile", "config/smoke.yaml"]
 
 
 def snn(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snn", *arguments]
+    command = [sys.executable, "-m", "snn.warm", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
 
 
@@ -43,7 +43,7 @@ def test_commands_are_handed_over(warm_process, monkeypatch, capfd):
 def test_forks_import_our_modules_as_they_lie_there():
     code = "import sys; from snn import warm; warm._import(); print([m for m in sys.modules if m.startswith('snn.')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['snn.runtime.warm']"
+    assert done.stdout.strip() == "['snn.warm']"
 
 
 def test_starts_cold_where_there_is_no_warm_process(monkeypatch, tmp_path):
@@ -77,14 +77,15 @@ def test_starts_cold_where_a_fork_would_be_another_job(warm_process, monkeypatch
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch):
+def stand_in(monkeypatch):
     """stand_in(main): a fork that takes the next command, with `main` for the command line."""
 
     def fork(main) -> int:
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(tmp_path / "s"))
+            address = f"snn-test-{os.getpid()}-{secrets.token_hex(4)}"
+            listening.bind("\0" + address)
             listening.listen()
-            monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "s"))
+            monkeypatch.setenv(warm.VARIABLE, address)
             if (pid := os.fork()) == 0:
                 cli.main = main
                 warm._do(listening.accept()[0])
@@ -121,9 +122,9 @@ def test_an_interrupted_command_ends_after_its_job(stand_in, tmp_path, number):
     job = stand_in(slow_to_tidy_up)
     code = """if True:
         import signal, sys
-        from snn.__main__ import main
+        from snn.warm import main
         signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
-        sys.exit(main())
+        sys.exit(main([]))
     """
     command = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     while not half.exists() and command.poll() is None:
@@ -136,54 +137,92 @@ def test_an_interrupted_command_ends_after_its_job(stand_in, tmp_path, number):
     assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == warm.INTERRUPTED
 
 
-def test_a_job_that_dies_is_an_error(tmp_path, monkeypatch, capsys):
+def test_a_job_that_dies_is_an_error(monkeypatch, capsys):
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "s"))
+        address = f"snn-test-{os.getpid()}-{secrets.token_hex(4)}"
+        listening.bind("\0" + address)
         listening.listen()
         if os.fork() == 0:
             listening.accept()[0].makefile().readline()
             os._exit(0)  # without an answer
-        monkeypatch.setenv(warm.VARIABLE, str(tmp_path / "s"))
+        monkeypatch.setenv(warm.VARIABLE, address)
         assert warm.hand_over(["--help"]) == warm.KILLED
     assert "killed" in capsys.readouterr().err
 
 
 def test_a_job_that_does_not_heed_the_interrupt_ends_all_the_same():
     code = """if True:
-        import signal, socket, threading, time
-        from snn.runtime import warm
+        import os, signal, socket, threading, time
+        from snn import warm
         warm.GRACE = 0.2
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         here, there = socket.socketpair()
-        threading.Thread(target=warm._end_with, args=(there, threading.Event())).start()
+        run, _ = os.pipe()
+        threading.Thread(target=warm._end_with, args=(there, run, threading.Event())).start()
         here.close()
         time.sleep(60)
     """
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == warm.KILLED
 
 
-def test_ends_with_the_run_that_started_it(tmp_path):
-    address = tmp_path / "folder" / "warm"
-    address.parent.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snn.runtime.warm", str(address)], cwd=ROOT, stdin=subprocess.PIPE
-    )
+def test_it_ends_with_the_run_that_started_it(monkeypatch):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    server = warm.Server()
+    server.start(ROOT)
+    assert os.environ[warm.VARIABLE] == server.address
+    server.process.stdin.close()
+    assert server.process.wait(60) == 0
+
+
+def test_its_jobs_end_with_the_run_that_started_it(monkeypatch, tmp_path):
+    """Where Snakemake is killed, nobody else ends its jobs; the next run would meet them."""
+    code = """if True:
+        import sys, time
+        from snn import warm
+        server = warm.Server()
+        server.start()
+        print(server.address, flush=True)
+        time.sleep(60)
+    """
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    address = run.stdout.readline().strip()
+    # A command that waits: a fifo that nobody writes to is its configuration.
+    os.mkfifo(tmp_path / "slow.yaml")
+    command = [sys.executable, "-m", "snn.warm", "plan", "--configfile", str(tmp_path / "slow.yaml")]
+    job = subprocess.Popen(command, cwd=ROOT, env=os.environ | {warm.VARIABLE: address}, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not address.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.stdin.close()
-    assert process.wait(60) == 0
-    assert not address.parent.exists()
+    while time.monotonic() < deadline:  # until the job has opened the fifo to read it
+        try:
+            os.close(os.open(tmp_path / "slow.yaml", os.O_WRONLY | os.O_NONBLOCK))
+            break
+        except OSError:
+            time.sleep(0.02)
+    run.kill()
+    assert job.wait(30) != 0
+
+
+def test_it_can_be_switched_off():
+    server = warm.Server(enabled=False)
+    assert server.command == "python -m snn"
+    server.start()
+    assert server.process is None
+
+
+def test_jobs_of_other_users_are_refused(monkeypatch):
+    here, there = socket.socketpair()
+    assert warm._user_of(there) == os.getuid()
+    here.close()
 
 
 def test_an_interrupted_job_tidies_up(tmp_path):
     code = """if True:
-        import signal, socket, sys, threading, time
+        import os, signal, socket, sys, threading, time
         from pathlib import Path
-        from snn.runtime import warm
+        from snn import warm
         signal.signal(signal.SIGINT, signal.default_int_handler)  # as the fork does; background jobs ignore it
         here, there = socket.socketpair()
-        threading.Thread(target=warm._end_with, args=(there, threading.Event()), daemon=True).start()
+        run, _ = os.pipe()
+        threading.Thread(target=warm._end_with, args=(there, run, threading.Event()), daemon=True).start()
         Path(sys.argv[1]).touch()
         here.close()
         try:
@@ -199,7 +238,7 @@ def test_an_interrupted_job_tidies_up(tmp_path):
 def test_output_that_cannot_be_written_is_said(warm_process):
     environment = os.environ | {warm.VARIABLE: warm_process.address}
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "snn", "plan", *SMOKE]
+        command = [sys.executable, "-m", "snn.warm", "plan", *SMOKE]
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode not in (0, warm.KILLED)
     assert "no space left" in done.stderr.lower()

@@ -22,13 +22,13 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 
 TINY = """
 benchmark: tiny
-matrix: {networks: [3c1fc], methods: [chance, sdt, mtt], also: [], t_train: [3], seeds: [0]}
+matrix: {networks: [3c1fc], methods: [chance, sdt, mtt], extra: [], t_train: [3], seeds: [0]}
 datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
 probe: {iterations: 2, t_memory: [1, 2], draws: 1}
 deploy: {recordings: 4, modes: [event-float]}
-disturb: {chips: 1, recordings: 4, mismatch: [0.1], bits: [4], noise: [], silenced: []}
+robustness: {simulated_chips: 1, recordings: 4, mismatch: [0.1], bits: [4], noise: [], dead_fraction: []}
 """
 CELLS = "results/tiny/cells/saccades/3c1fc"
 
@@ -102,7 +102,7 @@ def test_it_ends_with_every_table_and_the_page(project):
     header = ",".join(rows[0])
     assert header == "benchmark,protocol,dataset,network,method,t_train,seed,phase,t_eval,mode,metric,value"
     assert {r["method"] for r in rows} == {"chance", "sdt", "mtt"}
-    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy", "probe", "disturb"}
+    assert {r["phase"] for r in rows} == {"train", "sweep", "deploy", "probe", "robustness"}
     assert all(0 <= float(r["value"]) <= 1 for r in rows if r["metric"] == "accuracy")
     page = (report / "index.html").read_text()
     assert "sdt" in page.lower()
@@ -140,7 +140,7 @@ def test_one_core_in_another_order_gives_the_same_bits(project, tmp_path):
 def test_snakemakes_own_report_has_captions_and_categories(project, tmp_path):
     snakemake(project, "--report", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text()
-    for words in ("Tables", "Figures", "clock_against_event", "the whole report"):
+    for words in ("Tables", "Figures", "clock_vs_event", "the whole report"):
         assert words in page, words
 
 
@@ -151,7 +151,7 @@ def test_a_second_run_does_nothing(project):
 def test_editing_a_method_reruns_its_cells_and_nothing_else(project, edited):
     edited("snn/methods/mtt.py", lambda text: text + "\n# a change\n")
     assert planned(project) == {
-        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("probe", "mtt"), ("disturb", "mtt"),
+        ("train", "mtt"), ("sweep", "mtt"), ("deploy", "mtt"), ("probe", "mtt"), ("robustness", "mtt"),
         ("collect", ""), ("render", ""), ("mlflow", ""),
     }  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
             # What the UI lists: a live run that the sync replaced stays in the trash.
             query = (
                 "select value from tags join runs on runs.run_uuid = tags.run_uuid "
-                "where key = 'snn.benchmark.cell' and lifecycle_stage = 'active'"
+                "where key = 'snn.cell' and lifecycle_stage = 'active'"
             )
             return sorted(db.execute(query).fetchall())
 
@@ -191,6 +191,15 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
     assert planned(project) == {("mlflow", "")}
     snakemake(project)
     assert runs() == before
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    project = copy_of_the_project(tmp_path / "project")
+    (project / "tiny.yaml").write_text(TINY)
+    before = {path for path in project.rglob("*") if ".snakemake" not in path.parts and "__pycache__" not in path.parts}
+    snakemake(project, "-n")
+    after = {path for path in project.rglob("*") if ".snakemake" not in path.parts and "__pycache__" not in path.parts}
+    assert after == before | {project / ".cache"} or after == before
 
 
 def test_plan_and_status(project):
@@ -254,14 +263,14 @@ def test_kill_9_in_a_training_and_again_gives_the_same_bits(project, tmp_path, w
     folder = project / "results/long/cells" / cell
     whole = folder.rename(folder.with_name("whole"))
 
-    command = [sys.executable, "-m", "snn", "train", cell, "--configfile", str(overlay)]
+    command = [sys.executable, "-m", "snn.warm", "train", cell, "--configfile", str(overlay)]
     warm_process = warm_process_in(project)
     environment = os.environ | {"SNN_WARM": warm_process.address}
     victim = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (folder / "checkpoint.pt").exists() and victim.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    forks = Path(f"/proc/{warm_process.pid}/task/{warm_process.pid}/children")
+    forks = Path(f"/proc/{warm_process.process.pid}/task/{warm_process.process.pid}/children")
     assert not forks.exists() or forks.read_text(), "it began warm"
     victim.send_signal(signal.SIGKILL)
     victim.wait()

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from snn.data.store import open_store
-from snn.events import EventNetwork, load
+from snn.events import Engine, EventNetwork, load
 from snn.phases.deploy import gathered
 from snn.statistics import paired_difference
 
@@ -52,7 +52,7 @@ def run(file: Path, data: Path, bound: float | None) -> tuple[np.ndarray, float]
     store, network = open_store(data, verify=False), load(file)
     clipped = [replace(population, v_min=bound) for population in network.populations]
     indices = store.indices("validation")
-    engine = EventNetwork(network.input_shape, clipped, network.synapses).engine(mode="float")
+    engine = Engine(EventNetwork(network.input_shape, clipped, network.synapses), mode="float")
     result = engine.run_batch(*gathered(store, indices))
     return result.prediction == store.labels[indices], float(result.spikes.sum(1).mean())
 

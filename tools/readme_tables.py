@@ -1,7 +1,7 @@
 """Fill README.md's tables from rendered reports: `python tools/readme_tables.py README.md`.
 
-Between `<!-- results NAME -->` and the next blank line stands what `reports/NAME/tables/` says of accuracy with and
-without a clock; between `<!-- claims NAME -->` and the next blank line what it says of the papers' claims.
+Between `<!-- results NAME -->` and the next blank line stands what `reports/NAME/tables/` says of clock-driven
+and event-driven accuracy; between `<!-- claims NAME -->` and the next blank line what it says of the papers' claims.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ import re
 import sys
 from pathlib import Path
 
-COLUMNS = "with the clock (%)", "event-driven, float (%)", "int8 (%)", "lost without a clock (points)"
+COLUMNS = (
+    "accuracy, clock-driven (%)",
+    "event-driven, float (%)",
+    "event-driven, int8 (%)",
+    "accuracy change, event-driven float (points)",
+)
 
 
 def results(report: Path) -> str:
@@ -23,9 +28,9 @@ def results(report: Path) -> str:
         usual = first.setdefault((network, method), t) == t
         own = [r for r in rows if (r["network"], r["method"], r["t_train"]) == (network, method, t)]
 
-        def of(quantity: str, own: list = own, **wanted: str) -> str:
-            fits = (r for r in own if r["quantity"] == quantity and all(r[k] == v for k, v in wanted.items()))
-            return interval(next(fits, None), signed=quantity == "difference")
+        def of(quantity: str, own: list = own, **where: str) -> str:
+            fits = (r for r in own if r["quantity"] == quantity and all(r[k] == v for k, v in where.items()))
+            return interval(next(fits, None), signed=quantity == "accuracy_change")
 
         lines.append(
             table_row(
@@ -34,7 +39,7 @@ def results(report: Path) -> str:
                 of("accuracy", phase="train"),
                 of("accuracy", mode="event-float"),
                 of("accuracy", mode="event-int8"),
-                of("difference", mode="event-float"),
+                of("accuracy_change", mode="event-float"),
             )
         )
     return "\n".join(lines)
@@ -44,8 +49,8 @@ def claims(report: Path) -> str:
     """The rendered table, without the columns that repeat."""
     lines = [line for line in (report / "tables/claims.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    kept = [i for i, name in enumerate(cells[0]) if name not in ("n", "Data")]
-    return "\n".join(table_row(*(row[i] for i in kept)) for row in cells)
+    shown = [i for i, name in enumerate(cells[0]) if name not in ("n", "Data")]
+    return "\n".join(table_row(*(row[i] for i in shown)) for row in cells)
 
 
 def read(report: Path, name: str) -> list[dict[str, str]]:

@@ -9,7 +9,6 @@ from typing import Any
 from snn.errors import ConfigError
 
 
-
 def pattern(methods: str = "[^/]+") -> str:
     """A regular expression for the keys of cells; methods: for their methods' names."""
     return rf"[^/]+/[^/]+/{methods}/T\d+/seed\d+"

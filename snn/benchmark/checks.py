@@ -31,7 +31,9 @@ def check_names(plan: Plan) -> None:
     _check_methods(plan, {name for b in blocks for name in b.methods or []})
     for t in [*(t for b in blocks for t in b.t_train or []), *c.sweep.t_eval, *c.deploy.t_clock]:
         if t < 1:
-            raise ConfigError(f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)")
+            raise ConfigError(
+                f"time steps T = {t}: T must be at least 1 (matrix.t_train, sweep.t_eval, deploy.t_clock)"
+            )
     for seed in (s for b in blocks for s in b.seeds or []):
         if seed < 0:
             raise ConfigError(f"matrix.seeds: {seed} is negative; use 0, 1, 2, ...")

@@ -13,7 +13,7 @@ from snn.benchmark.cell import Cell
 from snn.config.blocks import Robustness
 from snn.data import readers
 from snn.runtime import files
-from snn.runtime.seeds import derive
+from snn.runtime.seeds import Purpose, derive
 
 if TYPE_CHECKING:
     from snn.benchmark.plan import Plan
@@ -40,7 +40,7 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
         "precision": c.resources.precision,
     }
     if foreign := c.foreign.get(cell.method):
-        purposes = ("initialisation", "order", "augmentation", "method")
+        purposes: tuple[Purpose, ...] = ("initialisation", "order", "augmentation", "method")
         seeds = {purpose: derive(cell.seed, purpose) for purpose in purposes}
         code = files.sha256(foreign.script)
         result["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from snn.benchmark.cell import Cell
+from snn.data.manifest import CONVERTED
 from snn.errors import DataError
 from snn.runtime import files
 
@@ -37,8 +38,9 @@ PHASES: dict[str, tuple[str, ...]] = {
 }
 """The phases of a cell in their order, and the files that each leaves; the record is always written last."""
 
-STORE = ("data.bin", "index.npz", "manifest.json")
-"""The files of a data set's store."""
+STORE = (CONVERTED,)
+"""What the workflow declares of a data set's store: the file that is written last. Snakemake deletes declared outputs
+before it runs a rule, and an old store must stay until a new one is complete (`snn/data/conversion.py`)."""
 
 FOREIGN = ("predictions.npz", "history.csv", "record.json")
 """What the script of another framework leaves of a cell in `<cell>/foreign/`."""

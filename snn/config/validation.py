@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from snn.errors import ConfigError, did_you_mean
 
@@ -46,14 +47,16 @@ def validate(cls: type[BaseModel], value: Any, where: str = "") -> Any:
         raise ConfigError("\n".join(_explain(cls, e, where) for e in error.errors())) from None
 
 
-def _explain(cls: type[BaseModel], error: dict, where: str) -> str:
+def _explain(cls: type[BaseModel], error: ErrorDetails, where: str) -> str:
     path = list(error["loc"])
     key = ".".join([where] * bool(where) + [str(p) for p in path])
     if error["type"] == "extra_forbidden":
         return unknown(key, _fields_at(cls, path[:-1]))
     if error["type"] == "missing":
         return f"configuration key {key!r} is missing: add it (config/README.md explains every key)"
-    return f"configuration key {key!r} = {error['input']!r}: {error['msg']}"
+    value = repr(error["input"])
+    value = value if len(value) <= 80 else f"{value[:77]}..."
+    return f"configuration key {key[:200]!r} = {value}: {error['msg']}"
 
 
 def _fields_at(cls: Any, path: list) -> list[str]:

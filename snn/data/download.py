@@ -1,4 +1,4 @@
-"""A publisher's archive: downloaded whole or not at all, checked, and unpacked without leaving its folder."""
+"""A publisher's archive: downloaded, verified by its checksum, and unpacked safely."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCK = 1 << 20
 
 
 def fetch(url: str, path: Path, sha256: str, timeout: float = 60) -> None:
-    """Leave the file at `url` as `path`; `DataError` unless it has this SHA-256.
+    """Download the file at `url` to `path`; `DataError` unless it has this SHA-256 (hex). timeout: in seconds.
 
     A download that is cut off stays as `<path>.part`, and the next call goes on where it ended.
     """
@@ -38,18 +38,18 @@ def fetch(url: str, path: Path, sha256: str, timeout: float = 60) -> None:
         raise DataError(f"{url}: no connection ({reason}); {by_hand}") from None
     if files.sha256(part) != sha256:
         part.unlink()
-        raise DataError(f"{url}: what the server sent does not match its checksum and was deleted; {by_hand}")
+        raise DataError(f"{url}: the downloaded file does not match its checksum and was deleted; {by_hand}")
     part.replace(path)
 
 
 def _transfer(url: str, part: Path, timeout: float) -> None:
-    """Append to `part` what it lacks."""
+    """Download the bytes that `part` still lacks."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is left to send: whether it is the right file is for the checksum to say
+        if error.code == 416:  # the part is complete already; the checksum tells whether it is the right file
             return
         raise
     with response, open(part, "ab" if response.status == 206 else "wb") as f:
@@ -68,8 +68,9 @@ def _transfer(url: str, part: Path, timeout: float) -> None:
 def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
     """`<folder of the archive>/<root>`, unpacked from the `.tar.gz` unless all of `members` are there.
 
-    `DataError` for an archive of another checksum. Only plain files that lie directly in `root` are written, into a
-    folder that takes its name when all are: nothing of an archive can lie elsewhere, be a link, or be half there.
+    members: names of files directly in `root`. `DataError` for an archive of another checksum. Only regular files that
+    lie directly in `root` are extracted, into a temporary folder that is renamed when complete: an archive can neither
+    write elsewhere nor leave links or half a folder.
     """
     target = archive.parent / root
     if all((target / name).is_file() for name in members):
@@ -82,12 +83,13 @@ def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 name = member.name.removeprefix(f"{root}/")
-                if member.isreg() and "/" not in name and name != "..":
-                    with tar.extractfile(member) as source, open(temporary / name, "wb") as f:
+                source = tar.extractfile(member) if member.isreg() and "/" not in name and name != ".." else None
+                if source is not None:
+                    with source, open(temporary / name, "wb") as f:
                         shutil.copyfileobj(source, f, BLOCK)
-        if lacking := [name for name in members if not (temporary / name).is_file()]:
-            raise DataError(f"{archive}: holds no {root}/{lacking[0]}; {again}")
-        shutil.rmtree(target, ignore_errors=True)  # incomplete, or we would not be here
+        if absent := [name for name in members if not (temporary / name).is_file()]:
+            raise DataError(f"{archive}: holds no {root}/{absent[0]}; {again}")
+        shutil.rmtree(target, ignore_errors=True)  # it is incomplete: a complete one was returned above
         temporary.chmod(0o755)
         temporary.rename(target)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:

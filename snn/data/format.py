@@ -13,8 +13,12 @@ import numpy as np
 
 from snn.errors import DataError
 
+FIELDS = ("t", "x", "y", "p")
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 """One event: 13 bytes, little-endian on every machine."""
+
+LATEST = 1 << 52
+"""No event is later, in microseconds (140 years): binning multiplies times by T in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Picture:
-    """Static images: `channels` (1: grey; 3: red, green, blue) of 8 bits, rows and columns."""
+    """The size of static images: `channels` (1: grey; 3: red, green, blue) of 8 bits, rows and columns."""
 
     channels: int
     height: int
@@ -47,12 +51,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a sample before its events or pixels are read."""
+    """A sample as it is listed, before its events or pixels are read."""
 
     label: int
     name: str
     split: str | None = None
-    """`"train"` or `"test"` where the data set's authors say so, else `None`."""
+    """`"train"` or `"test"` in the data set's official split, `None` where there is no official split."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,16 @@ class Image:
     split: str | None = None
 
 
+Sample = Recording | Image
+
+
 @dataclass(frozen=True)
 class Description:
     """A data set as its reader finds it."""
 
     title: str
-    sensor: Sensor | Picture
-    """What all samples have in common; a `Picture` where they are images."""
+    geometry: Sensor | Picture
+    """The size that all samples have in common: a `Sensor` for recordings, a `Picture` for images."""
     classes: list[str]
     citation: str
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -90,12 +97,16 @@ class Description:
 
 
 def check_events(events: np.ndarray, sensor: Sensor, source: str) -> None:
-    """Raise `DataError`, naming `source`, unless the events are some, inside the sensor and in time order."""
+    """Raise `DataError`, naming `source`, unless `events` is a valid recording of the sensor.
+
+    Valid: at least one event, all inside the sensor, times in microseconds that never decrease,
+    from 0 to `LATEST`.
+    """
     if len(events) == 0:
         raise DataError(f"{source}: holds no events; delete this file, or replace it by an intact copy")
     outside = (
         (events["x"] >= sensor.width) | (events["y"] >= sensor.height) | (events["p"] >= sensor.polarities)
-    )  # unsigned, so there is no "below 0"
+    )  # the fields are unsigned: nothing lies below 0
     if outside.any():
         k = int(outside.argmax())
         x, y, p = (int(events[k][name]) for name in "xyp")
@@ -113,3 +124,8 @@ def check_events(events: np.ndarray, sensor: Sensor, source: str) -> None:
         )
     if t[0] < 0:
         raise DataError(f"{source}: the first event is at {t[0]} microseconds, before 0; replace it by an intact copy")
+    if t[-1] >= LATEST:
+        raise DataError(
+            f"{source}: the last event is at {t[-1]} microseconds; these are no microseconds, or the file is damaged: "
+            "replace it by an intact copy"
+        )

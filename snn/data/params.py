@@ -1,4 +1,4 @@
-"""How a data set is divided, as the configuration says it."""
+"""The configuration of a split: how many samples train, validate and test."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Part = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)]
-"""A number of recordings, or a fraction of them."""
+"""A number of samples, or a fraction of them."""
 
 
 class LimitParams(BaseModel):
-    """At most so many recordings of each split, an equal share of every class; null: all of them."""
+    """Maximum number of samples in each split, stratified by class; null: no limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,16 +21,16 @@ class LimitParams(BaseModel):
 
 
 class SplitParams(BaseModel):
-    """Stratified: every class gives its share to every split."""
+    """Sizes of the splits. Every split is stratified: it has the class proportions of the whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     validation: Part = 0.1
-    """Taken from the training recordings: a number, or a fraction of them."""
+    """Taken from the training samples: a number, or a fraction of them."""
     test: Part | None = None
-    """A number, or a fraction of all recordings. Ignored where the data set has an official test split; required
-    where it has none."""
+    """A number, or a fraction of all samples. Ignored where the data set has an official test split; required where it
+    has none."""
     seed: int = Field(0, ge=0)
-    """Of the lots that the recordings draw."""
+    """Seed of the pseudo-random order in which samples are assigned to splits."""
     limit: LimitParams = LimitParams()
-    """Small parts of the splits, for a quick try."""
+    """A small subset of each split, for quick runs."""

@@ -1,4 +1,4 @@
-"""A modelled event sensor: a moving drawing in, events out.
+"""A model of an event sensor: it turns a moving drawing into events.
 
 Every pixel sees the log intensity `L(t)` of the drawing, through a first-order photoreceptor:
 
@@ -24,7 +24,7 @@ from numba import njit
 
 
 @njit(cache=True)
-def _inked(ink):
+def _inked(ink: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row, and first and last column, with any ink."""
     rows, columns = np.nonzero(ink)
     if len(rows) == 0:
@@ -33,14 +33,28 @@ def _inked(ink):
 
 
 @njit(cache=True)
-def sense(ink, left, top, thresholds, phase, floor, step_us, tau_us, refractory_us, out_t, out_x, out_y, out_p):
-    """Show a moving drawing to the sensor; return the number of events.
+def sense(
+    ink: np.ndarray,
+    left: np.ndarray,
+    top: np.ndarray,
+    thresholds: np.ndarray,
+    phase: np.ndarray,
+    floor: float,
+    step_us: float,
+    tau_us: float,
+    refractory_us: float,
+    out_t: np.ndarray,
+    out_x: np.ndarray,
+    out_y: np.ndarray,
+    out_p: np.ndarray,
+) -> int:
+    """The events of a sensor that sees a moving drawing; return their number.
 
     `ink` [h, w] in [0, 1], none around it. `left`, `top` [steps + 1]: position of its corner on the sensor, in
     pixels, every `step_us`. `thresholds` [2, H, W]: OFF and ON contrast thresholds in log units. `phase` [H, W] in
     (-1, 1): where between its two thresholds each pixel's reference lies at the start. Times in microseconds.
-    `out_*`: room for the events, filled pixel by pixel (so not in time order); when it is too small, the negative
-    number of events needed is returned.
+    `out_*`: arrays that the events are written to, pixel by pixel (so not in time order); when they are too short, the
+    negative number of events is returned.
     """
     h, w = ink.shape
     _, height, width = thresholds.shape
@@ -48,7 +62,7 @@ def sense(ink, left, top, thresholds, phase, floor, step_us, tau_us, refractory_
     gain = 1.0 - np.exp(-step_us / tau_us) if tau_us > 0 else 1.0
     room = len(out_t)
     n = 0
-    # Pixels that no ink comes to see no change, and are skipped.
+    # Pixels that the ink never reaches see no change, and are skipped.
     rows, columns = _inked(ink)
     far_left, far_right = left.min() + columns[0] - 1, left.max() + columns[1] + 1
     far_top, far_bottom = top.min() + rows[0] - 1, top.max() + rows[1] + 1
@@ -109,7 +123,9 @@ def sense(ink, left, top, thresholds, phase, floor, step_us, tau_us, refractory_
     return n if n <= room else -n
 
 
-def background(rng: np.random.Generator, rate_hz: float, height: int, width: int, duration_us: int):
+def background(
+    rng: np.random.Generator, rate_hz: float, height: int, width: int, duration_us: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Background events `(t, x, y, p)`: a Poisson process of `rate_hz` events a second in every pixel."""
     n = rng.poisson(rate_hz * height * width * duration_us * 1e-6)
     return (

@@ -1,8 +1,8 @@
-"""All that this project uses of tonic: the one module that imports it.
+"""The functions of tonic that this project uses. No other module imports tonic.
 
-tonic is GPL-3.0-only (this project is MIT), so it is an interchangeable helper here, kept to these functions.
+tonic is GPL-3.0-only (this project is MIT), so it is an interchangeable helper here, limited to these functions.
 Known faults of tonic 1.7.0 that the callers work around: `NMNIST` takes a folder with fewer than 10,000 `.bin` files
-for absent and downloads; `read_mnist_file` decodes a truncated or foreign file without a word.
+for absent and downloads; `read_mnist_file` decodes truncated and foreign files without an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn.data.format import EVENT
+from snn.data.format import EVENT, FIELDS
 from snn.errors import DataError
 
 
@@ -22,7 +22,7 @@ def read_nmnist(file: Path) -> np.ndarray:
 
     raw = read_mnist_file(file, np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")]))
     events = np.empty(len(raw), EVENT)
-    for name in EVENT.names:
+    for name in FIELDS:
         events[name] = raw[name]
     return events
 
@@ -41,7 +41,7 @@ def read_aedat4(file: Path) -> np.ndarray:
             "intact copy"
         ) from None
     events = np.empty(len(raw), EVENT)
-    for name, column in zip(EVENT.names, raw.dtype.names, strict=True):  # its fourth is called `on` or `p`
+    for name, column in zip(FIELDS, raw.dtype.names, strict=True):  # the fourth is called `on` or `p`
         events[name] = raw[column]
     return events
 
@@ -63,7 +63,7 @@ def download_cifar10dvs(folder: Path) -> None:
 def _downloaded(title: str, folder: Path, download: Callable[[], object]) -> None:
     try:
         download()
-    except Exception as error:  # whatever network, server and archive can do wrong
+    except Exception as error:  # of many types: network, server, archive
         raise DataError(
             f"{folder}: downloading {title} failed ({' '.join(str(error).split())}); try again later, or unpack it "
             "there yourself and set `download: false`"

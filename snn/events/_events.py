@@ -1,4 +1,4 @@
-"""Events as they come in: brought into columns, checked, refused with a reason."""
+"""Incoming events: brought into columns, checked, refused with a reason."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ class Columns(NamedTuple):
     p: np.ndarray
 
 
-def columns(t: Any, x: Any, y: Any, p: Any, sort: bool) -> Columns:
+def columns_of(t: Any, x: Any, y: Any, p: Any, sort: bool = False) -> Columns:
     """Contiguous int64 columns; sorted by time (ties keep their order) only on request."""
-    out = []
-    for name, values in zip("txyp", (t, x, y, p), strict=True):
-        values = np.asarray(values)
-        if values.dtype.kind not in "iub" and values.size:
+    out: list[np.ndarray] = []
+    for name, column in zip("txyp", (t, x, y, p), strict=True):
+        try:
+            values = np.asarray(column)
+        except (ValueError, TypeError, RuntimeError):
+            raise UserError(f"events: {name} must be a list of whole numbers") from None
+        if values.size and values.dtype.kind not in "iub":
             raise UserError(f"events: {name} must hold whole numbers, not {values.dtype} (t in microseconds)")
-        if values.ndim != 1 or len(values) != len(np.asarray(t)):
+        if values.ndim != 1 or (out and len(values) != len(out[0])):
             raise UserError(f"events: t, x, y, p must be one-dimensional and equally long; {name} is {values.shape}")
-        out.append(np.require(values, np.int64, "CAWE"))  # also of memory maps: one type, one compilation
+        if values.dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
+            raise UserError(f"events: {name} holds {values.max()}, which no 64-bit signed number does")
+        out.append(np.require(values, np.int64, ["C", "A", "W", "E"]))  # also of memory maps: one type, one compilation
     if sort and len(out[0]) > 1:
         drops = np.flatnonzero(out[0][1:] < out[0][:-1])
         for i in drops:
@@ -41,31 +46,32 @@ def columns(t: Any, x: Any, y: Any, p: Any, sort: bool) -> Columns:
     return Columns(*out)
 
 
-def batch(events: Any, offsets: Any) -> tuple[np.ndarray, np.ndarray]:
+def structured(events: Any, offsets: Any) -> tuple[np.ndarray, np.ndarray]:
     """The structured events and int64 offsets of a batch, checked."""
-    events, offsets = np.asarray(events), np.asarray(offsets)
+    try:
+        events, offsets = np.asarray(events), np.asarray(offsets)
+    except (ValueError, TypeError, RuntimeError):
+        raise UserError("events must be a structured array, offsets a list of whole numbers") from None
     if events.ndim != 1 or not set("txyp") <= set(events.dtype.names or ()):
         raise UserError(f"events must be a one-dimensional structured array with fields t, x, y, p, not {events.dtype}")
     if offsets.ndim != 1 or not len(offsets) or offsets.dtype.kind not in "iu":
         raise UserError("offsets must be whole numbers [n + 1], the first event of each recording and the end")
+    within = (offsets >= 0) & (offsets <= len(events))
     offsets = offsets.astype(np.int64)
-    if offsets[0] < 0 or offsets[-1] > len(events) or (np.diff(offsets) < 0).any():
+    if not within.all() or (np.diff(offsets) < 0).any():
         raise UserError(f"offsets must ascend within 0 to {len(events)}, the number of events")
     return events, offsets
 
 
-def check(
-    kernel: Any,
-    t: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    p: np.ndarray,
-    before: int,
-    shape: tuple,
-    first: int = 0,
-) -> None:
-    """Raise `UserError` for the first event that cannot be. before: the last time stamp so far, or -1; first: the
-    number of the first event."""
+def check(events: Columns, shape: tuple[int, int, int], before: int = -1, first: int = 0) -> None:
+    """Raise `UserError` for the first invalid event.
+
+    shape: (C, H, W) of the network's input; before: the last time stamp so far, -1 for none; first: the number that
+    the first event has in the message.
+    """
+    from snn.events import _kernel as kernel  # imports the compiler
+
+    t, x, y, p = events
     what, i = kernel.check(t, x, y, p, before, shape)
     n = first + i
     if what == kernel.IN_ORDER:

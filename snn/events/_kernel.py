@@ -18,38 +18,11 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-from snn.events._plan import (
-    BY_STRIDE,
-    BY_STRIDE_BITS,
-    BY_WIDTH,
-    BY_WIDTH_BITS,
-    CHANNELS,
-    DENSE,
-    FAN,
-    HARD,
-    LANES,
-    MOST,
-    OFFSET,
-    ROW_STEP,
-    RUN,
-    SIZE,
-    SOURCE,
-    SPIKING,
-    STRIDE,
-    TAPS_C,
-    TAPS_X,
-    TAPS_Y,
-    TARGET,
-    WEIGHTS,
-    WIDTH,
-)
-
 # A queue entry is `root << 32 | place`: the input event (of the chunk) that caused the spike, and the neuron's place in
 # [H][W][C'], the layout of the membranes.
 ROOT_BITS = 32
 QUEUE = 1 << 15  # entries above which the next chunk of input events is made smaller
-LEADER, MOST_SPIKES = range(2)  # entries of Work.lead
-IN_ORDER, BACKWARDS, NEGATIVE, OUTSIDE, POLARITY = range(5)  # what `check` finds
+IN_ORDER, BACKWARDS, NEGATIVE, OUTSIDE, POLARITY = range(5)  # what `check` returns
 
 
 def compiled(function: Callable) -> Any:
@@ -115,14 +88,16 @@ def _block(lanes: int, reset: bool) -> Any:
     return block
 
 
-@intrinsic
-def _lowest_bit(typingctx, bits):  # type: ignore[no-untyped-def]
+def _lowest_bit_of(typingctx, bits):  # type: ignore[no-untyped-def]
     """Index of the lowest set bit; 64 of 0."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), codegen
+
+
+_lowest_bit: Any = intrinsic(_lowest_bit_of)
 
 
 def _leak(v: Any, dt: int, tau: float) -> Any:
@@ -164,39 +139,40 @@ def _consumer(lanes: int) -> Any:
     block = _block(lanes, reset=narrow)
 
     @compiled
-    def consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+    def consume(layout, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
         """Deliver events start..stop of the source's queue through synapse s.
 
         Returns the first one not delivered: short of `stop` where the target's queue might not hold its spikes.
         """
-        row = plan.synapses[s]
-        source, target = row[SOURCE], row[TARGET]
-        cell, come = plan.populations[target], plan.populations[source]
-        offset, width, stride_c, hard = cell[OFFSET], cell[WIDTH], cell[STRIDE], cell[HARD] != 0
-        from_stride, from_width = come[STRIDE], come[WIDTH]
-        by_stride, by_stride_bits = np.uint64(come[BY_STRIDE]), np.uint64(come[BY_STRIDE_BITS])
-        by_width, by_width_bits = np.uint64(come[BY_WIDTH]), np.uint64(come[BY_WIDTH_BITS])
-        dense, run, step, fan, first_weight = row[DENSE], row[RUN], row[ROW_STEP], row[FAN], row[WEIGHTS]
-        taps_c, taps_y, taps_x = plan.taps[row[TAPS_C] :], plan.taps[row[TAPS_Y] :], plan.taps[row[TAPS_X] :]
-        below, floor, theta, tau = plan.below[target], plan.floor[target], plan.theta[target], plan.tau[target]
-        v, last, weights = work.v, work.last, plan.weights
-        events, out = queue[source], queue[target]
+        synapse = layout.synapses[s]
+        to, of = layout.populations[synapse.target], layout.populations[synapse.source]
+        offset, width, stride_c, hard = to.offset, to.width, to.stride, to.hard_reset
+        from_stride, from_width = of.stride, of.width
+        stride_factor, stride_bits = np.uint64(of.stride_factor), np.uint64(of.stride_bits)
+        width_factor, width_bits = np.uint64(of.width_factor), np.uint64(of.width_bits)
+        dense, run, step, first_weight = synapse.dense, synapse.run, synapse.row_step, synapse.first_weight
+        taps, target = layout.taps, synapse.target
+        taps_c, taps_y, taps_x = taps[synapse.taps_c :], taps[synapse.taps_y :], taps[synapse.taps_x :]
+        below, floor, theta, tau = layout.below[target], layout.floor[target], layout.theta[target], layout.tau[target]
+        v, last, weights = work.v, work.last, layout.weights
+        events, out = queue[synapse.source], queue[target]
         tail = work.length[target]
-        last_start = len(out) - row[MOST] - 1
+        last_start = len(out) - synapse.max_targets - 1
         synops = 0
         i = start
         while i < stop and tail <= last_start:
             entry = np.uint64(events[i])
             i += 1
             place = entry & np.uint64(0xFFFFFFFF)
-            at = (place * by_stride) >> by_stride_bits
+            at = (place * stride_factor) >> stride_bits
             c = place - at * np.uint64(from_stride)
-            y = (at * by_width) >> by_width_bits
+            y = (at * width_factor) >> width_bits
             x = at - y * np.uint64(from_width)
-            n_y, n_x = taps_y[y, 1], taps_x[x, 1]
+            tap_c, tap_y, tap_x = taps_c[c], taps_y[y], taps_x[x]
+            n_y, n_x = tap_y.count, tap_x.count
             synops += n_y * n_x
-            iv = offset + (taps_y[y, 0] * width + taps_x[x, 0]) * stride_c + taps_c[c, 0]
-            iw = first_weight + taps_y[y, 2] + taps_x[x, 2] + taps_c[c, 2]
+            iv = offset + (tap_y.target * width + tap_x.target) * stride_c + tap_c.target
+            iw = first_weight + tap_y.weight + tap_x.weight + tap_c.weight
             # A spike's entry is its index plus this.
             base = np.int64(entry - place) - offset
             if dense:
@@ -233,7 +209,7 @@ def _consumer(lanes: int) -> Any:
                 iv += width * stride_c
                 iw += step
         work.length[target] = tail
-        work.synops[s] += synops * fan
+        work.synops[s] += synops * synapse.fan_out
         return i
 
     return consume
@@ -244,17 +220,17 @@ _consume_32, _consume_64 = _consumer(32), _consumer(64)
 
 
 @compiled
-def _consume(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
-    lanes = plan.synapses[s, LANES]
+def _consume(layout, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+    lanes = layout.synapses[s].lanes
     if lanes == 64:
-        return _consume_64(plan, work, queue, s, start, stop, times)
+        return _consume_64(layout, work, queue, s, start, stop, times)
     if lanes == 32:
-        return _consume_32(plan, work, queue, s, start, stop, times)
+        return _consume_32(layout, work, queue, s, start, stop, times)
     if lanes == 16:
-        return _consume_16(plan, work, queue, s, start, stop, times)
+        return _consume_16(layout, work, queue, s, start, stop, times)
     if lanes == 8:
-        return _consume_8(plan, work, queue, s, start, stop, times)
-    return _consume_1(plan, work, queue, s, start, stop, times)
+        return _consume_8(layout, work, queue, s, start, stop, times)
+    return _consume_1(layout, work, queue, s, start, stop, times)
 
 
 @compiled
@@ -268,24 +244,24 @@ def _grown(queue, length, least):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _deliver(plan, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
+def _deliver(layout, work, queue, s, start, stop, times):  # type: ignore[no-untyped-def]
     """`_consume` to the end; returns the queue, larger where it had to be."""
     while True:
-        start = _consume(plan, work, queue, s, start, stop, times)
+        start = _consume(layout, work, queue, s, start, stop, times)
         if start == stop:
             return queue
-        queue = _grown(queue, work.length, plan.synapses[s, MOST])
+        queue = _grown(queue, work.length, layout.synapses[s].max_targets)
 
 
 @compiled
-def _breadth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
+def _breadth_first(layout, work, queue, times):  # type: ignore[no-untyped-def]
     """Each population consumes its whole queue, merged from its synapses by the input event that caused each spike."""
     head = work.head
-    for target in range(1, len(plan.populations)):
-        synapses = plan.incoming[target]
+    for target in range(1, len(layout.populations)):
+        synapses = layout.incoming[target]
         if synapses[1] < 0:
             s = synapses[0]
-            queue = _deliver(plan, work, queue, s, np.int64(0), work.length[plan.synapses[s, SOURCE]], times)
+            queue = _deliver(layout, work, queue, s, np.int64(0), work.length[layout.synapses[s].source], times)
             continue
         for k in range(len(head)):
             head[k] = 0
@@ -293,53 +269,54 @@ def _breadth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
             root = -1
             for k in range(len(synapses) - 1):
                 if synapses[k] >= 0:
-                    source = plan.synapses[synapses[k], SOURCE]
+                    source = layout.synapses[synapses[k]].source
                     if head[k] < work.length[source] and (root < 0 or queue[source, head[k]] >> ROOT_BITS < root):
                         root = queue[source, head[k]] >> ROOT_BITS
             if root < 0:
                 break
             for k in range(len(synapses) - 1):
                 if synapses[k] >= 0:
-                    source = plan.synapses[synapses[k], SOURCE]
+                    source = layout.synapses[synapses[k]].source
                     start = stop = head[k]
                     while stop < work.length[source] and queue[source, stop] >> ROOT_BITS == root:
                         stop += 1
                     head[k] = stop
                     if stop > start:
-                        queue = _deliver(plan, work, queue, synapses[k], start, stop, times)
+                        queue = _deliver(layout, work, queue, synapses[k], start, stop, times)
     return queue
 
 
 @compiled
-def _depth_first(plan, work, queue, times):  # type: ignore[no-untyped-def]
-    """Each spike is followed to the end before the next one. A frame: (population, event, end, outgoing synapse)."""
+def _depth_first(layout, work, queue, times):  # type: ignore[no-untyped-def]
+    """Each spike is followed to the end before the next one: a stack of frames instead of recursion."""
     frames = work.frames
     for event in range(work.length[0]):
         depth = 0
-        frames[0, 0], frames[0, 1], frames[0, 2], frames[0, 3] = 0, event, event + 1, 0
+        frames[0].population, frames[0].next, frames[0].end, frames[0].synapse = 0, event, event + 1, 0
         while depth >= 0:
-            population, i, end, k = frames[depth, 0], frames[depth, 1], frames[depth, 2], frames[depth, 3]
-            s = plan.outgoing[population, k] if i < end else -1
-            if i == end:
+            frame = frames[depth]
+            i, k = frame.next, frame.synapse
+            s = layout.outgoing[frame.population, k] if i < frame.end else -1
+            if i == frame.end:
                 depth -= 1
             elif s < 0:
-                frames[depth, 1], frames[depth, 3] = i + 1, 0
+                frame.next, frame.synapse = i + 1, 0
             else:
-                frames[depth, 3] = k + 1
-                target = plan.synapses[s, TARGET]
+                frame.synapse = k + 1
+                target = layout.synapses[s].target
                 start = work.length[target]
-                if _consume(plan, work, queue, s, i, i + 1, times) == i:  # no room for what one spike can cause
-                    queue = _deliver(plan, work, queue, s, i, i + 1, times)
+                if _consume(layout, work, queue, s, i, i + 1, times) == i:  # no room for what one spike can cause
+                    queue = _deliver(layout, work, queue, s, i, i + 1, times)
                 if work.length[target] > start:
                     depth += 1
-                    frames[depth, 0], frames[depth, 1] = target, start
-                    frames[depth, 2], frames[depth, 3] = work.length[target], 0
+                    frames[depth].population, frames[depth].synapse = target, 0
+                    frames[depth].next, frames[depth].end = start, work.length[target]
     return queue
 
 
 @compiled
 def check(t, x, y, p, before, shape):  # type: ignore[no-untyped-def]
-    """The first event that cannot be: (what is wrong, which one). `before`: the time stamp before the first one."""
+    """The first invalid event: (what is wrong, which one). `before`: the time stamp before the first one."""
     for i in range(len(t)):
         if t[i] < before:
             return (NEGATIVE if t[i] < 0 and before < 0 else BACKWARDS), i
@@ -354,15 +331,15 @@ def check(t, x, y, p, before, shape):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def read_output(plan, work, now, values):  # type: ignore[no-untyped-def]
+def read_output(layout, work, now, values):  # type: ignore[no-untyped-def]
     """Membranes of the output population in (C, H, W) order, decayed to `now`, in the weights' unit. The largest."""
-    cell = plan.populations[plan.output]
-    channels, area, tau = cell[CHANNELS], cell[SIZE] // cell[CHANNELS], plan.tau[plan.output]
+    output = layout.populations[layout.output]
+    channels, area, tau = output.channels, output.size // output.channels, layout.tau[layout.output]
     best = 0
     for c in range(channels):
         for at in range(area):
-            i = cell[OFFSET] + at * cell[STRIDE] + c
-            value = np.float64(work.v[i]) / plan.scale[plan.output]
+            i = output.offset + at * output.stride + c
+            value = np.float64(work.v[i]) / layout.scale[layout.output]
             if tau > 0:
                 value *= math.exp(-(now - work.last[i]) / tau)
             k = c * area + at
@@ -373,47 +350,47 @@ def read_output(plan, work, now, values):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def predict(plan, work, now, values):  # type: ignore[no-untyped-def]
+def predict(layout, work, now, values):  # type: ignore[no-untyped-def]
     """The class that is ahead now, -1 without any output."""
-    if plan.populations[plan.output, SPIKING]:
-        return work.lead[LEADER]
-    synapses = plan.incoming[plan.output]
+    if layout.populations[layout.output].spiking:
+        return work.leader[0].label
+    synapses = layout.incoming[layout.output]
     for k in range(len(synapses) - 1):
         if synapses[k] >= 0 and work.synops[synapses[k]] > 0:
-            return read_output(plan, work, now, values)
+            return read_output(layout, work, now, values)
     return -1
 
 
 @compiled
-def _tally(plan, work, queue, times, origin):  # type: ignore[no-untyped-def]
+def _tally(layout, work, queue, times, origin):  # type: ignore[no-untyped-def]
     """Count the chunk's spikes. The leader changes only when a class gets ahead: a tie stays with who was first."""
-    cell = plan.populations[plan.output]
-    area = cell[SIZE] // cell[CHANNELS]
-    for i in range(work.length[plan.output]):
-        spike = queue[plan.output, i]
+    output = layout.populations[layout.output]
+    area = output.size // output.channels
+    for i in range(work.length[layout.output]):
+        spike = queue[layout.output, i]
         place = spike & 0xFFFFFFFF
-        k = place % cell[STRIDE] * area + place // cell[STRIDE]
+        k = place % output.stride * area + place // output.stride
         work.counts[k] += 1
-        if work.counts[k] > work.lead[MOST_SPIKES]:
-            work.lead[MOST_SPIKES], work.lead[LEADER] = work.counts[k], k
+        if work.counts[k] > work.leader[0].spikes:
+            work.leader[0].label, work.leader[0].spikes = k, work.counts[k]
         if work.first[k] < 0:
             work.first[k] = times[spike >> ROOT_BITS] - origin
-    for p in range(1, len(plan.populations)):
+    for p in range(1, len(layout.populations)):
         work.spikes[p - 1] += work.length[p]
 
 
 @compiled
-def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # type: ignore[no-untyped-def]
+def advance(layout, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # type: ignore[no-untyped-def]
     """Run all events; write the prediction after `stops[k]` of them to decisions[k]. Returns the queue.
 
     Events are taken in chunks, so that queues stay small and one layer's weights stay near; a chunk's results do not
     depend on its size.
     """
     done, k = 0, 0
-    values, source = np.empty(plan.populations[plan.output, SIZE]), plan.populations[0]
+    values, source = np.empty(layout.populations[layout.output].size), layout.populations[0]
     while True:
         while k < len(stops) and stops[k] <= done:
-            decisions[k] = predict(plan, work, t[done - 1] if done else 0, values)
+            decisions[k] = predict(layout, work, t[done - 1] if done else 0, values)
             k += 1
         if done == len(t):
             return queue
@@ -424,13 +401,13 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
             work.length[population] = 0
         work.length[0] = end - done
         for i in range(done, end):
-            queue[0, i - done] = (i - done) << ROOT_BITS | (y[i] * source[WIDTH] + x[i]) * source[STRIDE] + p[i]
+            queue[0, i - done] = (i - done) << ROOT_BITS | (y[i] * source.width + x[i]) * source.stride + p[i]
         times = t[done:end]
-        if plan.depth:  # noqa: SIM108
-            queue = _depth_first(plan, work, queue, times)
+        if layout.depth:  # noqa: SIM108
+            queue = _depth_first(layout, work, queue, times)
         else:
-            queue = _breadth_first(plan, work, queue, times)
-        _tally(plan, work, queue, times, origin)
+            queue = _breadth_first(layout, work, queue, times)
+        _tally(layout, work, queue, times, origin)
         for population in range(1, len(work.length)):
             if work.length[population] > QUEUE and chunk > 1:
                 chunk = chunk // 2
@@ -439,10 +416,10 @@ def advance(plan, work, queue, t, x, y, p, origin, chunk, stops, decisions):  # 
 
 
 @compiled
-def saturated(plan, work):  # type: ignore[no-untyped-def]
+def saturated(layout, work):  # type: ignore[no-untyped-def]
     """Output membranes at a limit of int16 (for int16 membranes)."""
-    cell, n = plan.populations[plan.output], 0
-    for i in range(cell[OFFSET], cell[OFFSET] + cell[SIZE] // cell[CHANNELS] * cell[STRIDE]):
+    output, n = layout.populations[layout.output], 0
+    for i in range(output.offset, output.offset + output.size // output.channels * output.stride):
         n += work.v[i] == -32768 or work.v[i] == 32767
     return n
 
@@ -461,7 +438,7 @@ def stops_of(t, times_us, fractions, stops, where):  # type: ignore[no-untyped-d
                     high = middle
             stop = low
         else:
-            stop = np.int64(math.floor(fractions[k - len(times_us)] * len(t) + 1e-9))
+            stop = math.floor(fractions[k - len(times_us)] * len(t) + 1e-9)
         j = k
         while j > 0 and stops[j - 1] > stop:
             stops[j], where[j] = stops[j - 1], where[j - 1]
@@ -470,16 +447,16 @@ def stops_of(t, times_us, fractions, stops, where):  # type: ignore[no-untyped-d
 
 
 @compiled
-def run_many(plan, work, queue, t, x, y, p, bounds, shape, chunk, integer, times_us, fractions, first_row, rows):  # type: ignore[no-untyped-def]
+def run_many(layout, work, queue, t, x, y, p, bounds, shape, chunk, integer, times_us, fractions, first_row, rows):  # type: ignore[no-untyped-def]
     """Recordings bounds[i]..bounds[i+1] of the events, each from rest; results go to row first_row + i of `rows`.
 
-    Returns the queue and the number of the first recording with an event that cannot be (then the rest is not run),
-    or how many there are. All that a recording costs happens here, without the interpreter: threads share its lock.
+    Returns the queue and the number of the first recording with an invalid event (the rest is then not run),
+    or their number. All of a recording's work happens here, outside the interpreter, whose lock threads share.
     """
-    cell = plan.populations[plan.output]
-    spiking, marks = cell[SPIKING] != 0, len(times_us) + len(fractions)
+    output = layout.populations[layout.output]
+    spiking, marks = output.spiking, len(times_us) + len(fractions)
     stops, where, decisions = np.empty(marks, np.int64), np.empty(marks, np.int64), np.empty(marks, np.int64)
-    values = np.empty(cell[SIZE])
+    values = np.empty(output.size)
     for i in range(len(bounds) - 1):
         begin, end, row = bounds[i], bounds[i + 1], first_row + i
         what, _ = check(t[begin:end], x[begin:end], y[begin:end], p[begin:end], -1, shape)
@@ -491,7 +468,7 @@ def run_many(plan, work, queue, t, x, y, p, bounds, shape, chunk, integer, times
             work.last[j] = 0
         for j in range(len(work.counts)):
             work.counts[j], work.first[j], values[j] = 0, -1, 0
-        work.lead[LEADER], work.lead[MOST_SPIKES] = -1, 0
+        work.leader[0].label, work.leader[0].spikes = -1, 0
         for j in range(len(work.spikes)):
             work.spikes[j] = 0
         for j in range(len(work.synops)):
@@ -499,17 +476,17 @@ def run_many(plan, work, queue, t, x, y, p, bounds, shape, chunk, integer, times
         stops_of(t[begin:end], times_us, fractions, stops, where)
         origin, now = (t[begin], t[end - 1]) if end > begin else (np.int64(0), np.int64(0))
         queue = advance(
-            plan, work, queue, t[begin:end], x[begin:end], y[begin:end], p[begin:end], origin, chunk, stops, decisions
+            layout, work, queue, t[begin:end], x[begin:end], y[begin:end], p[begin:end], origin, chunk, stops, decisions
         )
         for k in range(marks):
             if where[k] < len(times_us):
                 rows.over_time[row, where[k]] = decisions[k]
             else:
                 rows.over_events[row, where[k] - len(times_us)] = decisions[k]
-        rows.prediction[row], rows.n_events[row] = predict(plan, work, now, values), end - begin
-        rows.saturated[row] = saturated(plan, work) if integer else 0
+        rows.prediction[row], rows.n_events[row] = predict(layout, work, now, values), end - begin
+        rows.saturated[row] = saturated(layout, work) if integer else 0
         if not spiking:
-            read_output(plan, work, now, values)
+            read_output(layout, work, now, values)
         for j in range(len(values)):
             rows.counts[row, j] = work.counts[j] if spiking else values[j]
             rows.first_spike_us[row, j] = work.first[j]

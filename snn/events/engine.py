@@ -2,111 +2,55 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from snn.errors import UserError, did_you_mean
-from snn.events import _events, _plan
+from snn.events._checkpoints import Checkpoints
+from snn.events._events import Columns, check, columns_of, structured
+from snn.events._layout import lay_out
+from snn.events._state import CHUNK, Rows, State
 from snn.events.network import EventNetwork
 from snn.events.result import RunResult
 
 MODES = ("float", "int8")
 ORDERS = ("breadth", "depth")
 PROGRESS_SECONDS = 0.2
-CHUNK = 1024  # input events that each population takes before the next one's turn
 PIECE = 1 << 15  # events of a batch that a worker brings into columns and runs at once, if recordings are that short
 LONG = 1 << 19  # events of a batch's recording above which it is brought into columns part by part
-PIECES = 8  # a worker's share of a batch, at least: the last ones to end leave others idle for so much less
+PIECES = 8  # a worker's pieces of a batch, at least: the last ones to end leave others idle for so much less
 _NOTHING = np.zeros(0, np.int64)
 
 
-class Work(NamedTuple):
-    """What changes while a recording runs (arrays only; the kernel writes into them)."""
-
-    v: np.ndarray  # membranes, all populations, layout as in `_plan`
-    last: np.ndarray  # int64, time of each neuron's last event; only where something leaks
-    length: np.ndarray  # int64 [P+1], entries in the queues
-    counts: np.ndarray  # int64 [K], output spikes
-    first: np.ndarray  # int64 [K], elapsed time of the first one
-    lead: np.ndarray  # int64 [2], class ahead and its spikes
-    spikes: np.ndarray  # int64 [P]
-    synops: np.ndarray  # int64 [S]
-    head: np.ndarray
-    frames: np.ndarray
-
-
-class Rows(NamedTuple):
-    """Results of a batch of n recordings as the kernel writes them; names and shapes of `RunResult`."""
-
-    prediction: np.ndarray
-    counts: np.ndarray  # float64 whether the output spikes or not: one type, one compilation
-    first_spike_us: np.ndarray
-    spikes: np.ndarray
-    synops: np.ndarray
-    n_events: np.ndarray
-    saturated: np.ndarray
-    over_time: np.ndarray
-    over_events: np.ndarray
-
-
-class State:
-    """A recording half-way. Made by `Engine.state`, advanced by `Engine.feed`, read by `Engine.result`."""
-
-    def __init__(self, plan: _plan.Plan, trace: bool = False) -> None:
-        n, classes = len(plan.populations), plan.populations[plan.output, _plan.SIZE]
-        self.work = Work(
-            v=_plan.aligned_zeros(plan.membranes, plan.theta.dtype.type),
-            last=np.zeros(plan.membranes if plan.tau.any() else 1, np.int64),
-            length=np.zeros(n, np.int64),
-            counts=np.zeros(classes, np.int64),
-            first=np.zeros(classes, np.int64),
-            lead=np.zeros(2, np.int64),
-            spikes=np.zeros(n - 1, np.int64),
-            synops=np.zeros(len(plan.synapses), np.int64),
-            head=np.zeros(plan.incoming.shape[1], np.int64),
-            frames=np.zeros((n + 1, 4), np.int64),
-        )
-        self.queue = np.empty((n, max(2 * CHUNK, int(plan.synapses[:, _plan.MOST].max()) + 1)), np.int64)
-        self.trace: list[list[np.ndarray]] | None = [[] for _ in range(n - 1)] if trace else None
-        self.reset()
-
-    def reset(self) -> None:
-        """Back to the start of a recording: every membrane 0."""
-        for array in self.work:
-            array.fill(0)
-        self.work.first.fill(-1)
-        self.work.lead[0] = -1
-        self.n_events, self.t_first, self.t_last = 0, 0, 0
-        if self.trace is not None:
-            self.trace = [[] for _ in self.trace]
-
-
 class Engine:
-    """An `EventNetwork` laid out for one mode and order. Shared by threads; states are not.
+    """An `EventNetwork` made ready to run in one mode and order. Threads may share an engine, but not a state.
 
     mode: "float" (float32) or "int8" (int8 weights, int16 saturating membranes).
     order: "breadth" (each population consumes its whole queue, per input event) or "depth" (each spike is followed to
     the end first). They differ only where a population merges several synapses.
+    Raises `UserError` for an unknown mode or order, and where the integer mode cannot hold a threshold.
     """
 
     def __init__(self, network: EventNetwork, mode: str = "float", order: str = "breadth") -> None:
-        for what, value, known in (("mode", mode, MODES), ("order", order, ORDERS)):
-            if value not in known:
-                raise UserError(f"unknown {what} {value!r}{did_you_mean(str(value), known)}")
+        if not isinstance(network, EventNetwork):
+            raise UserError(f"Engine needs an EventNetwork, not {type(network).__name__}; load(path) reads one")
+        for what, value, names in (("mode", mode, MODES), ("order", order, ORDERS)):
+            if value not in names:
+                raise UserError(f"unknown {what} {value!r}{did_you_mean(str(value), names)}")
         from snn.events import _kernel  # imports the compiler
 
         self._kernel = _kernel
         self.network, self.mode, self.order = network, mode, order
-        self.plan = _plan.make(network, mode == "int8", order == "depth")
+        self._layout = lay_out(network, mode == "int8", order == "depth")
+        self._output_spikes = network.population(network.output).spiking
         self._spare: list[State] = []  # used again by the next batch: memory does not grow with recordings
 
     def state(self, trace: bool = False) -> State:
         """A new recording. trace=True keeps every spike (memory grows with their number)."""
-        return State(self.plan, trace)
+        return State(self._layout, trace)
 
     def feed(self, state: State, t: Any, x: Any, y: Any, p: Any, sort: bool = False) -> None:
         """Run further events (arrays of one length; t in µs) of the recording; any cutting gives the same results.
@@ -114,11 +58,11 @@ class Engine:
         Raises `UserError`, before any of them is run, where time goes backwards (within the arrays or since the
         last call), or an event lies outside the input's shape. sort=True sorts the arrays by time first (stable).
         """
-        self._advance(state, *_events.columns(t, x, y, p, sort))
+        self._advance(state, columns_of(t, x, y, p, sort))
 
     def result(self, state: State) -> RunResult:
         """Results so far."""
-        return self._result(state, _Checkpoints.of(None), _NOTHING, _NOTHING)
+        return self._result(state, Checkpoints.of(None), _NOTHING)
 
     def run(
         self,
@@ -131,7 +75,9 @@ class Engine:
         checkpoints: Mapping[str, Sequence[float]] | None = None,
     ) -> RunResult:
         """One recording from its first event to its last. See `feed` for the events, `run_batch` for checkpoints."""
-        return self._one(self.state(trace), _events.columns(t, x, y, p, sort), _Checkpoints.of(checkpoints))
+        state, events, marks = self.state(trace), columns_of(t, x, y, p, sort), Checkpoints.of(checkpoints)
+        stops, where = marks.stops(events.t)
+        return self._result(state, marks, _placed(self._advance(state, events, stops), where))
 
     def run_batch(
         self,
@@ -149,12 +95,13 @@ class Engine:
         events, at which the prediction is taken. progress(done, n) is called from this thread: after each piece of a
         few recordings or, with several threads, five times a second and at the end.
         """
-        events, offsets = _events.batch(events, offsets)
-        if int(threads) != threads or threads < 1:
+        events, offsets = structured(events, offsets)
+        if not isinstance(threads, int | np.integer) or threads < 1:
             raise UserError(f"threads must be a whole number, at least 1, not {threads!r}")
-        marks, n, done = _Checkpoints.of(checkpoints), len(offsets) - 1, []
+        marks, n = Checkpoints.of(checkpoints), len(offsets) - 1
         rows = self._rows(n, marks)
-        errors: dict[int, UserError] = {}
+        done: list[int] = []  # recordings of each piece that has been run
+        errors: dict[int, UserError] = {}  # by recording
         most = 1 if sort else max(1, n // (PIECES * threads))
         pieces = iter(list(_pieces(offsets, most)))  # shared: each worker takes the next one
 
@@ -164,7 +111,7 @@ class Engine:
                 try:
                     self._run_piece(state, events, offsets[low : high + 1], marks, rows, low, sort)
                 except _Refused as refused:
-                    errors[refused.recording] = refused
+                    errors[refused.recording] = refused.reason
                 if errors:
                     break
                 done.append(high - low)
@@ -185,40 +132,42 @@ class Engine:
                         progress(sum(done), n)
         for i in sorted(errors):  # every earlier recording was taken before, and is whole
             raise UserError(f"recording {i}: {errors[i]}")
-        counts = rows.counts.astype(np.int64) if self._spiking else rows.counts
-        found = rows._replace(counts=counts)._asdict()
-        return RunResult(**found, times_us=marks.times_us, fractions=marks.fractions)
+        fields = rows._asdict()
+        if self._output_spikes:
+            fields["counts"] = rows.counts.astype(np.int64)
+        return RunResult(**fields, times_us=marks.times_us, fractions=marks.fractions)
 
     def _run_piece(
         self,
         state: State,
         events: np.ndarray,
         bounds: np.ndarray,
-        marks: _Checkpoints,
+        marks: Checkpoints,
         rows: Rows,
         first_row: int,
         sort: bool,
     ) -> None:
+        """Successive recordings of a batch, between `bounds`; results go to `rows` from `first_row` on."""
         part = events[bounds[0] : bounds[-1]]
         if len(part) > LONG and len(bounds) == 2 and not sort:
             self._run_long(state, part, marks, rows, first_row)
             return
         try:
-            columns = _events.columns(part["t"], part["x"], part["y"], part["p"], sort)
+            columns = columns_of(part["t"], part["x"], part["y"], part["p"], sort)
         except UserError as error:
             raise _Refused(first_row, error) from None
         bounds = bounds - bounds[0]
         shape, integer = self.network.input_shape, self.mode == "int8"
         state.queue, ran = self._kernel.run_many(
-            self.plan, state.work, state.queue, *columns, bounds, shape, CHUNK, integer, *marks, first_row, rows
+            self._layout, state.work, state.queue, *columns, bounds, shape, CHUNK, integer, *marks, first_row, rows
         )
         if ran < len(bounds) - 1:
             try:
-                _events.check(self._kernel, *(c[bounds[ran] : bounds[ran + 1]] for c in columns), -1, shape)
+                check(Columns(*(c[bounds[ran] : bounds[ran + 1]] for c in columns)), shape)
             except UserError as error:
                 raise _Refused(first_row + ran, error) from None
 
-    def _run_long(self, state: State, events: np.ndarray, marks: _Checkpoints, rows: Rows, row: int) -> None:
+    def _run_long(self, state: State, events: np.ndarray, marks: Checkpoints, rows: Rows, row: int) -> None:
         """One long recording: memory does not grow with its events, which may be mapped from a file."""
         state.reset()
         stops, where = marks.stops(events["t"])
@@ -226,18 +175,16 @@ class Engine:
         try:
             for start in range(0, len(events), LONG):
                 part = events[start : start + LONG]
-                columns = _events.columns(part["t"], part["x"], part["y"], part["p"], False)
+                columns = columns_of(part["t"], part["x"], part["y"], part["p"])
                 here = (stops > start) & (stops <= start + LONG)
-                decisions[here] = self._advance(state, *columns, stops=stops[here] - start, first=start)
+                decisions[here] = self._advance(state, columns, stops[here] - start, first=start)
         except UserError as error:
             raise _Refused(row, error) from None
-        ordered = np.empty_like(decisions)
-        ordered[where] = decisions
-        result = self._result(state, marks, ordered[: len(marks.times_us)], ordered[len(marks.times_us) :])
+        result = self._result(state, marks, _placed(decisions, where))
         for name, array in rows._asdict().items():
             array[row] = getattr(result, name)
 
-    def _rows(self, n: int, marks: _Checkpoints) -> Rows:
+    def _rows(self, n: int, marks: Checkpoints) -> Rows:
         def whole(*shape: int) -> np.ndarray:
             return np.empty((n, *shape), np.int64)
 
@@ -254,88 +201,79 @@ class Engine:
             over_events=whole(len(marks.fractions)),
         )
 
-    def _one(self, state: State, columns: _events.Columns, marks: _Checkpoints) -> RunResult:
-        stops, where = marks.stops(columns.t)
-        decisions = self._advance(state, *columns, stops=stops)
-        ordered = np.empty_like(decisions)
-        ordered[where] = decisions
-        return self._result(state, marks, ordered[: len(marks.times_us)], ordered[len(marks.times_us) :])
-
-    def _advance(
-        self,
-        state: State,
-        t: np.ndarray,
-        x: np.ndarray,
-        y: np.ndarray,
-        p: np.ndarray,
-        stops: np.ndarray = _NOTHING,
-        first: int = 0,
-    ) -> np.ndarray:
-        before = state.t_last if state.n_events else -1
-        _events.check(self._kernel, t, x, y, p, before, self.network.input_shape, first)
-        if len(t) and not state.n_events:
-            state.t_first = int(t[0])
+    def _advance(self, state: State, events: Columns, stops: np.ndarray = _NOTHING, first: int = 0) -> np.ndarray:
+        """Run further events; returns the prediction after `stops[k]` of them (ascending). first: their first one's
+        number in error messages."""
+        check(events, self.network.input_shape, state.t_last if state.n_events else -1, first)
+        n = len(events.t)
+        if n and not state.n_events:
+            state.t_first = int(events.t[0])
         decisions = np.full(len(stops), -1, np.int64)
-        arguments = (t, x, y, p)
-        step = CHUNK if state.trace is not None else max(len(t), 1)
-        for start in range(0, max(len(t), 1), step):
-            piece = (a[start : start + step] for a in arguments)
-            here = (stops > start) & (stops <= start + step) if step < len(t) else slice(None)
+        # The queues hold the spikes of one chunk: to keep all of them, they are read after each.
+        step = CHUNK if state.trace is not None else max(n, 1)
+        for start in range(0, max(n, 1), step):
+            piece = Columns(*(c[start : start + step] for c in events))
+            here = (stops > start) & (stops <= start + step) if step < n else slice(None)
             part = np.ascontiguousarray(decisions[here])
             state.queue = self._kernel.advance(
-                self.plan, state.work, state.queue, *piece, state.t_first, CHUNK, stops[here] - start, part
+                self._layout, state.work, state.queue, *piece, state.t_first, CHUNK, stops[here] - start, part
             )
             decisions[here] = part
             if state.trace is not None:
-                self._keep_trace(state, t[start : start + step], state.n_events + start)
-        if len(t):
-            state.t_last = int(t[-1])
-            state.n_events += len(t)
+                self._keep_trace(state, state.trace, piece.t, state.n_events + start)
+        if n:
+            state.t_last = int(events.t[-1])
+            state.n_events += n
         return decisions
 
-    def _keep_trace(self, state: State, t: np.ndarray, base: int) -> None:
-        for p, kept in enumerate(state.trace, 1):
-            if len(t):
-                row = self.plan.populations[p]
-                root, place = np.divmod(state.queue[p, : state.work.length[p]], 2**self._kernel.ROOT_BITS)
-                at, c = np.divmod(place, row[_plan.STRIDE])
-                kept.append(np.column_stack([root + base, t[root], c, *np.divmod(at, row[_plan.WIDTH])]))
+    def _keep_trace(self, state: State, trace: list[list[np.ndarray]], t: np.ndarray, base: int) -> None:
+        """Append the spikes in the queues; base: number of the input event at t[0]."""
+        if not len(t):
+            return
+        for p, spikes in enumerate(trace, 1):
+            row = self._layout.populations[p]
+            root, place = np.divmod(state.queue[p, : state.work.length[p]], 2**self._kernel.ROOT_BITS)
+            at, c = np.divmod(place, row["stride"])
+            spikes.append(np.column_stack([root + base, t[root], c, *np.divmod(at, row["width"])]))
 
-    def _result(self, state: State, marks: _Checkpoints, times: np.ndarray, fractions: np.ndarray) -> RunResult:
-        plan, work = self.plan, state.work
+    def _result(self, state: State, marks: Checkpoints, decisions: np.ndarray) -> RunResult:
+        layout, work = self._layout, state.work
         values = np.zeros(self.network.n_classes)
-        prediction = self._kernel.predict(plan, work, state.t_last, values)
-        if not self._spiking:
-            self._kernel.read_output(plan, work, state.t_last, values)
+        prediction = self._kernel.predict(layout, work, state.t_last, values)
+        if not self._output_spikes:
+            self._kernel.read_output(layout, work, state.t_last, values)
         trace = None
         if state.trace is not None:
-            trace = [np.concatenate([np.empty((0, 5), np.int64), *kept]) for kept in state.trace]
+            trace = [np.concatenate([np.empty((0, 5), np.int64), *spikes]) for spikes in state.trace]
         return RunResult(
             prediction=np.int64(prediction),
-            counts=work.counts.copy() if self._spiking else values,
+            counts=work.counts.copy() if self._output_spikes else values,
             first_spike_us=work.first.copy(),
             spikes=work.spikes.copy(),
             synops=work.synops.copy(),
             n_events=np.int64(state.n_events),
-            saturated=np.int64(self._kernel.saturated(plan, work) if self.mode == "int8" else 0),
+            saturated=np.int64(self._kernel.saturated(layout, work) if self.mode == "int8" else 0),
             times_us=marks.times_us,
             fractions=marks.fractions,
-            over_time=times,
-            over_events=fractions,
+            over_time=decisions[: len(marks.times_us)],
+            over_events=decisions[len(marks.times_us) :],
             trace=trace,
         )
 
-    @property
-    def _spiking(self) -> bool:
-        return bool(self.plan.populations[self.plan.output, _plan.SPIKING])
-
 
 class _Refused(Exception):
-    """A recording of a batch holds an event that cannot be."""
+    """A recording of a batch holds an invalid event."""
 
     def __init__(self, recording: int, reason: UserError) -> None:
         super().__init__(str(reason))
-        self.recording = recording
+        self.recording, self.reason = recording, reason
+
+
+def _placed(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """out[where[k]] = values[k]."""
+    out = np.empty_like(values)
+    out[where] = values
+    return out
 
 
 def _pieces(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
@@ -346,34 +284,3 @@ def _pieces(offsets: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
         high = min(n, low + most, max(low + 1, within))
         yield low, high
         low = high
-
-
-class _Checkpoints(NamedTuple):
-    """When to ask for the prediction on the way."""
-
-    times_us: np.ndarray
-    fractions: np.ndarray
-
-    @classmethod
-    def of(cls, given: Mapping[str, Sequence[float]] | None) -> _Checkpoints:
-        given = dict(given or {})
-        for key in given:
-            if key not in cls._fields:
-                raise UserError(f"unknown checkpoints {key!r}{did_you_mean(str(key), cls._fields)}")
-        times = np.asarray(given.get("times_us", ()), np.float64).reshape(-1)
-        fractions = np.asarray(given.get("fractions", ()), np.float64).reshape(-1)
-        if not (np.isfinite(times).all() and (times >= 0).all()):
-            raise UserError("checkpoints: times_us must be microseconds, 0 or more")
-        if not ((fractions >= 0) & (fractions <= 1)).all():
-            raise UserError("checkpoints: fractions must lie in [0, 1]")
-        return cls(np.floor(times).astype(np.int64), fractions)
-
-    def stops(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of events consumed at each checkpoint, ascending, and where each of them belongs (as the kernel's
-        `stops_of`, but t may be a column of a file that is mapped: only a few of its times are read)."""
-        n, begun = range(len(t)), int(t[0]) if len(t) else 0
-        by_time = [bisect_right(n, at, key=lambda i: int(t[i]) - begun) for at in self.times_us.tolist()]
-        by_count = np.floor(self.fractions * len(t) + 1e-9).astype(np.int64)
-        stops = np.concatenate([np.array(by_time, np.int64), by_count])
-        order = np.argsort(stops, kind="stable")
-        return stops[order], order

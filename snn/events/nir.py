@@ -1,7 +1,7 @@
 """NIR, the exchange format of neuromorphic tools, in and out (https://neuroir.org, package `nir`).
 
-What the two have in common is written as NIR means it: convolutions, linear layers, sum pooling, IF and LIF neurons,
-I and LI for populations that only accumulate. A weight w is a jump of the membrane: R = 1 in IF, R = τ in LIF.
+What both have is written as NIR defines it: convolutions, linear layers, sum pooling, IF and LIF neurons, I and LI
+for populations that only accumulate. A weight w is a jump of the membrane: R = 1 in IF, R = τ in LIF.
 NIR's neurons are reset to a potential ("hard") and have no lower clip; the soft reset and v_min are *extensions*,
 written as metadata that only this library reads, and only where the caller asks for them.
 NIR fires above the threshold, this library at it: they differ where a membrane meets it exactly.
@@ -10,6 +10,9 @@ NIR fires above the threshold, this library at it: they differ where a membrane 
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +20,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snn.errors import DataError, UserError
-from snn.events.network import INPUT, EventNetwork, Population, Synapse
+from snn.events.network import (
+    INPUT,
+    MAX_PARTS,
+    EventNetwork,
+    Population,
+    Shape,
+    Synapse,
+    real_number,
+    short,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     import nir
 
 KEY = "snn_events"  # of the graph's metadata
+MAX_COMPRESSION = 1100  # of deflate, which HDF5 uses: 1032
+MAX_ITEMS, MAX_DEPTH = 40 * MAX_PARTS, 20  # of a file's groups and data sets
 
 
 def to_nir(network: EventNetwork, path: str | Path | None = None, extensions: bool = False) -> nir.NIRGraph:
@@ -67,25 +82,65 @@ def from_nir(source: nir.NIRGraph | str | Path, reset: str = "hard", v_min: floa
     """A network from a NIR graph or file, ours or another tool's.
 
     reset, v_min: for graphs without our metadata; NIR itself means "hard" and no clip, but tools whose neurons
-    subtract the threshold write the same nodes: say reset="soft" for theirs.
-    Average pooling is folded into the weights that follow it. Raises `DataError`, naming the node that cannot be
-    run event by event (biases, dilation, currents with a time constant, recurrence, thresholds that differ).
+    subtract the threshold write the same nodes: pass reset="soft" for those.
+    Average pooling is folded into the weights that follow it. Raises `DataError`, naming the file and the node that
+    cannot be run event by event (biases, dilation, currents with a time constant, recurrence, thresholds that differ).
     """
     import nir
 
     where = "the NIR graph"
     if not isinstance(source, nir.NIRGraph):
         where = str(source)
-        try:
-            source = nir.read(source)
-        except FileNotFoundError:
-            raise DataError(f"{where}: no such file") from None
-        except (OSError, KeyError, ValueError, AssertionError) as error:
-            raise DataError(f"{where}: not a NIR graph that package nir can read: {error}") from None
+        source = _read(nir, Path(source))
     try:
         return _Reader(nir, source, reset, v_min).network()
     except UserError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def _read(nir: Any, path: Path) -> nir.NIRGraph:
+    """The graph of a file, which may be damaged or hostile."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        _check_sizes(path)
+        with warnings.catch_warnings(action="ignore"):
+            return nir.read(path)
+    except UserError as error:
+        raise DataError(f"{path}: not a NIR graph, or a damaged one ({error}); export it again") from None
+    except Exception as error:  # h5py and nir do not check what they read: any exception means that they cannot
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise DataError(
+            f"{path}: not a NIR graph that package nir can read ({type(error).__name__}: {reason}); export it again"
+        ) from None
+
+
+def _check_sizes(path: Path) -> None:
+    """Raise `UserError` where a file of HDF5 asks for more memory than its size explains.
+
+    A few bytes may declare a data set of a terabyte (what is not stored reads as 0), or a tree of links to the same
+    groups that package nir would follow again and again.
+    """
+    import h5py
+
+    items, declared = 0, 0
+    with h5py.File(path, "r") as file:
+        groups = [(file, 0)]
+        while groups:
+            group, depth = groups.pop()
+            for name in group:
+                items += 1
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise UserError(f"{short(name)} is a link to another place")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    groups.append((item, depth + 1))
+                else:
+                    declared += item.nbytes
+                if items > MAX_ITEMS or depth > MAX_DEPTH:
+                    raise UserError("it holds too many groups")
+    if declared > MAX_COMPRESSION * path.stat().st_size:
+        raise UserError(f"its data sets declare {declared} bytes, more than a file of its size can hold")
 
 
 def _is_flat(network: EventNetwork, population: Population) -> bool:
@@ -140,21 +195,30 @@ def _steps(nir: Any, network: EventNetwork, synapse: Synapse, flat: dict[str, bo
         return [*steps, nir.Scale(np.full(shape, synapse.scale, np.float32))]
     if synapse.groups > 1:
         raise UserError(f"{where}: package nir does not read grouped convolutions back")
-    if synapse.weight.shape[2] != synapse.weight.shape[3]:
+    if synapse.values.shape[2] != synapse.values.shape[3]:
         raise UserError(f"{where}: package nir does not read kernels back that are not square")
-    bias = np.zeros(len(synapse.weight), np.float32)
+    bias = np.zeros(len(synapse.values), np.float32)
     padding = (synapse.padding, synapse.padding)
-    return [*steps, nir.Conv2d((h, w), synapse.weight, synapse.stride, padding, 1, 1, bias)]
+    return [*steps, nir.Conv2d((h, w), synapse.values, synapse.stride, padding, 1, 1, bias)]
 
 
 class _Reader:
-    """Walks back from each neuron node to the neurons (or input) before it."""
+    """Walks back from each neuron node to the neurons (or input) before it.
+
+    A graph may come from anywhere: its attributes are taken through `_uniform`, `_whole` and `_weight`, which check.
+    """
 
     def __init__(self, nir: Any, graph: nir.NIRGraph, reset: str, v_min: float | None) -> None:
-        self.nir, self.nodes, self.edges = nir, graph.nodes, graph.edges
+        self.nir, self.nodes, self.edges = nir, graph.nodes, list(graph.edges)
+        if len(self.nodes) > MAX_PARTS or len(self.edges) > MAX_PARTS:
+            raise UserError(f"more than {MAX_PARTS} nodes or edges")
         self.neurons = (nir.IF, nir.LIF, nir.I, nir.LI)
-        extra = graph.metadata.get(KEY)
-        self.extra = json.loads(extra.decode() if isinstance(extra, bytes) else extra) if extra is not None else {}
+        self.sources: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for a, b in self.edges:
+            if a not in self.nodes or b not in self.nodes:
+                raise UserError(f"an edge leads from {short(a)} to {short(b)}; there is no such node")
+            self.sources[b].append(a)
+        self.extra = _metadata(graph)
         self.reset, self.v_min = reset, v_min
 
     def network(self) -> EventNetwork:
@@ -163,72 +227,92 @@ class _Reader:
         before_end = self._before(end)
         accumulates = not isinstance(self.nodes[before_end], self.neurons)  # weights, then the output: a readout
         output = end if accumulates else before_end
-        shapes = {start: self._map(np.ravel(self.nodes[start].input_type["input"]), start)}
-        waiting = [n for n in self.nodes if isinstance(self.nodes[n], self.neurons)] + [end] * accumulates
-        known = list(self.extra.get("populations", {}))
-        waiting.sort(key=lambda n: (known.index(n) if n in known else len(known), n))
-        populations, synapses = [], []
-        while waiting:
-            ready = [n for n in waiting if all(chain[0] in shapes for chain in self._chains(n))]
-            if not ready:
-                raise UserError(f"node {waiting[0]!r}: recurrent, or cut off from the input; it cannot be run")
-            name = ready[0]
-            waiting.remove(name)
-            node = self.nodes[name]
-            population, gain = self._population(name, node)
-            chains = self._chains(name)
+        shapes: dict[str, Shape] = {start: self._map(self.nodes[start].input_type["input"], start)}
+        populations: list[Population] = []
+        synapses: dict[int, Synapse] = {}  # by the number of the edge that leads to the population
+        for name, chains in self._in_order(start, [end] * accumulates):
+            constants, gain = self._constants(name)
             made = [self._synapse(chain, name, shapes, start, gain) for chain in chains]
             if len({shape for _, shape in made}) != 1:
                 raise UserError(f"node {name!r}: its inputs have different shapes")
             shapes[name] = made[0][1]
-            populations.append(Population(name=name, shape=shapes[name], **population))
-            synapses += [
-                (self._edge(chain, name), synapse) for chain, (synapse, _) in zip(self._chains(name), made, strict=True)
-            ]
-        synapses = [s for _, s in sorted(synapses, key=lambda pair: pair[0])]
+            populations.append(Population(name=name, shape=shapes[name], **constants))
+            for chain, (synapse, _) in zip(chains, made, strict=True):
+                synapses[self.edges.index((chain[-1], name))] = synapse
         return EventNetwork(
-            shapes[start], populations, synapses, self.extra.get("classes"), output, self.extra.get("meta")
+            input_shape=shapes[start],
+            populations=populations,
+            synapses=[synapses[edge] for edge in sorted(synapses)],
+            classes=self.extra["classes"],
+            output=output,
+            meta=self.extra["meta"] or {},
         )
 
+    def _in_order(self, start: str, readout: list[str]) -> Iterator[tuple[str, list[list[str]]]]:
+        """The populations and the chains that lead to each, every one after its sources; where several are possible,
+        in the order of the metadata, then by name."""
+        names = [n for n in self.nodes if isinstance(self.nodes[n], self.neurons)] + readout
+        order = {name: i for i, name in enumerate(self.extra["populations"])}
+        rank = {n: i for i, n in enumerate(sorted(names, key=lambda n: (order.get(n, len(order)), n)))}
+        chains = {name: self._chains(name) for name in names}
+        waits_for = {name: {chain[0] for chain in chains[name]} - {start} for name in names}
+        followers: dict[str, list[str]] = {name: [] for name in names}
+        ready: list[tuple[int, str]] = []
+        for name in names:
+            for source in waits_for[name]:
+                followers[source].append(name)
+            if not waits_for[name]:
+                heappush(ready, (rank[name], name))
+        done = 0
+        while ready:
+            _, name = heappop(ready)
+            done += 1
+            yield name, chains[name]
+            for follower in followers[name]:
+                waits_for[follower].discard(name)
+                if not waits_for[follower]:
+                    heappush(ready, (rank[follower], follower))
+        if done < len(names):
+            name = min((n for n in names if waits_for[n]), key=rank.__getitem__)
+            raise UserError(f"node {name!r}: recurrent, or cut off from the input; it cannot be run")
+
     def _only(self, kind: type) -> str:
-        found = [n for n, node in self.nodes.items() if isinstance(node, kind)]
-        if len(found) != 1:
-            raise UserError(f"{len(found)} {kind.__name__} nodes; exactly one is needed")
-        return found[0]
+        names = [n for n, node in self.nodes.items() if isinstance(node, kind)]
+        if len(names) != 1:
+            raise UserError(f"{len(names)} {kind.__name__} nodes; exactly one is needed")
+        return names[0]
 
     def _before(self, name: str) -> str:
-        found = [a for a, b in self.edges if b == name]
-        if len(found) != 1:
-            raise UserError(f"node {name!r}: {len(found)} inputs, where only neurons may have more than one")
-        return found[0]
+        if len(self.sources[name]) != 1:
+            raise UserError(f"node {name!r}: {len(self.sources[name])} inputs, where only neurons may have several")
+        return self.sources[name][0]
 
     def _chains(self, name: str) -> list[list[str]]:
         """One list of nodes for each edge into `name`: the source first, then what lies between."""
         chains = []
-        for a, b in self.edges:
-            if b == name:
-                chain = [a]
-                while not isinstance(self.nodes[chain[0]], (*self.neurons, self.nir.Input)):
-                    chain.insert(0, self._before(chain[0]))
-                    if len(chain) > len(self.nodes):
-                        raise UserError(f"node {name!r}: its inputs run in a circle without a neuron")
-                chains.append(chain)
+        for source in self.sources[name]:
+            chain = [source]
+            while not isinstance(self.nodes[chain[-1]], (*self.neurons, self.nir.Input)):
+                chain.append(self._before(chain[-1]))
+                if len(chain) > len(self.nodes):
+                    raise UserError(f"node {name!r}: its inputs run in a circle without a neuron")
+            chains.append(chain[::-1])
         if not chains:
             raise UserError(f"node {name!r}: nothing leads to it")
         return chains
 
-    def _edge(self, chain: list[str], name: str) -> int:
-        return list(self.edges).index((chain[-1], name))
-
-    def _population(self, name: str, node: Any) -> tuple[dict[str, Any], float]:
-        """Constants of the neurons, and R as a factor on their weights."""
-        nir, extra = self.nir, self.extra.get("populations", {}).get(name, {})
+    def _constants(self, name: str) -> tuple[dict[str, Any], float]:
+        """Constants of a population, and R as a factor on its weights."""
+        nir, node = self.nir, self.nodes[name]
+        extra = self.extra["populations"].get(name, {})
         if isinstance(node, nir.Output):
             return {"spiking": False}, 1.0
         gain = self._uniform(node.r, name, "r")
         constants: dict[str, Any] = {"spiking": isinstance(node, (nir.IF, nir.LIF))}
         if isinstance(node, (nir.LIF, nir.LI)):
             tau = self._uniform(node.tau, name, "tau")
+            if tau <= 0:
+                raise UserError(f"node {name!r}: tau must be positive, not {tau}")
             if self._uniform(node.v_leak, name, "v_leak") != 0:
                 raise UserError(f"node {name!r}: v_leak is not 0, the state at rest")
             gain /= tau
@@ -242,73 +326,108 @@ class _Reader:
         return constants, gain
 
     def _synapse(
-        self, chain: list[str], target: str, shapes: dict, start: str, gain: float
-    ) -> tuple[Synapse, tuple[int, int, int]]:
+        self, chain: list[str], target: str, shapes: dict[str, Shape], start: str, gain: float
+    ) -> tuple[Synapse, Shape]:
         """What lies between two populations, as one synapse, and the shape that it makes."""
         nir, shape = self.nir, shapes[chain[0]]
-        pool, scale, weight, how = 1, gain, None, {}
+        pool, scale, weight = 1, gain, None
+        kind, how = "identity", {}
         for name in chain[1:]:
             node = self.nodes[name]
-            kind = type(node).__name__
+            what = type(node).__name__
             if weight is not None and not isinstance(node, nir.Scale):
-                raise UserError(f"node {name!r}: {kind} after weights, with no neurons between")
+                raise UserError(f"node {name!r}: {what} after weights, with no neurons between")
             if isinstance(node, (nir.SumPool2d, nir.AvgPool2d)):
-                k = self._uniform(node.kernel_size, name, "kernel_size")
+                k = self._whole(node.kernel_size, name, "kernel_size", 1)
                 if self._uniform(node.stride, name, "stride") != k or self._uniform(node.padding, name, "padding"):
                     raise UserError(f"node {name!r}: pooling windows must lie side by side, without padding")
-                pool, shape = pool * int(k), (shape[0], shape[1] // int(k), shape[2] // int(k))
+                pool, shape = pool * k, (shape[0], shape[1] // k, shape[2] // k)
                 scale = scale / k**2 if isinstance(node, nir.AvgPool2d) else scale
             elif isinstance(node, nir.Scale):
                 scale *= self._uniform(node.scale, name, "scale")
             elif isinstance(node, nir.Flatten):
-                if node.start_dim not in (0, 1) or node.end_dim not in (-1, 2, 3):
+                ends = (self._uniform(n, name, "dimensions") for n in (node.start_dim, node.end_dim))
+                if next(ends) not in (0, 1) or next(ends) not in (-1, 2, 3):
                     raise UserError(f"node {name!r}: only a flattening of everything can be run")
             elif isinstance(node, (nir.Linear, nir.Affine)):
-                weight, how = np.asarray(node.weight, np.float32), {"kind": "linear"}
-                self._no_bias(node, name)
+                kind, weight = "linear", self._weight(node, name, 2)
                 shape = (weight.shape[0], 1, 1)
             elif isinstance(node, nir.Conv2d):
-                weight, how = np.asarray(node.weight, np.float32), self._conv(node, name)
-                sizes = [
+                kind, weight, how = "conv", self._weight(node, name, 4), self._conv(node, name)
+                height, width = (
                     (n + 2 * how["padding"] - k) // how["stride"] + 1
                     for n, k in zip(shape[1:], weight.shape[2:], strict=True)
-                ]
-                shape = (weight.shape[0], *sizes)
+                )
+                shape = (weight.shape[0], height, width)
             else:
-                raise UserError(f"node {name!r}: {kind} cannot be run event by event")
+                raise UserError(f"node {name!r}: {what} cannot be run event by event")
         source = INPUT if chain[0] == start else chain[0]
         if weight is None:
-            return Synapse(source, target, "identity", pool=pool, scale=scale), shape
+            return Synapse(source, target, kind, pool=pool, scale=scale), shape
         if scale != 1:
             weight = weight * np.float32(scale)
-        return Synapse(source, target, weight=weight, pool=pool, **how), shape
+        return Synapse(source, target, kind, weight, pool=pool, **how), shape
 
-    def _conv(self, node: Any, name: str) -> dict[str, Any]:
-        self._no_bias(node, name)
+    def _conv(self, node: Any, name: str) -> dict[str, int]:
         if self._uniform(node.dilation, name, "dilation") != 1:
             raise UserError(f"node {name!r}: dilation is not 1")
-        stride, padding = self._uniform(node.stride, name, "stride"), node.padding
-        if isinstance(padding, (str, bytes)):
+        padding = node.padding
+        if isinstance(padding, str | bytes):
             k = self._uniform(node.weight.shape[2:], name, "kernel")
-            padding = 0 if padding in ("valid", b"valid") else (k - 1) / 2
-            if padding != int(padding):
+            padding = 0.0 if padding in ("valid", b"valid") else (k - 1) / 2
+            if not padding.is_integer():
                 raise UserError(f"node {name!r}: padding 'same' of an even kernel is not symmetric")
-        padding = self._uniform(padding, name, "padding")
-        return {"kind": "conv", "stride": int(stride), "padding": int(padding), "groups": int(node.groups)}
+        return {
+            "stride": self._whole(node.stride, name, "stride", 1),
+            "padding": self._whole(padding, name, "padding", 0),
+            "groups": self._whole(node.groups, name, "groups", 1),
+        }
 
-    def _no_bias(self, node: Any, name: str) -> None:
-        if np.any(getattr(node, "bias", 0)):
-            raise UserError(f"node {name!r}: has a bias; an event-driven network has no clock that could add it")
+    def _weight(self, node: Any, name: str, rank: int) -> np.ndarray:
+        """float32; also refuses a bias."""
+        bias, weight = np.asarray(getattr(node, "bias", 0)), np.asarray(node.weight)
+        if bias.dtype.kind not in "biuf" or bias.any():
+            raise UserError(f"node {name!r}: has a bias; an event-driven network has no time step that could add it")
+        if weight.dtype.kind not in "biuf" or weight.ndim != rank or not weight.size:
+            raise UserError(f"node {name!r}: its weight must be {rank}-dimensional numbers")
+        with np.errstate(over="ignore"):
+            return weight.astype(np.float32)
+
+    def _whole(self, values: Any, name: str, what: str, least: int) -> int:
+        return whole_number(self._uniform(values, name, what), f"node {name!r}: {what}", least)
 
     @staticmethod
     def _uniform(values: Any, name: str, what: str) -> float:
-        values = np.unique(np.asarray(values))
-        if len(values) != 1:
+        """The one number that all of them are."""
+        array = np.asarray(values)
+        if array.dtype.kind not in "iuf" or not array.size:
+            raise UserError(f"node {name!r}: {what} must be numbers, not {short(values)}")
+        if (array != array.flat[0]).any():
             raise UserError(f"node {name!r}: {what} differs between neurons or axes; one value is needed")
-        return float(values[0])
+        return real_number(array.flat[0], f"node {name!r}: {what}")
 
     @staticmethod
-    def _map(shape: np.ndarray, name: str) -> tuple[int, int, int]:
-        if len(shape) not in (1, 3):
-            raise UserError(f"node {name!r}: shape {tuple(shape)}; (C, H, W) or (K,) is needed")
-        return tuple(int(n) for n in (*shape, 1, 1)[:3])
+    def _map(shape: Any, name: str) -> Shape:
+        sizes = np.ravel(shape).tolist()
+        if len(sizes) not in (1, 3):
+            raise UserError(f"node {name!r}: shape {short(sizes)}; (C, H, W) or (K,) is needed")
+        c, h, w = (whole_number(n, f"node {name!r}: shape (C, H, W): each", 1) for n in (*sizes, 1, 1)[:3])
+        return c, h, w
+
+
+def _metadata(graph: nir.NIRGraph) -> dict[str, Any]:
+    """What `to_nir` wrote with extensions=True, its types checked; its values are by `EventNetwork`."""
+    extra: Any = {}
+    stored = graph.metadata.get(KEY) if isinstance(graph.metadata, Mapping) else None
+    if stored is not None:
+        try:
+            extra = json.loads(stored)
+        except (TypeError, ValueError, RecursionError):
+            raise UserError(f"its metadata {KEY!r} is not JSON") from None
+    if not isinstance(extra, dict):
+        raise UserError(f"its metadata {KEY!r} is not a mapping")
+    extra = {"populations": {}, "classes": None, "meta": None} | extra
+    populations = extra["populations"]
+    if not isinstance(populations, dict) or not all(isinstance(p, dict) for p in populations.values()):
+        raise UserError(f"its metadata {KEY!r} holds no mapping of populations")
+    return extra

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,13 @@ class RunResult:
         (index of the input event that caused the spike, t, c, y, x), in the order of emission.
     """
 
-    prediction: np.ndarray
+    prediction: Any  # this and `n_events`, `saturated` are arrays of a batch, numbers of a single recording
     counts: np.ndarray
     first_spike_us: np.ndarray
     spikes: np.ndarray
     synops: np.ndarray
-    n_events: np.ndarray
-    saturated: np.ndarray
+    n_events: Any
+    saturated: Any
     times_us: np.ndarray
     fractions: np.ndarray
     over_time: np.ndarray

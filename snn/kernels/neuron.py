@@ -1,19 +1,21 @@
 """All time steps of a layer of neurons in one pass over memory, on a CPU, in float32.
 
 A step-by-step neuron reads and writes a whole layer's membrane, spikes and masks for each small operation of each
-step. Here a block of neurons small enough for the first-level cache is taken through all steps, so that memory sees
-the input once and the spikes once. Backward keeps nothing but the input: it charges the block again, into a
-scratch that also stays in the cache, and runs back through it.
+step. Here a block of neurons small enough for the first-level cache is taken through all steps, so that the input is
+read once and the spikes are written once. For backward only the input is kept: the kernel computes the membranes of a
+block again, into a scratch array that also stays in the cache, and goes back through them.
 
-The input may be driven: x times a factor for each channel, plus a second current. That is what normalisation without a
-shift and the sum of a residual block come to, and here neither costs a map of its own in memory.
+The input current may be x itself, factor · x with a factor for each channel (normalisation without a shift), or
+factor · x + residual current (the second branch of a residual block). The products and sums are formed in passing:
+neither is written to memory.
 
-All arrays are flat float32. Step t of an array lies at `t * stride`, and neuron i at offset i of it: any dense layout
-of a step will do, since neurons do not see each other (and a stride of 0 is an input that is the same at each step).
+All arrays are flat float32. Step t of an array begins at `t * stride`, and neuron i has offset i in it. Any dense
+memory layout of a step will do, since neurons do not interact; a stride of 0 is an input that is the same at each step.
 
-Numba compiles one function for each kind of fire and reset and each shape of surrogate (closures over integers: the
-branches on them are gone before LLVM sees the loops, which it then vectorises). No fast-math: scalar and vector
-code give the same bits, so the number of threads and the place of a neuron in its block do not matter.
+Numba compiles one function for each kind of fire and reset and each shape of surrogate. They are integers in the
+function's closure, so the branches on them are gone before LLVM sees the loops, which it then vectorises. No
+fast-math: scalar and vector code give the same bits, so the results depend neither on the number of threads nor on the
+place of a neuron in its block.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from snn.kernels.jit import compiled
 from snn.kernels.shapes import EXPONENTIAL, LORENTZ, TRIANGLE, WINDOW
 
 SOFT, HARD, MULTI, PERIODIC = range(4)
-PLAIN, SCALED, SUMMED = range(3)  # the input: x, factor · x, factor · x + plus
+PLAIN, SCALED, SUMMED = range(3)  # the input current: x, factor · x, factor · x + residual
 
 # A block's state is 4 KiB; the scratch of backward, T times that at most, stays in the first-level cache up to T = 10.
 BLOCK = 1024
@@ -59,7 +61,7 @@ def _bits_to_float(typing_context: Any, bits: Any) -> Any:
 
 
 @njit(inline="always")
-def _exp(y):  # type: ignore[no-untyped-def]
+def _exp(y):
     """exp(y) for y ≤ 0 to about one unit in the last place, 0 below -87; vectorises where libm's does not."""
     n = np.floor(y * _LOG2E + _HALF)
     r = (y - n * _LN2_HIGH) - n * _LN2_LOW
@@ -67,39 +69,40 @@ def _exp(y):  # type: ignore[no-untyped-def]
     p = (p * r) * r + r + _ONE
     small = y < _UNDERFLOW
     n = _ZERO if small else n
-    return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))
+    return _ZERO if small else p * _bits_to_float((np.int32(n) + np.int32(127)) << np.int32(23))  # type: ignore[call-arg]
 
 
-# What one neuron does in one step, in functions that Numba inlines: `kind`, `drive` and `shape` are integers of the
-# kernel that calls, so their branches are gone before LLVM sees the loop. They stand at the module's level because
-# Numba would keep no kernel on disk that holds them in its closure.
+# What one neuron does in one step, in functions that Numba inlines: `kind`, `drive` and `shape` are constants of the
+# kernel that calls, so their branches are gone before LLVM sees the loop. They are defined at module level because
+# Numba does not cache a kernel that has functions in its closure.
 
 
 @njit(inline="always")
-def _current(drive, x, factor, plus, i):  # type: ignore[no-untyped-def]
-    """The input of neuron i: x, factor · x, or factor · x + plus."""
+def _current(drive, x, factor, residual, i):
+    """The input of neuron i: x, factor · x, or factor · x + residual."""
     current = x[i]
     if drive != PLAIN:
         current = factor[i] * current
     if drive == SUMMED:
-        current = current + plus[i]
+        current = current + residual[i]
     return current
 
 
 @njit(inline="always")
-def _spikes(kind, u, theta, fire):  # type: ignore[no-untyped-def]
+def _spikes(kind, u, theta, fire):
+    """Number of spikes of the membrane u before the reset."""
     return max(np.floor(u / theta), _ZERO) if kind in (MULTI, PERIODIC) else _ONE if u >= fire else _ZERO
 
 
 @njit(inline="always")
-def _after(kind, u, spikes, theta, fire, v_reset):  # type: ignore[no-untyped-def]
+def _after(kind, u, spikes, theta, fire, v_reset):
     """The membrane after the reset, before the clip."""
     return (v_reset if u >= fire else u) if kind == HARD else u - theta * spikes
 
 
 @njit(inline="always")
-def _slope(kind, shape, u, theta, a, b, c):  # type: ignore[no-untyped-def]
-    """g(u) of `snn/neurons/surrogates.py`."""
+def _slope(kind, shape, u, theta, a, b, c):
+    """ds/du = g(u), the surrogate derivative; formulas in `snn/neurons/surrogates.py`."""
     centre = theta
     if kind == PERIODIC:
         centre = theta * max(np.floor(u / theta + _HALF), _ONE)
@@ -119,9 +122,9 @@ def _slope(kind, shape, u, theta, a, b, c):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _add_by_channel(values, channels, first, total):  # type: ignore[no-untyped-def]
-    """total[c] += the values of channel c; they repeat in `values`, of which the first is of channel `first`."""
-    # Rows of whole channels, about as wide as vectors are long; then channel by channel.
+def _add_by_channel(values, channels, first, total):
+    """Add each of the values to `total` of its channel. Value i belongs to channel (first + i) modulo `channels`."""
+    # Rows of whole channels, about as wide as a vector register, are summed before they are added channel by channel.
     width = channels * max(1, LANES // channels)
     row = np.zeros(width, np.float32)
     whole = len(values) - len(values) % width
@@ -135,7 +138,7 @@ def _add_by_channel(values, channels, first, total):  # type: ignore[no-untyped-
 
 
 def block_of(steps: int) -> int:
-    """Neurons that backward takes through all steps together."""
+    """The number of neurons that `backward` takes through all steps together."""
     return max(64, min(BLOCK, SCRATCH // steps))
 
 
@@ -143,16 +146,16 @@ def block_of(steps: int) -> int:
 def forward(kind: int, drive: int) -> Callable[..., None]:
     """The forward kernel for SOFT, HARD or MULTI, and PLAIN, SCALED or SUMMED input.
 
-    `(x, x_stride, factor, plus, plus_stride, v0, v_stride, v, s, s_stride, steps, low, high, decay, theta, fire,
-    v_reset, v_min)`: neurons low ≤ i < high; `v0` is the state before the first step (stride 0: one value for all),
-    `v` takes the state after the last one; a spike is u ≥ `fire` (for u > θ the caller gives the next float after θ).
-    Channels lie innermost: the channel of neuron i is i modulo their number, and `factor` holds theirs over and over,
-    with `BLOCK` more values than there are channels.
+    `(x, x_stride, factor, residual, residual_stride, v0, v_stride, v, s, s_stride, steps, low, high, decay, theta,
+    fire, v_reset, v_min)` computes neurons low ≤ i < high.
+
+    - `v0`: state before the first step (stride 0: one value for all neurons); `v` receives the state after the last.
+    - `s` receives the spikes. A neuron fires at u ≥ `fire`; for u > θ the caller passes the next float32 after θ.
+    - `factor`: C + `BLOCK` values, those of the C channels repeated; channels are innermost in memory, so that neuron i
+      is of channel i modulo C.
     """
 
-    def run(  # type: ignore[no-untyped-def]
-        x, xs, factor, plus, ps, v0, vs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min
-    ):
+    def run(x, xs, factor, residual, ps, v0, vs, v, s, ss, steps, low, high, decay, theta, fire, v_reset, v_min):
         for start in range(low, high, BLOCK):
             n = min(BLOCK, high - start)
             fb = factor
@@ -165,9 +168,9 @@ def forward(kind: int, drive: int) -> Callable[..., None]:
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 sb = s[t * ss + start : t * ss + start + n]
-                pb = plus
+                pb = residual
                 if drive == SUMMED:
-                    pb = plus[t * ps + start : t * ps + start + n]
+                    pb = residual[t * ps + start : t * ps + start + n]
                 for i in range(n):
                     u = decay * vb[i] + _current(drive, xb, fb, pb, i)
                     spikes = _spikes(kind, u, theta, fire)
@@ -186,20 +189,25 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
 
         dL/du[t] = (G + K·r)·g(u) + K·k,     K[t-1] = decay · dL/du[t]
         soft: r = -θ, k = 1     hard: r = v_reset - u, k = 1 - s     r = 0 if the reset is detached
-        dL/dx = factor · dL/du,  dL/dplus = dL/du,  dL/dfactor = Σ x · dL/du over the channel and all steps
+        dL/dx = factor · dL/du,  dL/dresidual = dL/du,  dL/dfactor = Σ x · dL/du over the channel and all steps
 
-    `(x, x_stride, factor, plus, plus_stride, d_factor, d_plus, d_plus_stride, v0, v_stride, G, g_stride, dx,
-    d_stride, K, k_stride, finish, block, steps, low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c)`:
-    `v0` is the state before the first step, `K` is dL/dv after the last one and, on return, dL/dv0. A stride of 0 is
-    one value for all neurons; such a K is not written. `block` is `block_of(steps)`, `low` a multiple of it, and
-    `d_factor`, zeros [blocks, channels], takes each block's own sums: whichever threads made them, the same numbers
-    are added up in the same order. Without `finish` dx is left at dL/du, and d_plus alone: who calls has
-    more to do with it.
+    `(x, x_stride, factor, residual, residual_stride, d_factor, d_residual, d_residual_stride, v0, v_stride, G,
+    g_stride, dx, d_stride, K, k_stride, finish, block, steps, low, high, decay, theta, fire, v_reset, v_min, attached,
+    a, b, c)` computes neurons low ≤ i < high.
+
+    - `v0`: state before the first step. `K`: dL/dv after the last step; on return dL/dv0. A stride of 0 is one value
+      for all neurons, and such a K is not written.
+    - `block`: `block_of(steps)`; `low` is a multiple of it.
+    - `d_factor`: zeros [blocks, channels]; each block adds to its own row, so that the sums over rows do not depend on
+      which thread computed which block.
+    - `finish`: whether dx is multiplied by the factor and d_residual written. Without it dx is dL/du and d_residual is
+      left alone, for a caller that has more to do with dL/du (the gradient through a normalisation).
+    - `attached`: 1 if the gradient passes through the reset, else 0; `a`, `b`, `c`: constants of the surrogate.
     """
 
-    def run(  # type: ignore[no-untyped-def]
-        x, xs, factor, plus, ps, d_factor, d_plus, dps, v0, vs, gs, gss, dx, ds, k, ks, finish, block, steps, low, high,
-        decay, theta, fire, v_reset, v_min, attached, a, b, c,
+    def run(
+        x, xs, factor, residual, ps, d_factor, d_residual, dps, v0, vs, gs, gss, dx, ds, k, ks, finish, block, steps,
+        low, high, decay, theta, fire, v_reset, v_min, attached, a, b, c,
     ):  # fmt: skip
         products = np.empty(block, np.float32)
         membrane = np.empty(steps * block, np.float32)  # flat: over rows of two dimensions LLVM makes no vectors
@@ -221,9 +229,9 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
             for t in range(steps):
                 xb = x[t * xs + start : t * xs + start + n]
                 ub = membrane[t * block : t * block + n]
-                pb = plus
+                pb = residual
                 if drive == SUMMED:
-                    pb = plus[t * ps + start : t * ps + start + n]
+                    pb = residual[t * ps + start : t * ps + start + n]
                 for i in range(n):
                     u = decay * vb[i] + _current(drive, xb, fb, pb, i)
                     ub[i] = u
@@ -246,7 +254,7 @@ def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
                     kb[i] = decay * d
                 # Loops of few arrays each: LLVM vectorises none that has more of them to tell apart.
                 if drive == SUMMED and finish:
-                    pb = d_plus[t * dps + start : t * dps + start + n]
+                    pb = d_residual[t * dps + start : t * dps + start + n]
                     for i in range(n):
                         pb[i] = db[i]
                 if drive != PLAIN:

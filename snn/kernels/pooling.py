@@ -1,7 +1,7 @@
-"""Average pooling for small networks on a CPU: torch's costs as much there as the convolutions beside it.
+"""Average pooling for small networks on a CPU, where torch's takes as long as the convolutions beside it.
 
-`avg_pool2d(x, k)` is `torch.nn.functional.avg_pool2d(x, k)`, bit for bit. For channels-last float32 on a CPU a kernel
-takes the channels of a window as one vector, and the batch as one loop; anything else goes to torch.
+`avg_pool2d(x, k)` equals `torch.nn.functional.avg_pool2d(x, k)` bit for bit. Channels-last float32 maps on a CPU are
+pooled by a kernel that takes the channels of a window as one vector; anything else goes to torch.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from snn.kernels.threads import parallel_for
 
 
 def avg_pool2d(x: Tensor, k: int) -> Tensor:
-    """Means over windows of k x k, `[N, C, H, W]` -> `[N, C, ⌊H/k⌋, ⌊W/k⌋]`; what fills no window is dropped."""
+    """Means over windows of k x k, `[N, C, H, W]` -> `[N, C, ⌊H/k⌋, ⌊W/k⌋]`; incomplete windows are dropped."""
     here = x.device.type == "cpu" and x.dtype == torch.float32 and type(x) is Tensor and x.ndim == 4
-    # One channel, or a map of one pixel, has both layouts at once; torch is as good there.
-    last = here and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    if not last or min(x.shape[2:]) < k or x.shape[0] == 0:
+    # Maps of one channel or of one pixel have both layouts at once; torch is as fast there.
+    channels_last = here and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    if not channels_last or min(x.shape[2:]) < k or x.shape[0] == 0:
         return F.avg_pool2d(x, k)
     return _AveragePool.apply(x, k)
 
@@ -50,13 +50,15 @@ class _AveragePool(torch.autograd.Function):
 
 
 def _rows(x: Tensor) -> np.ndarray:
-    """[N, C, H, W] channels-last as its memory is: [N, H, W, C]."""
+    """The memory of a channels-last map [N, C, H, W], as [N, H, W, C]."""
     return x.detach().permute(0, 2, 3, 1).numpy()
 
 
 @cache
 def _forward(k: int) -> Callable[..., None]:
-    def run(x, y, low, high):  # type: ignore[no-untyped-def]
+    from snn.kernels.jit import compiled  # Numba takes half a second to import
+
+    def run(x, y, low, high):
         area = np.float32(k * k)
         for n in range(low, high):
             for i in range(y.shape[1]):
@@ -68,12 +70,14 @@ def _forward(k: int) -> Callable[..., None]:
                                 total += x[n, i * k + di, j * k + dj, c]
                         y[n, i, j, c] = total / area
 
-    return _compiled(run)
+    return compiled(run)
 
 
 @cache
 def _backward(k: int) -> Callable[..., None]:
-    def run(g, dx, low, high):  # type: ignore[no-untyped-def]
+    from snn.kernels.jit import compiled
+
+    def run(g, dx, low, high):
         area = np.float32(k * k)
         for n in range(low, high):
             dx[n, g.shape[1] * k :] = np.float32(0)
@@ -85,10 +89,4 @@ def _backward(k: int) -> Callable[..., None]:
                             for c in range(g.shape[3]):
                                 dx[n, i * k + di, j * k + dj, c] = g[n, i, j, c] / area
 
-    return _compiled(run)
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    from snn.kernels.jit import compiled  # Numba takes half a second to import
-
-    return compiled(function)
+    return compiled(run)

@@ -1,6 +1,6 @@
-"""Numbers of the surrogates' shapes, as the kernels and `snn.neurons.surrogates` know them.
+"""Numbers of the surrogates' shapes, shared by the kernels and `snn.neurons.surrogates`.
 
-Compiled kernels are kept by the date of `neuron.py`: who renumbers here touches that file.
+Numba's cache looks at the date of `neuron.py` alone: after renumbering, change that file too.
 """
 
 WINDOW, TRIANGLE, EXPONENTIAL, LORENTZ, SECH2 = range(5)

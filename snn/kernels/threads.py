@@ -10,18 +10,21 @@ from itertools import pairwise
 import torch
 
 WORTH_A_THREAD = 1 << 16
-"""Values that repay handing them to another thread."""
+"""Number of values from which on handing them to another thread takes less time than it saves."""
 
 
 def parallel_for(job: Callable[[int, int], None], items: int, values: int) -> None:
-    """job(low, high) over 0 … items, among as many threads as torch may use and the number of `values` repays."""
+    """Call job(low, high) for consecutive ranges that together are 0 ≤ i < items, on torch's number of threads.
+
+    values: how many values the job touches in all; few of them are not worth another thread.
+    """
     threads = min(torch.get_num_threads(), items, max(1, values // WORTH_A_THREAD))
     if threads <= 1:
         job(0, items)
         return
     edges = [items * i // threads for i in range(threads + 1)]
-    for done in [_pool(threads).submit(job, low, high) for low, high in pairwise(edges)]:
-        done.result()
+    for future in [_pool(threads).submit(job, low, high) for low, high in pairwise(edges)]:
+        future.result()
 
 
 @cache

@@ -2,44 +2,45 @@
 
 - Normalisation is folded into the weights before it. A shift (BatchNorm's bias and running mean) is a bias, which
   event-driven neurons do not have: such a layer is refused by name.
-- Average pooling k becomes a division of positions by k and of the following weights by k².
-- Flatten order is (C, H, W) on both sides.
+- Average pooling over k x k becomes a division of event coordinates by k and of the following weights by k².
+- Both sides flatten in the order (C, H, W).
 - Both branches of a residual stage become synapse groups into one population; an identity branch has weight 1.
 """
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from spikingjelly.activation_based import functional
 from torch import nn
 
 from snn.errors import ConfigError
 from snn.events import EventNetwork, Population, Synapse
+from snn.models.fold import norm_factor
 from snn.models.norm import ScaleNorm
-from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, blocks
+from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, Shape, blocks
 from snn.neurons.spec import NeuronSpec
 
 
 def export(
     network: Network,
     neuron: NeuronSpec,
-    input_shape: tuple[int, int, int],
-    classes: list[str],
-    meta: dict | None = None,
+    input_shape: Shape,
+    classes: Sequence[str],
+    meta: dict[str, Any] | None = None,
     frame_us: float | None = None,
 ) -> EventNetwork:
-    """The deployable form of `network`. ConfigError names the layer and the reason where there is none.
+    """The event-driven form of `network`; ConfigError names the layer and the reason where there is none.
 
-    frame_us: length of a training frame in microseconds; leaky neurons need it, their time constant without a clock
-    is tau = -frame_us / ln(decay).
+    input_shape: (C, H, W) of the sensor; meta: what the network file is to say about itself. frame_us: length of a
+    training frame in microseconds, needed for leaky neurons: their time constant is τ = -frame_us / ln(decay).
     """
     if not isinstance(network, Network):
         raise ConfigError(
-            f"{type(network).__name__}: only a chain of stages can be deployed; strip the training's additions"
+            f"{type(network).__name__}: only a chain of stages can be deployed; remove what a method added for training"
         )
     check_neuron(neuron, frame_us)
     draft = Draft(neuron, input_shape, frame_us)
@@ -48,13 +49,13 @@ def export(
         if isinstance(block, ConvStage):
             if block.pool > 1 and block.pooling == "max":
                 raise ConfigError(
-                    f"{name}: maximum pooling needs to know which spikes come together, i.e. a clock; "
+                    f"{name}: maximum pooling needs to know which spikes are simultaneous, i.e. time steps; "
                     "train with `pooling: avg` or `pooling: stride`"
                 )
             draft.population(name, source, pool, block.conv, block.norm)
             source, pool = name, block.pool
         elif isinstance(block, DenseStage):
-            draft.dense(name, source, pool, block.linear, factor(block.norm, name))
+            draft.dense(name, source, pool, block.linear, exported_factor(block.norm, name))
             source, pool = name, 1
         elif isinstance(block, ResidualStage):
             source = draft.residual(name, source, pool, block)
@@ -63,38 +64,42 @@ def export(
             raise ConfigError(f"{name} ({type(block).__name__}): the event-driven engine has no form of this block")
     draft.readout("readout", source, pool, network.readout)
     return EventNetwork(
-        input_shape=tuple(input_shape),
-        populations=draft.populations,
-        synapses=draft.synapses,
-        classes=list(classes),
+        input_shape=input_shape,
+        populations=tuple(draft.populations),
+        synapses=tuple(draft.synapses),
+        classes=tuple(classes),
         output="readout",
         meta=meta or {},
     )
 
 
 def check_neuron(neuron: NeuronSpec, frame_us: float | None = None) -> None:
-    """Refuse neurons whose dynamics need a clock."""
+    """ConfigError, which names the key, for neurons that have no event-driven form. frame_us: see `export`."""
     if neuron.reset == "hard" and neuron.v_reset != 0.0:
         raise ConfigError(f"neuron.v_reset: {neuron.v_reset} cannot be deployed event-driven; a hard reset goes to 0")
     if neuron.decay == 0.0 or (neuron.decay < 1.0 and frame_us is None):
         raise ConfigError(
             f"neuron.decay: {neuron.decay} is per frame and cannot be deployed without a frame length; use 1.0 (IAF)"
         )
-    if neuron.strict:
-        raise ConfigError("neuron.strict: event-driven neurons fire at v >= threshold; use false")
+    if neuron.strict_threshold:
+        raise ConfigError("neuron.strict_threshold: event-driven neurons fire at v >= threshold; set it to false")
 
 
 class Draft:
-    """Populations and synapses while a network is walked through."""
+    """The populations and synapses of the event-driven network, collected from block to block.
 
-    def __init__(self, neuron: NeuronSpec, input_shape: tuple[int, int, int], frame_us: float | None):
+    Sources and targets are names of populations; pool: of the source's output, k of k x k average pooling.
+    """
+
+    def __init__(self, neuron: NeuronSpec, input_shape: Shape, frame_us: float | None):
         self.neuron = neuron
-        self.tau_us = None if neuron.decay == 1.0 else -frame_us / math.log(neuron.decay)
-        self.shapes: dict[str, tuple[int, int, int]] = {"input": tuple(input_shape)}
+        self.tau_us = None if neuron.decay == 1.0 or frame_us is None else -frame_us / math.log(neuron.decay)
+        self.shapes: dict[str, Shape] = {"input": input_shape}
         self.populations: list[Population] = []
         self.synapses: list[Synapse] = []
 
-    def add(self, name: str, shape: tuple[int, int, int], spiking: bool = True) -> None:
+    def add(self, name: str, shape: Shape, spiking: bool = True) -> None:
+        """Add a population."""
         self.shapes[name] = shape
         self.populations.append(
             Population(
@@ -109,16 +114,15 @@ class Draft:
             else Population(name=name, shape=shape, v_min=None, spiking=False)
         )
 
-    def convolution(
-        self, source: str, target: str, pool: int, conv: nn.Conv2d, norm: nn.Module
-    ) -> tuple[int, int, int]:
-        """Add a synapse group; returns the shape of what it projects to."""
+    def convolution(self, source: str, target: str, pool: int, conv: nn.Conv2d, norm: nn.Module) -> Shape:
+        """Add a synapse group; returns (C, H, W) of the population that it projects to."""
         if conv.bias is not None:
             raise ConfigError(f"{target}: the convolution has a bias; event-driven neurons have none: use bias=False")
-        if conv.dilation != (1, 1) or conv.stride[0] != conv.stride[1] or conv.padding[0] != conv.padding[1]:
-            raise ConfigError(f"{target}: dilation or unequal stride/padding cannot be deployed")
-        weight = conv.weight.detach() * factor(norm, target).view(-1, 1, 1, 1) / pool**2
         stride, padding, k = conv.stride[0], conv.padding[0], conv.kernel_size[0]
+        equal = conv.stride[0] == conv.stride[1] and conv.padding[0] == conv.padding[1]
+        if conv.dilation != (1, 1) or not equal or isinstance(padding, str):
+            raise ConfigError(f"{target}: dilation or unequal stride/padding cannot be deployed")
+        weight = conv.weight.detach() * exported_factor(norm, target).view(-1, 1, 1, 1) / pool**2
         self.synapses.append(
             Synapse(source=source, target=target, kind="conv", weight=as_array(weight), stride=stride, padding=padding,
                     groups=conv.groups, pool=pool)
@@ -128,9 +132,11 @@ class Draft:
         return conv.out_channels, h, w
 
     def population(self, name: str, source: str, pool: int, conv: nn.Conv2d, norm: nn.Module) -> None:
+        """Add a population behind a convolution and its normalisation."""
         self.add(name, self.convolution(source, name, pool, conv, norm))
 
     def residual(self, name: str, source: str, pool: int, stage: ResidualStage) -> str:
+        """Add the two populations of a residual stage; returns the name of the second, its output."""
         inner, outer = f"{name}.neuron1", f"{name}.neuron2"
         self.population(inner, source, pool, stage.conv1, stage.norm1)
         shape = self.convolution(inner, outer, 1, stage.conv2, stage.norm2)
@@ -144,12 +150,14 @@ class Draft:
         return outer
 
     def readout(self, name: str, source: str, pool: int, readout: Readout) -> None:
-        pool *= readout.pool  # ⌊⌊x / a⌋ / b⌋ = ⌊x / ab⌋, and what is cut off is the same
+        """Add the output population."""
+        pool *= readout.pool  # ⌊⌊x / a⌋ / b⌋ = ⌊x / ab⌋, and the same positions are cut off
         self.dense(name, source, pool, readout.linear, torch.ones(1), readout.spiking)
 
     def dense(
         self, name: str, source: str, pool: int, linear: nn.Linear, scale: torch.Tensor, spiking: bool = True
     ) -> None:
+        """Add a population behind a linear layer whose outputs are multiplied by `scale`, `[F]` or `[1]`."""
         if linear.bias is not None:
             raise ConfigError(f"{name}: the linear layer has a bias; event-driven neurons have none: use bias=False")
         weight = as_array(linear.weight.detach() * scale.view(-1, 1) / pool**2)
@@ -157,50 +165,18 @@ class Draft:
         self.add(name, (linear.out_features, 1, 1), spiking)
 
 
-def factor(norm: nn.Module, name: str) -> torch.Tensor:
-    """What a normalisation layer multiplies each channel by in evaluation."""
+def exported_factor(norm: nn.Module, name: str) -> torch.Tensor:
+    """What a normalisation of the layer `name` multiplies each channel by, `[C]` or `[1]`; ConfigError if it shifts."""
     if isinstance(norm, nn.Identity):
         return torch.ones(1)
     if isinstance(norm, ScaleNorm):
-        return norm.scale().detach()
+        return norm_factor(norm).detach()
     raise ConfigError(
         f"{name}: {type(norm).__name__} shifts its input, which is a bias, and event-driven neurons have none; "
         "train with `norm: scale` or `norm: none`, or set deploy.bias_free_epochs"
     )
 
 
-_LAYERS = {
-    ConvStage: [("conv", "norm")],
-    DenseStage: [("linear", "norm")],
-    ResidualStage: [("conv1", "norm1"), ("conv2", "norm2"), ("shortcut", "shortcut_norm")],
-}
-
-
-def without_biases(network: Network) -> Network:
-    """The published route to a network without biases: all biases, BatchNorm shifts and running means are set to
-    zero, and its scale is folded into the weights. Afterwards the network has to be fine-tuned. A new network."""
-    functional.reset_net(network)  # what it remembers of its last input is no part of the copy
-    network = copy.deepcopy(network)
-    for _, block in blocks(network):
-        for name, norm in _LAYERS[type(block)]:
-            layer = getattr(block, name, None)
-            if layer is None:
-                continue
-            layer.bias = None
-            if isinstance(batch_norm := getattr(block, norm), nn.BatchNorm2d):
-                scale = batch_norm.weight / torch.sqrt(batch_norm.running_var + batch_norm.eps)
-                layer.weight.data *= scale.detach().view(-1, *[1] * (layer.weight.ndim - 1))
-                setattr(block, norm, nn.Identity())
-    network.readout.linear.bias = None
-    return network
-
-
-def has_biases(network: nn.Module) -> bool:
-    return any(
-        isinstance(m, nn.BatchNorm2d) or (isinstance(m, nn.Conv2d | nn.Linear) and m.bias is not None)
-        for m in network.modules()
-    )
-
-
 def as_array(weight: torch.Tensor) -> np.ndarray:
+    """The weights as a contiguous float32 array."""
     return np.ascontiguousarray(weight.cpu().numpy(), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The parameters that networks have in common, by key under `networks.<name>`. A family states its own defaults."""
+"""The parameters that networks have in common, as keys of `networks.<name>`. A family states its own defaults."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ Decision = Literal["spiking", "membrane"]
 
 
 class NetworkParams(Model):
+    """Parameters of every network."""
+
     norm: Norm = Field("none", description="normalisation after each layer of weights but the readout")
     gain: float = Field(1.0, gt=0, description="initial factor of the normalisation")
-    readout: Decision = Field("spiking", description="spike counts decide, or the currents summed up (membrane)")
+    readout: Decision = Field(
+        "spiking", description="spiking: spike counts decide; membrane: currents summed over time"
+    )
 
 
 class LargeParams(NetworkParams):
-    """Of the networks of the literature, which come with BatchNorm."""
+    """Parameters of the networks of the literature, which are published with BatchNorm."""
 
     norm: Norm = "batch"
     readout: Decision = "membrane"
     bias: bool = Field(False, description="biases of linear layers, and of convolutions without BatchNorm behind them")
-    width: float = Field(1.0, gt=0, description="factor on all numbers of channels but the input's and the classes")
+    width: float = Field(1.0, gt=0, description="factor of all numbers of channels but those of input and classes")
 
     def channels(self, published: int) -> int:
-        """How many channels a layer has that was published with so many."""
+        """The number of channels of a layer that has `published` channels at width 1; at least 1."""
         return max(1, round(self.width * published))
 
     @property
     def layer_bias(self) -> bool:
-        """Whether layers in front of a normalisation have a bias: BatchNorm has one of its own."""
+        """Whether layers before a normalisation have a bias. BatchNorm has one of its own."""
         return self.bias and self.norm != "batch"

@@ -1,4 +1,4 @@
-"""What the residual networks have in common: groups of blocks, and a readout behind global average pooling."""
+"""What the residual networks have in common: groups of blocks, and a readout after global average pooling."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def residual_blocks(
     activation: Activation,
     bias: bool = False,
 ) -> list[ResidualStage]:
-    """Residual blocks in groups, `counts` of them at each of the `widths`; every group but the first begins by halving
-    the field."""
+    """Groups of residual blocks: `counts[i]` blocks of `widths[i]` channels. The first block of every group but the
+    first halves the field. inputs: channels before the first block."""
     stages = []
     for group, (outputs, count) in enumerate(zip(widths, counts, strict=True)):
         for block in range(count):
@@ -37,7 +37,8 @@ def global_readout(
     activation: Activation,
     bias: bool = False,
 ) -> Readout:
-    """Pooling over the whole field behind `stages` (largest squares, if it is not square), then the readout."""
+    """A readout after average pooling over the whole field that `stages` leave (the largest squares of it, if the field
+    is not square)."""
     channels, h, w = output_shape(stages, input_shape)
     pool = min(h, w)
     features = channels * (h // pool) * (w // pool)

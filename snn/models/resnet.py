@@ -1,9 +1,9 @@
-"""Small residual networks for event data, deep enough for vanishing gradients and merging branches to show.
+"""Small residual networks for event data, deep enough to show vanishing gradients and merging branches.
 
-Stem: conv 3x3 with stride 2; then three groups of residual blocks at 8, 16 and 32 channels, the second and
-third group halving the field; average pooling over what is left; one linear layer. No bias; normalisation without
-shift (ScaleNorm), so that every network here can be deployed on event-driven hardware. The layer count in the name
-counts stem, the two convolutions of each block and the readout: resnet8, resnet14, resnet20-tiny [ours].
+Stem: a 3x3 convolution with stride 2. Then three groups of residual blocks with 8, 16 and 32 channels, of which the
+second and third halve the field; average pooling over the remaining field; one linear layer. There are no biases, and
+the normalisation has no shift (ScaleNorm), so that the networks can be deployed on event-driven hardware. The number in
+the name counts the stem, the two convolutions of each block, and the readout: resnet8, resnet14, resnet20-tiny [ours].
 """
 
 from __future__ import annotations

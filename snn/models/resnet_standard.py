@@ -1,8 +1,8 @@
-"""The residual networks of the literature in their form for small images, and for event data of such size.
+"""The residual networks of the literature in their form for small images, and for event data of that size.
 
-Every stem is made of 3x3 convolutions with stride 1, without the maximum pooling of the ImageNet form; each group of
-blocks but the first halves the field; then global average pooling and one linear layer. Blocks are `ResidualStage`s:
-3x3, 3x3, and a 1x1 convolution with normalisation in the shortcut where the shape changes.
+Every stem consists of 3x3 convolutions with stride 1, without the maximum pooling of the ImageNet form. Each group of
+blocks but the first halves the field; global average pooling and one linear layer follow. Blocks are `ResidualStage`s:
+two 3x3 convolutions, and a 1x1 convolution with normalisation in the shortcut where the shape changes.
 
 | name        | stem                             | groups (blocks x channels)         | stages |
 | ----------- | -------------------------------- | ---------------------------------- | ------ |
@@ -11,10 +11,10 @@ blocks but the first halves the field; then global average pooling and one linea
 | resnet19    | 128                              | 3x128, 3x256, 2x512                | 8      |
 | resnet20mod | 64, 64, 64, average pooling by 2 | as resnet18                        | 8      |
 
-A stage is one block; the stem belongs to the first (in MTT it runs at t_1) [MTT's code; 34 and 20mod: ours].
-`resnet20mod` is what the papers of Guo, Li and others call a modified ResNet-18, or ResNet-20 [code]. Shortcut's heads:
-the ends of layer1 to layer3, of layer1 and layer2 in resnet19 and resnet20mod [ours]. Zheng et al.'s ResNet-19 has a
-second linear layer, 512-256-K; MTT's and ours has one.
+A stage is one block; the stem belongs to the first stage, so in MTT it runs at t_1 [MTT's code; 34 and 20mod: ours].
+`resnet20mod` is what the papers of Guo, Li and others call a modified ResNet-18, or ResNet-20 [code]. Shortcut's heads
+are at the ends of layer1 to layer3; in resnet19 and resnet20mod, of layer1 and layer2 [ours]. The ResNet-19 of Zheng et
+al. has two linear layers, 512-256-K; MTT's and ours has one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from snn.models.stages import Activation, ConvStage, Network, Stage, initialised
 
 
 class Layout(NamedTuple):
+    """Channels of the stem's convolutions; channels and number of blocks of each group; number of Shortcut's heads."""
+
     stem: list[int]
     widths: list[int]
     blocks: list[int]

@@ -1,15 +1,15 @@
 """What networks are made of: stages, a readout, and the chain of them.
 
-A stage is one block, of a convolution, a linear layer or a residual pair, or several of them that always run at the
-same number of time steps (`Stage`). All that training methods do, they do to stages: MTT gives each its own number of
-time steps, Shortcut hangs a head on the ends of some, LTL gives each layer of neurons its own loss.
-Tensors are [T, N, C, H, W], also where H = W = 1; a block says by `output_shape` what it makes of (C, H, W).
+A stage is one block (a convolution, a linear layer or a residual pair, with neurons), or several blocks that always run
+at the same number of time steps (`Stage`). Training methods act on stages: MTT gives each its own number of time steps,
+Shortcut adds a head at the ends of some, LTL gives each layer of neurons its own loss.
+Tensors are `[T, N, C, H, W]`, also where H = W = 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,16 @@ from snn.kernels.pooling import avg_pool2d
 from snn.models import ttm
 from snn.models.norm import ScaleNorm
 
+if TYPE_CHECKING:
+    from snn.neurons import Neuron  # at run time it would load SpikingJelly, which takes seconds; planning does without
+
 Activation = Callable[[], nn.Module]
 Shape = tuple[int, int, int]
 Pooling = Literal["avg", "max"]
 
 
 def make_norm(kind: str, channels: int, gain: float) -> nn.Module:
-    """kind: `none`, `scale` (ScaleNorm) or `batch` (BatchNorm2d with weight initialised to `gain`)."""
+    """A normalisation layer. kind: `none`, `scale` (ScaleNorm) or `batch` (BatchNorm2d); gain: its initial factor."""
     if kind == "none":
         return nn.Identity()
     if kind == "scale":
@@ -37,37 +40,49 @@ def make_norm(kind: str, channels: int, gain: float) -> nn.Module:
 
 
 def over_time(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """A layer without memory on all time steps at once: [T, N, ...] -> [T, N, ...]."""
+    """Apply a layer without state to all time steps at once, as one batch: `[T, N, ...]` -> `[T, N, ...]`."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """[T, N, C, H, W] with the channels of a place side by side in memory: the layout in which small convolutions and
-    our pooling are fastest. The numbers are the same."""
+    """The same `[T, N, C, H, W]` with the channels of a position side by side in memory: the layout in which small
+    convolutions, our pooling and the neurons are fastest. Tensors of other dimensions are returned as they are."""
     if x.ndim != 5:
         return x
     return x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x.shape[:2])
 
 
 def pooled(x: Tensor, k: int, kind: Pooling = "avg") -> Tensor:
-    """Pooling k x k of [T, N, C, H, W]; positions that do not fill a window are dropped."""
+    """Average or maximum over windows of k x k: `[T, N, C, H, W]` -> `[T, N, C, ⌊H/k⌋, ⌊W/k⌋]`; incomplete windows are
+    dropped."""
     if k == 1:
         return x
     return over_time(lambda y: avg_pool2d(y, k) if kind == "avg" else F.max_pool2d(y, k), x)
 
 
-def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, plus: Tensor | None = None) -> Tensor:
-    """neuron(norm(x) + plus). A normalisation that is a factor for each channel is left to neurons that take one: they
-    read x anyway."""
-    if isinstance(norm, ScaleNorm) and getattr(neuron, "takes_factor", False):
-        if norm.training and neuron.takes_norm(x):
-            return neuron(x, norm=(norm.weight, norm.power(x.flatten(0, 1)), norm.eps), plus=plus)
-        return neuron(x, factor=norm.factor(x.flatten(0, 1)), plus=plus)
+def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, residual_current: Tensor | None = None) -> Tensor:
+    """neuron(norm(x) + residual_current), `[T, N, C, H, W]` -> the same shape.
+
+    Where the normalisation is a factor for each channel and the neurons accept one, they multiply and add in the pass
+    in which they read x, so that neither the normalised map nor the sum is written to memory.
+    """
+    if isinstance(norm, ScaleNorm) and getattr(neuron, "accepts_factor", False):  # not so for ReLU
+        if norm.training and cast("Neuron", neuron).accepts_norm(x):
+            return neuron(x, norm=norm.of_batch(x.flatten(0, 1)), residual_current=residual_current)
+        return neuron(x, factor=norm.factor(x.flatten(0, 1)), residual_current=residual_current)
     x = over_time(norm, x)
-    return neuron(x if plus is None else x + plus)
+    return neuron(x if residual_current is None else x + residual_current)
 
 
-class ConvStage(nn.Module):
+class Block(nn.Module):
+    """A part of a stage that ends in neurons."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(C, H, W) of the output for inputs of this (C, H, W)."""
+        raise NotImplementedError
+
+
+class ConvStage(Block):
     """neurons(norm(conv(x))), then average or maximum pooling by `pool`."""
 
     def __init__(
@@ -85,10 +100,10 @@ class ConvStage(nn.Module):
         return self.conv.out_channels, ((h - 1) // s + 1) // self.pool, ((w - 1) // s + 1) // self.pool
 
 
-class DenseStage(nn.Module):
-    """neurons(norm(linear(x))): a hidden fully connected layer; flattens in (C, H, W) order.
+class DenseStage(Block):
+    """neurons(norm(linear(x))): a hidden fully connected layer; the input is flattened in (C, H, W) order.
 
-    [T, N, C, H, W] -> [T, N, F, 1, 1].
+    `[T, N, C, H, W]` -> `[T, N, F, 1, 1]`.
     """
 
     def __init__(self, linear: nn.Linear, norm: nn.Module, activation: Activation):
@@ -105,24 +120,25 @@ class DenseStage(nn.Module):
 class PointwiseConv(nn.Conv2d):
     """A 1x1 convolution with a stride.
 
-    oneDNN (issue 6035, open in torch 2.13) computes the weights' gradient of one with fewer input channels than fill a
-    vector register past the end of its workspace, where maps are channels-last: it crashes on large maps, and hangs or
-    is wrong with several threads. There, the places that count are taken out first. One thread on a small map stays
-    within the workspace, and is the faster way.
+    Works around a fault of oneDNN (issue 6035, open in torch 2.13): on channels-last maps, for fewer input channels
+    than fill a vector register, it computes the weights' gradient beyond the end of its workspace. It crashes on large
+    maps, and hangs or is wrong with several threads. So the positions that the stride selects are copied out first.
+    One thread on a small map stays within the workspace and is faster without the copy.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         s = self.stride[0]
-        spared = self.in_channels >= 16 or (max(x.shape[2:]) <= 32 and torch.get_num_threads() == 1)
-        if s == 1 or spared or x.device.type != "cpu":
-            return super().forward(x)
-        return F.conv2d(x[..., ::s, ::s].contiguous(memory_format=torch.channels_last), self.weight, self.bias)
+        unaffected = self.in_channels >= 16 or (max(x.shape[2:]) <= 32 and torch.get_num_threads() == 1)
+        if s == 1 or unaffected or x.device.type != "cpu":
+            return nn.Conv2d._conv_forward(self, x, weight, bias)  # `self` may be a perturbed layer (perturb.py)
+        return F.conv2d(x[..., ::s, ::s].contiguous(memory_format=torch.channels_last), weight, bias)
 
 
-class ResidualStage(nn.Module):
+class ResidualStage(Block):
     """neurons(norm2(conv2(neurons(norm1(conv1(x))))) + shortcut(x)): both branches are currents into one population.
 
-    shortcut: identity, or a strided 1x1 convolution with normalisation where shapes differ.
+    shortcut: the identity, or a strided 1x1 convolution with normalisation where shapes differ. norm: makes the
+    normalisation of a number of channels.
     """
 
     def __init__(
@@ -139,7 +155,7 @@ class ResidualStage(nn.Module):
         self.norm1, self.neuron1 = norm(outputs), activation()
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias)
         self.norm2, self.neuron2 = norm(outputs), activation()
-        self.shortcut = None
+        self.shortcut: PointwiseConv | None = None
         if stride != 1 or inputs != outputs:
             self.shortcut = PointwiseConv(inputs, outputs, 1, stride, bias=bias)
             self.shortcut_norm = norm(outputs)
@@ -147,8 +163,8 @@ class ResidualStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = fire(self.neuron1, self.norm1, over_time(self.conv1, x))
         y = over_time(self.conv2, y)
-        if self.shortcut is not None:
-            x = over_time(lambda z: self.shortcut_norm(self.shortcut(z)), x)
+        if (shortcut := self.shortcut) is not None:
+            x = over_time(lambda z: self.shortcut_norm(shortcut(z)), x)
         return fire(self.neuron2, self.norm2, y, x)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -160,16 +176,20 @@ class ResidualStage(nn.Module):
 class Stage(nn.Sequential):
     """Several blocks that are one stage: they run at the same number of time steps."""
 
+    def __init__(self, *blocks: Block):
+        super().__init__(*blocks)
+
     def output_shape(self, shape: Shape) -> Shape:
+        """(C, H, W) of the output for inputs of this (C, H, W)."""
         for block in self:
-            shape = block.output_shape(shape)
+            shape = _output_shape(block, shape)
         return shape
 
 
 class Readout(nn.Module):
-    """Average pooling, flatten in (C, H, W) order, one linear layer, and neurons if it spikes.
+    """Average pooling by `pool`, flattening in (C, H, W) order, one linear layer, and neurons if it is to spike.
 
-    [T, N, C, H, W] -> [T, N, K]: spikes of the output neurons, or the current into them.
+    `[T, N, C, H, W]` -> `[T, N, K]`: spikes of the K output neurons, or without neurons the currents into them.
     """
 
     def __init__(self, features: int, classes: int, neuron: nn.Module | None, pool: int = 1, bias: bool = False):
@@ -186,28 +206,31 @@ class Readout(nn.Module):
 
 
 def readout_neuron(kind: str, activation: Activation) -> nn.Module | None:
-    """Neurons of the readout: kind `spiking` or `membrane`. A ReLU network reads out the current itself: clipping its
-    logits at zero would cut off the gradient of every class that is not predicted."""
+    """The readout's neurons; kind: `spiking` or `membrane` (none).
+
+    A ReLU network has none either: logits clipped at zero would give no gradient to a class that is not predicted.
+    """
     neuron = activation() if kind == "spiking" else None
     return None if isinstance(neuron, nn.ReLU) else neuron
 
 
 class Network(nn.Module):
-    """A chain of stages and a readout. It owns the neurons' state: every call starts from rest.
+    """A chain of stages and a readout. It owns the neurons' state: every call starts with all neurons at rest.
 
-    branches: numbers of the stages at whose ends Shortcut hangs a head; None: wherever the output's shape changes.
-
-    forward(x, steps=None, collect=None):
-        x: [T, N, C, H, W]; steps: time steps of each stage, set by the TTM before the stage's first operation (the
-        readout runs with the last stage's); collect: a list that receives every stage's output.
-        Returns [T', N, K].
+    branches: indices of the stages at whose ends Shortcut adds a head; None: wherever the output's shape changes.
     """
 
     def __init__(self, stages: Sequence[nn.Module], readout: Readout, branches: Sequence[int] | None = None):
         super().__init__()
-        self.stages, self.readout, self.branches = nn.ModuleList(stages), readout, branches
+        self.stages = nn.ModuleList(stages)
+        self.readout, self.branches = readout, branches
 
     def forward(self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None) -> Tensor:
+        """`[T, N, C, H, W]` -> `[T', N, K]`, spikes or currents of the K classes.
+
+        steps: number of time steps of each stage, to which the TTM brings the input of the stage; the readout runs
+        with the last stage's. None: T everywhere. collect: a list to which every stage's output is appended.
+        """
         from spikingjelly.activation_based import functional  # takes seconds to import; planning does without
 
         functional.reset_net(self)
@@ -221,7 +244,7 @@ class Network(nn.Module):
 
 
 def blocks(network: Network) -> Iterator[tuple[str, nn.Module]]:
-    """(name, block) in order of computation, stages of several blocks taken apart."""
+    """(name, block) in order of computation; a stage of several blocks gives each of them."""
     for i, stage in enumerate(network.stages):
         if isinstance(stage, Stage):
             yield from ((f"stages.{i}.{j}", block) for j, block in enumerate(stage))
@@ -230,8 +253,10 @@ def blocks(network: Network) -> Iterator[tuple[str, nn.Module]]:
 
 
 def output_shape(stages: Sequence[nn.Module], input_shape: Shape) -> Shape:
-    """(C, H, W) behind a chain of stages, from shapes alone. ConfigError if nothing is left of the field."""
-    shape = Stage(*stages).output_shape(tuple(input_shape))
+    """(C, H, W) of the output of a chain of blocks and stages. ConfigError if no positions are left."""
+    shape = input_shape
+    for stage in stages:
+        shape = _output_shape(stage, shape)
     if min(shape) < 1:
         raise ConfigError(
             f"inputs of {input_shape[1]}x{input_shape[2]} pixels are too small: its stages leave nothing of them"
@@ -239,10 +264,18 @@ def output_shape(stages: Sequence[nn.Module], input_shape: Shape) -> Shape:
     return shape
 
 
+def _output_shape(stage: nn.Module, shape: Shape) -> Shape:
+    if not isinstance(stage, Block | Stage):
+        raise TypeError(f"{type(stage).__name__} is neither a Block nor a Stage")
+    return stage.output_shape(shape)
+
+
 def initialised(network: Network) -> Network:
-    """The network with its weights drawn anew: normal with variance 2 / (outgoing connections of a neuron), so that
-    signals of networks without normalisation keep their size through depth (average pooling still takes from it). The
-    readout and all biases keep torch's distribution. As in the published code of VGGSNN and torchvision's ResNets."""
+    """The network with its weights drawn anew, in place: normal with variance 2 / (outgoing connections of a neuron).
+
+    Without normalisation, signals then keep their size through depth, except for what average pooling takes away. The
+    readout and all biases keep torch's distribution. As in the published code of VGGSNN and torchvision's ResNets.
+    """
     for _, block in blocks(network):
         for layer in block.children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -251,10 +284,10 @@ def initialised(network: Network) -> Network:
 
 
 def weight_count(network: nn.Module) -> int:
-    """Synaptic weights: of convolutions and linear layers, without normalisation."""
+    """The number of synaptic weights: those of convolutions and linear layers, without normalisation and biases."""
     return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear))
 
 
 def norms(network: nn.Module) -> list[nn.Module]:
-    """The layers that keep running statistics."""
+    """The layers with running statistics, i.e. the normalisations."""
     return [m for m in network.modules() if hasattr(m, "reset_running_stats")]

@@ -9,12 +9,13 @@
 
 LTL's networks have strides in place of pooling: the last convolution of a group has stride 2, so that 32x32 inputs
 leave 512 x 2 x 2 = 2048 values for the linear layers 2048-512-512-K [code; the groups of vgg16 are ours, its
-convolutions and 2048 inputs are not]. In vgg14 and vggsnn average pooling follows the neurons [code; vgg14: ours].
-MTT's stages begin before the first convolution of each group of vggsnn and before each convolution of vgg14 [code];
-hidden linear layers are stages of their own [ours]. Shortcut's heads: the ends of all groups but the last [ours].
+convolutions and 2048 inputs are the published ones]. In vgg14 and vggsnn average pooling follows the neurons [code;
+vgg14: ours]. MTT's stages begin before the first convolution of each group of vggsnn, and before each convolution of
+vgg14 [code]; hidden linear layers are stages of their own [ours]. Shortcut's heads are at the ends of all groups but
+the last [ours].
 
-`vggsnn` without biases has the published 9,237,632 weights at 32x32: the event-driven form of MTT's code first pools
-the sensor's 128x128 by 4. At the 48x48 of the clock-driven form it is 9,263,232.
+`vggsnn` without biases has the published 9,237,632 weights at 32x32, to which the event-driven form of MTT's code pools
+the sensor's 128x128 pixels. At the 48x48 of the clock-driven form it has 9,263,232.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ Halving = Literal["avg", "max", "stride"]
 
 
 class Layout(NamedTuple):
+    """Channels of the convolutions by group, widths of the hidden linear layers, and how a group halves the field."""
+
     groups: list[list[int]]
     hidden: list[int]
     pooling: Halving

@@ -1,30 +1,32 @@
-"""Where a neuron is one that SpikingJelly has kernels for: its own IF and LIF, on a GPU."""
+"""SpikingJelly's own IF and LIF, for which it has kernels on a GPU, where a `NeuronSpec` means the same neuron."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import isclose
+from typing import Any
 
 import torch
-from spikingjelly.activation_based import functional
-from spikingjelly.activation_based import surrogate as their
+from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
 
 from snn.neurons.spec import NeuronSpec
 
-# Our surrogate for each of SpikingJelly's that is one of ours, by their parameter α. The area under each is one.
-SURROGATES = {
-    their.ATan: lambda a: {"name": "arctan", "sharpness": a},
-    their.Sigmoid: lambda a: {"name": "sigmoid", "sharpness": a},
-    their.PiecewiseExp: lambda a: {"name": "exponential", "scale": a / 2, "sharpness": a},
-    their.PiecewiseQuadratic: lambda a: {"name": "triangle", "height": a, "width": 1 / a},
-    their.Rect: lambda a: {"name": "rectangle", "height": a, "width": 1 / a},
+# For each of SpikingJelly's surrogates that this project has too: our name and parameters, from its parameter α.
+# The area under each is one.
+SURROGATES: dict[type[nn.Module], Callable[[float], dict[str, Any]]] = {
+    surrogate.ATan: lambda alpha: {"name": "arctan", "sharpness": alpha},
+    surrogate.Sigmoid: lambda alpha: {"name": "sigmoid", "sharpness": alpha},
+    surrogate.PiecewiseExp: lambda alpha: {"name": "exponential", "scale": alpha / 2, "sharpness": alpha},
+    surrogate.PiecewiseQuadratic: lambda alpha: {"name": "triangle", "height": alpha, "width": 1 / alpha},
+    surrogate.Rect: lambda alpha: {"name": "rectangle", "height": alpha, "width": 1 / alpha},
 }
 
 
 def kind(spec: NeuronSpec) -> str | None:
-    """`if` or `lif`, SpikingJelly's name of the same neuron; None if it has none."""
-    if spec.strict or spec.multi_spike or spec.v_min is not None or _surrogate(spec) is None:
+    """`if` or `lif`: which of SpikingJelly's neurons is the same; None if there is none."""
+    if spec.strict_threshold or spec.multi_spike or spec.v_min is not None or _surrogate(spec) is None:
         return None
     if spec.decay == 1.0:
         return "if"
@@ -33,7 +35,10 @@ def kind(spec: NeuronSpec) -> str | None:
 
 
 def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec) -> tuple[Tensor, Tensor]:
-    """Spikes `[T, N, *]` and the state after the last step, by SpikingJelly's functions; for a `kind` that it has."""
+    """Spikes `[T, N, *]` and the state `[N, *]` after the last step, by SpikingJelly's functions.
+
+    x `[T, N, *]`: input current; v `[N, *]`: state before the first step, None: at rest. `kind(spec)` must not be None.
+    """
     if v is None:
         v = torch.full(x.shape[1:], spec.v_start, device=x.device, dtype=torch.float32)
     reset = spec.v_reset if spec.reset == "hard" else None
@@ -47,17 +52,18 @@ def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec) -> tuple[Tensor, T
 
 
 def implementation(spec: NeuronSpec, device: torch.device) -> str:
-    """What SpikingJelly says it runs there."""
+    """What SpikingJelly reports that it runs on this device."""
     return f"spikingjelly-{functional.neuron_implementation(kind(spec), device)['implementation']}"
 
 
 @cache
 def _surrogate(spec: NeuronSpec) -> nn.Module | None:
-    """SpikingJelly's surrogate that is the same, if there is one: α is our height where there is one, or sharpness."""
-    ours = spec.surrogate.parameters(spec.threshold)
-    alpha = ours.get("height", ours.get("sharpness"))
-    for theirs, same in SURROGATES.items():
-        given = same(alpha) if alpha else {}
-        if given.pop("name", None) == spec.surrogate.name and all(isclose(ours[key], given[key]) for key in given):
-            return theirs(alpha)
+    """SpikingJelly's surrogate with the same derivative, None if there is none. Its α is our height or sharpness."""
+    parameters = spec.surrogate.parameters(spec.threshold)
+    alpha = parameters.get("height", parameters.get("sharpness"))
+    for function, ours in SURROGATES.items():
+        candidate = ours(alpha) if alpha else {}
+        same_shape = candidate.pop("name", None) == spec.surrogate.name
+        if same_shape and all(isclose(parameters[key], value) for key, value in candidate.items()):
+            return function(alpha)
     return None

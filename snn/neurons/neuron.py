@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from snn.errors import ConfigError
 from snn.kernels import channels
+from snn.kernels.channels import PowerNorm
 from snn.neurons import fused, native
 from snn.neurons.spec import NeuronSpec
 from snn.neurons.surrogates import Surrogate
+
+Backend = Literal["fused", "native", "steps"]
 
 
 class Neuron(SimpleBaseNode):
@@ -24,8 +27,11 @@ class Neuron(SimpleBaseNode):
     a step changes. One owner resets it: the training loop, before each batch.
     """
 
-    takes_factor = True
-    _OF_THE_SPEC = frozenset({"v_threshold", "v_reset", "detach_reset"})
+    accepts_factor = True
+    """Whether `factor` and `residual_current` save memory here: not where a subclass changes the input current."""
+    _SET_BY_SPEC = frozenset({"v_threshold", "v_reset", "detach_reset"})
+
+    v: Tensor | float
 
     def __init__(self, spec: NeuronSpec) -> None:
         super().__init__(
@@ -41,80 +47,106 @@ class Neuron(SimpleBaseNode):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The kernels read the specification: an assignment would change the reset and not the spike, or neither.
-        if name in self._OF_THE_SPEC and "spec" in self.__dict__:
+        if name in self._SET_BY_SPEC and "spec" in self.__dict__:
             raise ConfigError(f"{type(self).__name__}.{name} cannot be changed: make a new neuron with another one")
         super().__setattr__(name, value)
 
     @property
     def surrogate(self) -> Surrogate:
-        """The live surrogate; Dspike's temperature is changed here."""
+        """The surrogate derivative in use; Dspike's temperature is changed here."""
         return self.surrogate_function
 
     def implementation(self, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
-        """A name, for the record, of what takes a sequence of this dtype there; see `docs/neurons.md`."""
-        way = self._way(device, dtype)
-        if way == "native":
+        """The name, for the record, of what computes a sequence of this dtype on this device (`docs/neurons.md`)."""
+        backend = self._backend(device, dtype)
+        if backend == "native":
             return native.implementation(self.spec, device)
-        return "fused-numba" if way == "fused" else "spikingjelly-step-by-step"
+        return "fused-numba" if backend == "fused" else "spikingjelly-step-by-step"
 
-    def _way(self, device: torch.device, dtype: torch.dtype) -> Literal["fused", "native", "steps"]:
-        wish = self.spec.implementation
-        if wish != "spikingjelly" and fused.applies(device, dtype):
+    def _backend(self, device: torch.device, dtype: torch.dtype) -> Backend:
+        """What computes a sequence: the fused kernels, SpikingJelly's own neuron, or its steps one by one."""
+        choice = self.spec.implementation
+        if choice != "spikingjelly" and fused.applies(device, dtype):
             return "fused"
-        if wish == "fused":
+        if choice == "fused":
             raise ConfigError(
                 f"neuron.implementation: fused needs float32 on a CPU, not {dtype} on {device.type}; set it to auto"
             )
-        return "native" if wish == "auto" and device.type == "cuda" and native.kind(self.spec) else "steps"
+        return "native" if choice == "auto" and device.type == "cuda" and native.kind(self.spec) else "steps"
 
     def neuronal_charge(self, x: Tensor) -> None:
-        if not isinstance(self.v, Tensor):
-            self.v = torch.full_like(x, self.v, dtype=_state_dtype(x), requires_grad=False)
-        self.v = (self.v if self.spec.decay == 1.0 else self.spec.decay * self.v) + x
+        v = self.v if isinstance(self.v, Tensor) else torch.full_like(x, self.v, dtype=_state_dtype(x))
+        self.v = (v if self.spec.decay == 1.0 else self.spec.decay * v) + x
 
     def neuronal_fire(self) -> Tensor:
-        return self.surrogate(self.v, strict=self.spec.strict, multi_spike=self.spec.multi_spike)
+        spec = self.spec
+        return self.surrogate(self.v, strict_threshold=spec.strict_threshold, multi_spike=spec.multi_spike)
 
     def neuronal_reset(self, spike: Tensor) -> None:
         super().neuronal_reset(spike)
         if self.spec.v_min is not None:
-            self.v = self.v.clamp_min(self.spec.v_min)
+            self.v = torch.as_tensor(self.v).clamp_min(self.spec.v_min)
+
+    def forward(
+        self,
+        x: Tensor,
+        factor: Tensor | None = None,
+        residual_current: Tensor | None = None,
+        norm: PowerNorm | None = None,
+    ) -> Tensor:
+        """Spikes for the input current x, or factor · x + residual_current; shapes as in the class.
+
+        factor `[C]` and residual_current, of x's shape, with x `[T, N, C, H, W]`: where the fused kernels apply, the
+        product and the sum are formed in passing and not written to memory.
+        norm: in place of a factor, which is then `norm.factor()`; the gradient goes through its power too. ValueError
+        unless `accepts_norm(x)`.
+        """
+        if norm is not None:
+            if not self.accepts_norm(x):
+                raise ValueError("norm: only the fused kernels on channels-last maps take one; ask accepts_norm first")
+            return self._fused(x, residual_current=residual_current, norm=norm)
+        if factor is not None:
+            if self._fuses_channels(x):
+                return self._fused(x, factor, residual_current)
+            x = x * factor.view(-1, 1, 1)
+        return super().forward(x if residual_current is None else x + residual_current)
+
+    def accepts_norm(self, x: Tensor) -> bool:
+        """Whether `norm` may be given with this input."""
+        return self._fuses_channels(x) and channels.supports(x.flatten(0, 1))
+
+    def _fuses_channels(self, x: Tensor) -> bool:
+        """Whether the fused kernels take this input with a factor for each channel."""
+        usable = self.accepts_factor and self.step_mode == "m" and x.ndim == 5 and x.numel() > 0
+        return usable and self._backend(x.device, x.dtype) == "fused" and fused.by_channel(x)
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         self._forget_other_shape(x.shape)
         return super().single_step_forward(x).to(x.dtype)
 
-    def takes_norm(self, x_seq: Tensor) -> bool:
-        """Whether `norm` may be given with this input."""
-        fits = x_seq.ndim == 5 and fused.by_channel(x_seq) and channels.supports(x_seq.flatten(0, 1))
-        return fits and self.step_mode == "m" and self._way(x_seq.device, x_seq.dtype) == "fused"
-
-    def multi_step_forward(
-        self,
-        x_seq: Tensor,
-        factor: Tensor | None = None,
-        plus: Tensor | None = None,
-        norm: tuple[Tensor, Tensor, float] | None = None,
-    ) -> Tensor:
-        """factor `[C]`, plus `[T, N, C, H, W]`: the input is factor · x_seq + plus, without a map of its own in memory
-        where the fused kernels apply. norm (g `[C]`, P `[C]`, eps): the factor is g (P + eps)^-1/2, and P = E[x²] of
-        this x_seq, so that the gradient goes through it too."""
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         self._forget_other_shape(x_seq.shape[1:])
-        way = self._way(x_seq.device, x_seq.dtype)
-        if norm is not None and not self.takes_norm(x_seq):
-            raise ValueError("norm is for the fused kernels and channels-last maps alone: ask takes_norm first")
-        if factor is not None and not (way == "fused" and fused.by_channel(x_seq) and x_seq.numel()):
-            x_seq, factor = x_seq * factor.view(-1, 1, 1), None
-        if plus is not None and factor is None and norm is None:
-            x_seq, plus = x_seq + plus, None
-        if way == "steps" or x_seq.numel() == 0:
+        backend = self._backend(x_seq.device, x_seq.dtype)
+        if backend == "steps" or x_seq.numel() == 0:
             return super().multi_step_forward(x_seq)
-        state = self.v if isinstance(self.v, Tensor) else None
-        if way == "fused":
-            spikes, self.v = fused.multi_step(x_seq, state, self.spec, self.surrogate, factor, plus, norm)
-        else:
-            spikes, self.v = native.multi_step(x_seq, state, self.spec)
+        if backend == "fused":
+            return self._fused(x_seq)
+        spikes, self.v = native.multi_step(x_seq, self._state(), self.spec)
         return spikes
+
+    def _fused(
+        self,
+        x: Tensor,
+        factor: Tensor | None = None,
+        residual_current: Tensor | None = None,
+        norm: PowerNorm | None = None,
+    ) -> Tensor:
+        self._forget_other_shape(x.shape[1:])
+        spikes, self.v = fused.multi_step(x, self._state(), self.spec, self.surrogate, factor, residual_current, norm)
+        return spikes
+
+    def _state(self) -> Tensor | None:
+        return self.v if isinstance(self.v, Tensor) else None
 
     def _forget_other_shape(self, shape: torch.Size) -> None:
         if isinstance(self.v, Tensor) and self.v.shape != shape:
@@ -126,7 +158,7 @@ class Neuron(SimpleBaseNode):
 
 
 def _state_dtype(x: Tensor) -> torch.dtype:
-    """Sums over many steps are not for half precision: there the membrane is float32, as in SpikingJelly."""
+    """Half precision is too coarse for sums over many steps: there the membrane is float32, as in SpikingJelly."""
     return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
 
 
@@ -136,7 +168,7 @@ def make_neuron(spec: NeuronSpec) -> Neuron:
 
 
 def implementation(module: nn.Module, dtype: torch.dtype = torch.float32) -> dict[str, str]:
-    """For the record: by its name, which implementation each neuron of the module uses for sequences of this dtype
-    where the module now lives."""
+    """For the record: the implementation that each layer of neurons uses, by its name in the module, for sequences of
+    this dtype on the module's present device."""
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     return {name: m.implementation(device, dtype) for name, m in module.named_modules() if isinstance(m, Neuron)}

@@ -1,4 +1,4 @@
-"""What a neuron is, as configuration: checked when it is read, and without torch."""
+"""What a neuron is, as configuration: checked when it is read. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULTS: dict[str, dict[str, float | None]] = {
 
 
 class SurrogateSpec(BaseModel):
-    """The derivative that stands in for that of the spike, ds/du = g(z), with z = u - θ.
+    """The surrogate derivative of the spike, ds/du = g(z), with z = u - θ.
 
     | name          | g(z)                                       | defaults                     | source             |
     | ------------- | ------------------------------------------ | ---------------------------- | ------------------ |
@@ -31,7 +31,7 @@ class SurrogateSpec(BaseModel):
     | `sigmoid`     | k · σ(kz) · (1 - σ(kz)), k = sharpness      | sharpness 4                  | SpikingJelly       |
     | `dspike`      | D_b'(x)/(2θ) for 0 ≤ x ≤ 1, x = u/(2θ)     | temperature b = 3            | Dspike, at θ = 0.5 |
 
-    u, θ, z, `width` share the membrane's unit; `sharpness` is in its inverse, so is g; b has no unit.
+    u, θ, z and `width` have the membrane's unit, `sharpness` and g its inverse; b has no unit.
     `width` is the full width at half the height, for all three shapes that have one.
     """
 
@@ -50,7 +50,7 @@ class SurrogateSpec(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _only_own_parameters(self) -> SurrogateSpec:
+    def _only_its_parameters(self) -> SurrogateSpec:
         own = DEFAULTS[self.name]
         for key in ("width", "height", "scale", "sharpness", "temperature"):
             if getattr(self, key) is not None and key not in own:
@@ -58,9 +58,9 @@ class SurrogateSpec(BaseModel):
         return self
 
     def parameters(self, threshold: float) -> dict[str, float]:
-        """The parameters in force, defaults filled in, for a neuron of this threshold."""
-        chosen = {key: getattr(self, key) for key in DEFAULTS[self.name]}
-        filled = {key: DEFAULTS[self.name][key] if value is None else value for key, value in chosen.items()}
+        """The parameters with defaults filled in, for a neuron of this threshold."""
+        configured = {key: getattr(self, key) for key in DEFAULTS[self.name]}
+        filled = {key: DEFAULTS[self.name][key] if value is None else value for key, value in configured.items()}
         return {key: threshold if value is None else value for key, value in filled.items()}
 
 
@@ -68,13 +68,13 @@ class NeuronSpec(BaseModel):
     """An integrate-and-fire neuron, with or without leak.
 
         u[t] = decay · v[t-1] + x[t]                      charge
-        s[t] = 1[u[t] ≥ θ]                                fire (`strict`: u > θ)
+        s[t] = 1[u[t] ≥ θ]                                fire (`strict_threshold`: u > θ)
              = ⌊u[t]/θ⌋ for u[t] > 0, else 0              fire, `multi_spike`
         v[t] = u[t] - θ · s[t]                            reset, soft
              = (1 - s[t]) · u[t] + s[t] · v_reset         reset, hard
         v[t] = max(v[t], v_min)                           clip, if `v_min` is given
 
-    x, u, v, θ share one unit, the membrane's; decay has none; s is a number of spikes.
+    x, u, v and θ have one unit, the membrane's; decay has none; s is a number of spikes.
     Before the first step v is 0 (soft reset) or `v_reset` (hard reset, as in SpikingJelly).
     """
 
@@ -82,23 +82,25 @@ class NeuronSpec(BaseModel):
 
     decay: float = Field(1.0, ge=0.0, le=1.0, description="factor of the membrane from step to step; 1 is IF")
     threshold: PositiveFloat = Field(1.0, description="θ, the firing threshold")
-    reset: Literal["soft", "hard"] = Field("soft", description="subtract θ a spike, or set to v_reset")
+    reset: Literal["soft", "hard"] = Field(
+        "soft", description="subtract θ for each spike, or set the membrane to v_reset"
+    )
     v_reset: float = Field(0.0, description="membrane after a spike (hard reset)")
-    strict: bool = Field(False, description="fire at u > θ instead of u ≥ θ")
+    strict_threshold: bool = Field(False, description="fire at u > θ instead of u ≥ θ")
     detach_reset: bool = Field(False, description="no gradient through the spike in the reset")
     v_min: float | None = Field(None, description="lower bound of the membrane after the reset")
     multi_spike: bool = Field(False, description="several spikes in one step, ⌊u/θ⌋")
     surrogate: SurrogateSpec = Field(default_factory=SurrogateSpec, description="derivative of the spike")
     implementation: Literal["auto", "fused", "spikingjelly"] = Field(
-        "auto", description="fused kernels where they apply, always those, or SpikingJelly's step by step"
+        "auto", description="auto: fused kernels where they apply; fused: only those; spikingjelly: step by step"
     )
 
     @model_validator(mode="after")
-    def _combinations_that_mean_something(self) -> NeuronSpec:
+    def _meaningful_combination(self) -> NeuronSpec:
         if self.multi_spike and self.reset == "hard":
             raise ValueError("multi_spike needs reset: soft (a hard reset forgets how many spikes there were)")
-        if self.multi_spike and self.strict:
-            raise ValueError("multi_spike takes strict: false (its spike count is ⌊u/θ⌋, which includes u = θ)")
+        if self.multi_spike and self.strict_threshold:
+            raise ValueError("multi_spike needs strict_threshold: false (its spike count ⌊u/θ⌋ includes u = θ)")
         if self.surrogate.periodic and not self.multi_spike:
             raise ValueError("surrogate.periodic needs multi_spike: true (one spike has one threshold)")
         if self.reset == "soft" and self.v_reset != 0.0:
@@ -109,5 +111,5 @@ class NeuronSpec(BaseModel):
 
     @property
     def v_start(self) -> float:
-        """The membrane before the first step."""
+        """The membrane before the first step, in its unit."""
         return self.v_reset if self.reset == "hard" else 0.0

@@ -4,8 +4,8 @@ Every surrogate of the suite depends on the membrane only through its distance t
 
     g(u) = a · shape(|z|; b), and 0 for |z| > c,   z = u - θ
 
-with the shapes below. The fused kernels (`snn/kernels/neuron.py`) take the same `(shape, a, b, c)`; hence there is
-one place where a parameter of the configuration turns into a number of a formula: `Surrogate.constants`.
+with the shapes below. The fused kernels (`snn/kernels/neuron.py`) take the same `(shape, a, b, c)`. So there is one
+place where a parameter of the configuration becomes a number of a formula: `Surrogate.constants`.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ class Constants(NamedTuple):
 class Surrogate(nn.Module):
     """The surrogate derivative of one neuron; see `SurrogateSpec` for the formulas and their units.
 
-    **Dspike and the chain rule.** D_b is a function of x = u/(2θ), which puts the threshold at ½. What
-    backpropagation asks for is ds/du = D_b'(x) · dx/du = D_b'(x)/(2θ). The factor makes the area under g one, like
-    the step of the spike itself, and it is 1 for the threshold 0.5 of the paper, whose x is u itself.
+    **Dspike and the chain rule.** D_b is a function of x = u/(2θ), which puts the threshold at ½. Backpropagation
+    needs ds/du = D_b'(x) · dx/du = D_b'(x)/(2θ). With that factor the area under g is one, as it is for the spike's
+    own step; at the paper's threshold of 0.5 the factor is 1.
 
     **Periodic** (ours): z is taken from the nearest positive multiple of θ, z = u - θ·max(1, ⌊u/θ + ½⌋). A
     multi-spike neuron's ⌊u/θ⌋ steps at every multiple; the published form sees the first step only, so the
     gradient of a unit that fires often vanishes.
 
-    `temperature` (Dspike's b) may be set at any time; the next forward pass uses it. It is no part of the state dict
-    since inference does not depend on it: who changes it, saves it.
+    `temperature` (Dspike's b) may be set at any time; the next forward pass uses it. It is not in the state dict, since
+    inference does not depend on it: a method that changes it has to save it.
     """
 
     def __init__(self, spec: NeuronSpec) -> None:
@@ -67,7 +67,7 @@ class Surrogate(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """b of Dspike."""
+        """b of Dspike, without unit; AttributeError for the other surrogates, ValueError if set to b ≤ 0."""
         if self.name != "dspike":
             raise AttributeError(f"surrogate {self.name!r} has no temperature")
         return self._parameters_in_force["temperature"]
@@ -82,7 +82,7 @@ class Surrogate(nn.Module):
 
     @property
     def constants(self) -> Constants:
-        """The numbers of the formula as of now."""
+        """The numbers of the formula, at the present temperature."""
         p, shape = self._parameters_in_force, SHAPE[self.name]
         if shape == WINDOW:
             return Constants(shape, p["height"], p["width"] / 2, math.inf)
@@ -98,7 +98,7 @@ class Surrogate(nn.Module):
         return Constants(shape, b / (2 * math.tanh(b / 2)) / scale, b / scale, self.threshold)
 
     def gradient(self, u: Tensor, constants: Constants | None = None) -> Tensor:
-        """g(u), of u's shape."""
+        """g(u) of the membrane u before the reset, of u's shape, in 1/(unit of u)."""
         shape, a, b, c = constants or self.constants
         if self.periodic:
             z = (u - self.threshold * (u / self.threshold + 0.5).floor().clamp_min(1)).abs()
@@ -116,9 +116,12 @@ class Surrogate(nn.Module):
         e = torch.exp(-2 * b * z)
         return (4 * a) * e / (1 + e).square() * (z <= c)
 
-    def forward(self, u: Tensor, *, strict: bool, multi_spike: bool) -> Tensor:
-        """Spikes of the membrane u (before the reset), differentiable by g."""
-        return _Spike.apply(u, self, strict, multi_spike)
+    def forward(self, u: Tensor, *, strict_threshold: bool, multi_spike: bool) -> Tensor:
+        """Number of spikes of the membrane u before the reset, of u's shape; its derivative is `gradient`.
+
+        strict_threshold: fire at u > θ instead of u ≥ θ; multi_spike: ⌊u/θ⌋ spikes, 0 for negative u.
+        """
+        return _Spike.apply(u, self, strict_threshold, multi_spike)
 
     def extra_repr(self) -> str:
         shown = ", ".join(f"{key}={value:g}" for key, value in self._parameters_in_force.items())
@@ -126,16 +129,16 @@ class Surrogate(nn.Module):
 
 
 class _Spike(torch.autograd.Function):
-    """s(u) forward; backward the incoming gradient times g(u)."""
+    """s(u) in the forward pass; in the backward pass the incoming gradient times g(u)."""
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, surrogate: Surrogate, strict: bool, multi_spike: bool) -> Tensor:
+    def forward(ctx: Any, u: Tensor, surrogate: Surrogate, strict_threshold: bool, multi_spike: bool) -> Tensor:
         ctx.save_for_backward(u)
         ctx.surrogate, ctx.constants = surrogate, surrogate.constants
         theta = surrogate.threshold
         if multi_spike:
             return (u / theta).floor().clamp_min(0)
-        return (u > theta if strict else u >= theta).to(u.dtype)
+        return (u > theta if strict_threshold else u >= theta).to(u.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

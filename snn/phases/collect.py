@@ -1,6 +1,6 @@
 """Gather the cells of a benchmark into one folder: the tidy table, and all that the report is made from.
 
-    cells/…/{train,sweep,deploy,probe,disturb}/
+    cells/…/{train,sweep,deploy,probe,robustness}/
         ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
 
 The report reads these six files and nothing else. A phase that is missing or diverged is a row of `holes.csv` with its
@@ -14,7 +14,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from snn.errors import DataError
 from snn.runtime.files import read_json, replacing, write_json, write_text
 
-PHASES = ("train", "sweep", "deploy", "probe", "disturb")
+PHASES = ("train", "sweep", "deploy", "probe", "robustness")
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
 PARTIAL = "partial"  # numbers are there, but for some mode that was refused
@@ -47,7 +47,12 @@ def collect(
     out = Path(out)
     cells = sorted(cells, key=lambda cell: tuple(cell[key] for key in CELL))
     expected = _expected_phases(cells)
-    metrics, history, curves, holes, records, predictions = [], [], [], [], [], {}
+    metrics: list[dict] = []
+    history: list[dict] = []
+    curves: list[dict] = []
+    holes: list[dict] = []
+    records: list[tuple[str, dict, dict]] = []
+    predictions: dict[str, np.ndarray] = {}
     for cell in cells:
         key = {name: cell[name] for name in CELL}
         for phase in expected(cell):
@@ -74,13 +79,13 @@ def collect(
     write_json(out / "provenance.json", _provenance(benchmark, protocol, cells, records, manifests or {}))
 
 
-def _expected_phases(cells):
+def _expected_phases(cells: Iterable[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], list[str]]:
     """A function cell -> the phases that it should have, training first."""
-    seen = defaultdict(set)
+    seen: defaultdict[tuple, set[str]] = defaultdict(set)
     for cell in cells:
         seen[_but_seed(cell)] |= {phase for phase in PHASES if (Path(cell["folder"]) / phase / "record.json").exists()}
 
-    def expected(cell) -> list[str]:
+    def expected(cell: Mapping[str, Any]) -> list[str]:
         names = cell.get("phases") or seen[_but_seed(cell)]
         return [phase for phase in PHASES if phase == "train" or phase in names]
 
@@ -133,14 +138,14 @@ def _correct(key: dict, phase: str, path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             label = arrays["label"]
-            found = {f"{prefix}/index": arrays["index"]}
+            correct = {f"{prefix}/index": arrays["index"]}
             for name in sorted(set(arrays.files) - {"index", "label"}):
                 if arrays[name].shape != label.shape:
                     raise ValueError(f"{name} has shape {arrays[name].shape}, label {label.shape}")
-                found[f"{prefix}/{name}"] = arrays[name] == label
+                correct[f"{prefix}/{name}"] = arrays[name] == label
     except (KeyError, ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: not a file of predictions ({error}); {REMEDY}") from None
-    return found
+    return correct
 
 
 def _provenance(benchmark: str, protocol: str, cells: list, records: list, manifests: Mapping[str, Path]) -> dict:
@@ -150,8 +155,10 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
         values = {json.dumps(record[name], sort_keys=True) for _, _, record in records if record.get(name)}
         return [json.loads(value) for value in sorted(values)]
 
-    seconds, started = defaultdict(float), []
-    code, data = defaultdict(set), defaultdict(set)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    started: list[str] = []
+    code: defaultdict[str, set[str]] = defaultdict(set)
+    data: defaultdict[str, set[str]] = defaultdict(set)
     for phase, key, record in records:
         seconds[phase] += float(record.get("seconds") or 0.0)
         started.append(str(record.get("started") or ""))
@@ -159,9 +166,9 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
             code[f"{phase}, {key['method']}"].add(str(record["code"]))
         if record.get("dataset_version"):
             data[key["dataset"]].add(str(record["dataset_version"]))
-    versions = defaultdict(set)
-    for found in distinct("versions"):
-        for package, version in found.items():
+    versions: defaultdict[str, set[str]] = defaultdict(set)
+    for of_record in distinct("versions"):
+        for package, version in of_record.items():
             versions[package].add(str(version))
     started = sorted(filter(None, started))
     return {
@@ -170,10 +177,10 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
         "cells": len(cells),
         "commits": distinct("commit"),
         "code": {name: sorted(digests) for name, digests in code.items()},
-        "versions": {package: sorted(found) for package, found in versions.items()},
+        "versions": {package: sorted(numbers) for package, numbers in versions.items()},
         "hardware": distinct("hardware"),
         "threads": distinct("threads"),
-        "data": {name: sorted(found) for name, found in data.items()},
+        "data": {name: sorted(numbers) for name, numbers in data.items()},
         "manifests": {name: _json(Path(path)) for name, path in manifests.items()},
         "seconds": dict(seconds),
         "started": started[:1] + started[-1:],
@@ -209,4 +216,4 @@ def _write_csv(path: Path, columns: Iterable[str], rows: list[dict]) -> None:
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as f:
-        np.savez_compressed(f, **arrays)  # dates every member 1980: equal arrays are equal bytes
+        np.savez_compressed(f, allow_pickle=False, **arrays)  # dates every member 1980: equal arrays are equal bytes

@@ -8,9 +8,10 @@ run is kept.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ from snn.config.blocks import Deploy
 from snn.data.frames import Frames
 from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
-from snn.events import EventNetwork, RunResult
-from snn.models.export import export, has_biases, without_biases
+from snn.events import Engine, EventNetwork, RunResult, save
+from snn.models.export import export
+from snn.models.fold import has_biases, without_biases
+from snn.models.stages import Network
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
 from snn.phases.subset import Subset, evaluation_subset
@@ -49,7 +52,7 @@ def deploy(experiment: Experiment) -> Outcome:
     subset = evaluation_subset(store, settings.recordings)
     outcome = Outcome(predictions=subset.head())
     reasons = []
-    network, _ = experiment.load_network()
+    network = trained_network(experiment)
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
             network = fine_tuned(experiment, without_biases(network), settings.bias_free_epochs)
@@ -57,7 +60,7 @@ def deploy(experiment: Experiment) -> Outcome:
         reference, clock_driven_part = evaluate_clock_driven(experiment, network, settings, subset)
         outcome.include(clock_driven_part)
         deployable = to_events(experiment, network, store)
-        deployable.save(experiment.folder.network_file)
+        save(deployable, experiment.folder.network_file)
         for mode in settings.modes:
             try:
                 result = run(deployable, mode, store, subset.indices, settings, experiment.spec["threads"])
@@ -76,8 +79,18 @@ def deploy(experiment: Experiment) -> Outcome:
     return outcome
 
 
+def trained_network(experiment: Experiment) -> Network:
+    """The trained network; ConfigError where it is none of this project's stages, which cannot be deployed."""
+    network, _ = experiment.load_network()
+    if not isinstance(network, Network):
+        raise ConfigError(
+            f"{experiment.cell.key}: {type(network).__name__} is no network of stages; leave it undeployed"
+        )
+    return network
+
+
 def evaluate_clock_driven(
-    experiment: Experiment, network: nn.Module, settings: Deploy, subset: Subset
+    experiment: Experiment, network: Network, settings: Deploy, subset: Subset
 ) -> tuple[ClockDriven, Outcome]:
     """Evaluate clock-driven at t_train and at the finer T of `deploy.t_clock`: (the reference at t_train, accuracies
     and predictions at every T)."""
@@ -95,9 +108,9 @@ def run(
     network: EventNetwork, mode: str, store: EventStore, indices: np.ndarray, settings: Deploy, threads: int
 ) -> RunResult:
     """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
-    engine = network.engine(mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+    engine = Engine(network, mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
     times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
-    checkpoints = {"times_us": times, "fractions": sorted(settings.fractions)}
+    checkpoints: dict[str, Sequence[float]] = {"times_us": times, "fractions": sorted(settings.fractions)}
     parts = []
     with tqdm(total=len(indices), desc=mode, unit="recording", file=sys.stderr, ncols=110) as bar:
         for block in np.split(indices, range(BLOCK, len(indices), BLOCK)):
@@ -108,18 +121,16 @@ def run(
 
             batch = gathered(store, block)
             parts.append(engine.run_batch(*batch, threads=threads, checkpoints=checkpoints, progress=progress))
-    shared = {"times_us", "fractions", "trace"}
-    return replace(
-        parts[0],
-        **{
-            f.name: np.concatenate([getattr(part, f.name) for part in parts])
-            for f in fields(RunResult)
-            if f.name not in shared
-        },
-    )
+    of_all = {"times_us", "fractions", "trace"}  # not one a recording
+    joined: dict[str, Any] = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts])
+        for f in fields(RunResult)
+        if f.name not in of_all
+    }
+    return replace(parts[0], **joined)
 
 
-def fine_tuned(experiment: Experiment, network: nn.Module, epochs: int) -> nn.Module:
+def fine_tuned(experiment: Experiment, network: Network, epochs: int) -> Network:
     """The network trained on for so many epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
     e = experiment
     if e.method.teacher(e.params) is not None:
@@ -137,6 +148,7 @@ def fine_tuned(experiment: Experiment, network: nn.Module, epochs: int) -> nn.Mo
         checkpoint=fine_tuning_checkpoint(e),
         identity=e.identity(),
     )
+    assert isinstance(result.network, Network), "a method strips to the network that it was given"
     return result.network.eval()
 
 
@@ -144,7 +156,7 @@ def fine_tuning_checkpoint(experiment: Experiment) -> Path:
     return experiment.folder.path / "bias_free.pt"
 
 
-def to_events(experiment: Experiment, network: nn.Module, store: EventStore) -> EventNetwork:
+def to_events(experiment: Experiment, network: Network, store: EventStore) -> EventNetwork:
     """The network as the engine takes it; raises ConfigError, naming the layer, where it cannot be deployed."""
     sensor, cell = store.sensor, experiment.cell
     shape = (sensor.polarities, sensor.height, sensor.width)
@@ -205,9 +217,7 @@ def event_metrics(
     return outcome
 
 
-def differences(
-    mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool
-) -> Outcome:
+def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool) -> Outcome:
     """The change of accuracy against the clock-driven network at t_train, on the same recordings."""
     outcome = Outcome()
     outcome.add("difference", float((result.prediction == labels).mean()) - reference.accuracy, mode=mode)

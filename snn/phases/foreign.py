@@ -89,9 +89,7 @@ def adopt(plan: Plan, cell: Cell) -> None:
         write(layout.cell(cell), phase, outcome, stopwatch.times() | head)
 
 
-def read_cell(
-    folder: CellFolder, store: EventStore, *, cell: Cell, t_eval: Iterable[int], threads: int
-) -> Adopted:
+def read_cell(folder: CellFolder, store: EventStore, *, cell: Cell, t_eval: Iterable[int], threads: int) -> Adopted:
     """Check what the script left in `<cell>/foreign/`: the outcomes of the cell's training and sweep.
 
     Raises DataError, naming the file and what is wrong in it.

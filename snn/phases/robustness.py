@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -29,7 +30,8 @@ from tqdm import tqdm
 
 from snn.config.blocks import Robustness
 from snn.errors import DataError, Diverged
-from snn.models.perturb import Disturbance, disturbed, folded, restart_noise
+from snn.models.fold import folded
+from snn.models.perturb import Perturbation, perturbed, restart_noise
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
 from snn.phases.subset import evaluation_subset, stratified
@@ -133,8 +135,8 @@ def means(values: dict[Case, float], metric: str, t: int) -> Outcome:
 def on_chip(experiment: Experiment, network: nn.Module, case: Case) -> nn.Module:
     """The network on the simulated chip of a case."""
     chip = derive(experiment.cell.seed, "disturbance", "chip", case.chip)
-    how = Disturbance() if case == UNPERTURBED else Disturbance(**{case.kind.replace("dead_fraction", "silenced"): case.level})
-    return disturbed(network, how, chip, experiment.store.shape)
+    levels: dict[str, Any] = {} if case == UNPERTURBED else {case.kind: case.level}
+    return perturbed(network, Perturbation(**levels), chip, experiment.store.shape)
 
 
 # --- on-chip learning

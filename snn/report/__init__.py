@@ -1,32 +1,51 @@
-"""The report of one benchmark, rendered from the files that `collect` left in its folder, and from nothing else.
+"""The report of one benchmark, rendered from the six files that `collect` left in its folder, and from nothing else.
 
-    results.py  what the files say: settings, intervals, curves       style.py    names and colours of methods
-    answer.py   the question's answer in three sentences              tables.py   one function a table
-    page.py     tables, figures and captions to index.html            figures.py  one function a figure
-    claims.py   the papers' claims, each with a verdict               mechanisms.py  those about mechanisms
-    published.py  the papers' numbers                                 robustness.py  both, of the phase `disturb`
-                                                                      parts.py    what all of them are made of
+    settings.py         what of the configuration the report needs
+    results.py          the collected files: which settings there are, intervals and paired contrasts of their numbers
+    quantities.py       the compared quantities: accuracy, accuracy change over T, accuracy change event-driven
+    simulated_chips.py  means over simulated chips and their intervals
+    answer.py           the question's answer in three sentences, and the caveats to read it with
+    claims.py           the papers' claims, each with a verdict
+    tables/             one function a table; how tables are built and written
+    figures/            one function a figure; what figures are made of
+    style.py, text.py   names and colours of methods; how numbers are written
+    captions.py         the captions, with numbers of seeds and recordings filled in
+    page.py, html.py    everything into one `index.html` that needs nothing beside it
 
 Captions, published numbers and the page itself are in `reports/templates/`: editing them reruns rendering only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
-TABLES = ("accuracy", "event_driven", "loss", "accuracy_over_t", "paired", "cost", "anytime", "claims", "published")
-TABLES += ("holes", "robustness", "recovered")
-CLASSICAL = (
+TABLES = (
+    "accuracy",
+    "event_driven",
+    "accuracy_change",
+    "accuracy_over_t",
+    "paired",
+    "cost",
+    "anytime",
+    "claims",
+    "published",
+    "holes",
+    "robustness",
+    "on_chip_learning",
+)
+GENERAL_FIGURES = (
     "accuracy",
     "accuracy_over_t",
-    "clock_against_event",
-    "cost_against_accuracy",
+    "clock_vs_event",
+    "accuracy_vs_cost",
     "learning_curves",
     "accuracy_over_time",
     "accuracy_over_events",
 )
-MECHANISMS = (
+MECHANISM_FIGURES = (
     "gradient_depth",
     "gradient_histogram",
     "dspike_temperature",
@@ -36,14 +55,26 @@ MECHANISMS = (
     "firing_rates",
     "noise_robustness",
 )
-ROBUSTNESS = ("robustness_mismatch", "robustness_bits", "robustness_noise", "robustness_silenced", "recovery")
-FIGURES = (*CLASSICAL, *MECHANISMS, *ROBUSTNESS)
+ROBUSTNESS_FIGURES = (
+    "robustness_mismatch",
+    "robustness_bits",
+    "robustness_noise",
+    "robustness_dead_neurons",
+    "on_chip_learning",
+)
+FIGURES = GENERAL_FIGURES + MECHANISM_FIGURES + ROBUSTNESS_FIGURES
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "png")
 
 
-def render(folder: Path, config: dict, templates: Path) -> None:
-    """Write `tables/`, `figures/` and `index.html` into `folder`, from the files of `collect` in it."""
-    from snn.report import page
+def render(folder: Path, config: Mapping[str, Any], templates: Path) -> None:
+    """Write `tables/`, `figures/` and `index.html` into `folder`, from the collected files in it.
 
-    page.render(Path(folder), config, Path(templates))
+    config: the benchmark's configuration as a dictionary; an empty one is enough, see `snn.report.settings`.
+    templates: the folder of `index.html.j2`, `captions.yaml` and `published.yaml`.
+    Raises `DataError` where a collected file is missing.
+    """
+    from snn.report import page
+    from snn.report.settings import ReportSettings
+
+    page.render(Path(folder), ReportSettings.from_config(config), Path(templates))

@@ -1,182 +1,186 @@
 """The answer in three sentences, computed: which conclusion is drawn depends on the intervals alone.
 
-1. When the clock changes: how much accuracy is lost on average at T below that of training, MTT against SDT.
-2. When there is none: how much is lost from clock-driven to event-driven inference, MTT against SDT.
-3. Is it only compute? MTT against SDT with the same number of time steps in training, event-driven.
+1. Fewer time steps: the mean accuracy change at T below that of training, MTT and SDT.
+2. Event-driven: the accuracy change from clock-driven to event-driven inference, MTT and SDT.
+3. Equal compute: event-driven accuracy of MTT and of SDT with the same number of time steps in training.
 
-Every comparison is paired (the same seeds and recordings). Where its interval holds zero the sentence says that the
-methods cannot be told apart; below three seeds it draws no conclusion; where cells are missing it says which.
+Every comparison is paired (the same seeds and recordings). Where its interval holds zero the sentence says so;
+below three seeds it draws no conclusion; where cells are missing it says which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from snn.report import text
-from snn.report.results import Panel, Results, Setting, What
+from snn.report import quantities, text
+from snn.report.results import Panel, Results, Setting, Term
 from snn.report.style import method_label, network_label
-from snn.statistics import TOO_FEW, Paired
+from snn.statistics import MIN_SEEDS, TOO_FEW, Interval
 
 CANDIDATE, BASELINE, MATCHED = "mtt", "sdt", "sdt-matched"
-QUESTION = "Which training rule keeps its accuracy when the clock changes, and when there is none?"
+NOT_DEPLOYED = "not answered, as no event-driven deployment is there for both"
 
 
-def answer(results: Results) -> list[str]:
+class Sentence(NamedTuple):
+    """What is compared, and what came out of it for each network."""
+
+    opening: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.opening}: {self.body}"
+
+
+class Conclusions(NamedTuple):
+    """What is concluded where the candidate is better, where the rival is, and where neither is."""
+
+    candidate: str
+    rival: str
+    neither: str = ""
+
+
+def answer(results: Results) -> list[Sentence]:
     """Three sentences. A panel without the methods of a sentence is passed over, unless no panel has them."""
-    found = []
+    sentences = []
     for opening, rival, clause in (
-        ("When the clock changes", BASELINE, over_time_steps),
-        ("Without a clock", BASELINE, without_clock),
-        ("With the same compute", MATCHED, at_matched_compute),
+        ("With fewer time steps than in training", BASELINE, over_time_steps),
+        ("Event-driven", BASELINE, event_driven),
+        ("Event-driven, after equal training compute", MATCHED, at_matched_compute),
     ):
-        able = [p for p in results.networks if not isinstance(_pair(results, p, CANDIDATE, rival), str)]
-        panels = able or results.networks
-        found.append(f"{opening}: " + "; ".join(_on(p, results) + clause(results, p) for p in panels) + ".")
-    return found
+        complete = [p for p in results.networks if not _missing(results, p, rival)]
+        clauses = [
+            _network_prefix(panel, results) + _clause(results, panel, rival, clause)
+            for panel in complete or results.networks
+        ]
+        sentences.append(Sentence(opening, "; ".join(clauses) + "."))
+    return sentences
 
 
-def caveats(results: Results) -> list[str]:
-    """What to read the answer with: holes and too few seeds."""
-    found = []
-    holes = results.holes
-    if len(holes):
-        names = sorted(
-            {
-                f"{method_label(hole.method)} on {network_label(hole.network)} "
-                f"(seed {hole.seed}, {hole.phase}: {hole.status})"
-                for hole in holes.itertuples()
-            }
-        )
-        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        found.append(f"Holes: {shown}. The numbers stand on the cells that are there; n says how many.")
-    seeds = {results.planned(s) for s in results.settings}
-    if seeds and min(seeds) < 3:
-        found.append(
-            f"Some results rest on {min(seeds)} seed(s): {TOO_FEW} to tell the method from the luck of a training."
-        )
-    for name, manifest in results.provenance.get("manifests", {}).items():
-        if manifest.get("missing"):
-            found.append(f"The data set {name} is not complete; missing: {_plain(manifest['missing'])}.")
-    return found
+def _clause(results: Results, panel: Panel, rival: str, clause: Callable[[Results, Sequence[Setting]], str]) -> str:
+    settings = [s for method in (CANDIDATE, rival) if (s := results.find(panel, method)) is not None]
+    if missing := _missing(results, panel, rival):
+        return f"not answered, as this benchmark has no {' and no '.join(missing)}"
+    return clause(results, settings)
 
 
-def over_time_steps(results: Results, panel: Panel) -> str:
-    pair = _pair(results, panel, CANDIDATE, BASELINE)
-    if isinstance(pair, str):
-        return pair
-    steps, losses = lost_below(results, pair)
+def _missing(results: Results, panel: Panel, rival: str) -> list[str]:
+    return [method_label(m) for m in (CANDIDATE, rival) if results.find(panel, m) is None]
+
+
+def over_time_steps(results: Results, settings: Sequence[Setting]) -> str:
+    steps = quantities.common_steps_below_training(results, settings)
     if not steps:
         return "not answered, as no sweep below the T of training is there for both"
     span = f"T = {steps[0]}" + (f" to {steps[-1]}" if len(steps) > 1 else "")
     fact = (
-        f"{span} instead of the T = {pair[0].t_train} of training costs {{0}} {{1}} and {{2}} {{3}} points on average"
+        f"at {span} instead of the T = {settings[0].t_train} of training the accuracy changes on average by "
+        "{candidate_value} ({candidate}) and {rival_value} points ({rival})"
     )
-    return _compare(results, losses, fact, ("{2} stays flatter, by {gap}", "{0} stays flatter, by {gap}", ""))
+    conclusions = Conclusions("{candidate} is flatter over T, by {gap}", "{rival} is flatter over T, by {gap}")
+    return _compare(results, [quantities.change_over_t(s, steps) for s in settings], fact, conclusions, signed=True)
 
 
-def without_clock(results: Results, panel: Panel) -> str:
-    pair = _pair(results, panel, CANDIDATE, BASELINE)
-    if isinstance(pair, str):
-        return pair
-    mode = event_mode(results, pair)
+def event_driven(results: Results, settings: Sequence[Setting]) -> str:
+    mode = quantities.common_event_mode(results, settings)
     if mode is None:
-        return "not answered, as no event-driven deployment is there for both"
-    losses = [lost_without_clock(s, mode) for s in pair]
-    fact = "event-driven inference costs {0} {1} and {2} {3} points"
-    return _compare(results, losses, fact, ("{2} loses less, by {gap}", "{0} loses less, by {gap}", ""))
-
-
-def at_matched_compute(results: Results, panel: Panel) -> str:
-    pair = _pair(results, panel, CANDIDATE, MATCHED)
-    if isinstance(pair, str):
-        return pair
-    mode = event_mode(results, pair)
-    if mode is None:
-        return "not answered, as no event-driven deployment is there for both"
-    accuracies = [[(1.0, s, What("deploy", mode, None))] for s in pair]
-    conclusions = (
-        "{0} is better, by {gap}, which compute alone does not explain",
-        "{2} is better, by {gap}: compute does more than the rule",
-        ", so that compute alone may explain what {0} gains",
+        return NOT_DEPLOYED
+    fact = (
+        "compared with clock-driven inference the accuracy changes by {candidate_value} ({candidate}) and "
+        "{rival_value} points ({rival})"
     )
-    return _compare(results, accuracies, "event-driven, {0} reaches {1} % and {2} {3} %", conclusions)
+    conclusions = Conclusions("{candidate} loses less, by {gap}", "{rival} loses less, by {gap}")
+    return _compare(
+        results, [quantities.event_driven_change(s, mode) for s in settings], fact, conclusions, signed=True
+    )
 
 
-def _compare(results: Results, terms: list, fact: str, conclusions: tuple[str, str, str]) -> str:
+def at_matched_compute(results: Results, settings: Sequence[Setting]) -> str:
+    mode = quantities.common_event_mode(results, settings)
+    if mode is None:
+        return NOT_DEPLOYED
+    conclusions = Conclusions(
+        "{candidate} is better, by {gap}, which compute alone does not explain",
+        "{rival} is better, by {gap}: compute does more than the rule",
+        ", so that compute alone may explain what {candidate} gains",
+    )
+    fact = "{candidate} reaches {candidate_value} % and {rival} {rival_value} %"
+    return _compare(results, [quantities.event_driven_accuracy(s, mode) for s in settings], fact, conclusions)
+
+
+def _compare(
+    results: Results, terms: list[list[Term]], fact: str, conclusions: Conclusions, signed: bool = False
+) -> str:
     """The fact with both numbers, and the conclusion that the paired interval of their difference allows.
 
-    terms: for each of the two the accuracies (weight, setting, what) that make its number. conclusions: where the
-    first number is larger, where the second is, and what to add where they cannot be told apart.
+    terms: of the candidate and of its rival; larger is better. signed: whether the numbers are changes.
     """
-    names = [method_label(term[0][1].method) for term in terms]
-    both = results.contrast(terms[0] + [(-weight, s, what) for weight, s, what in terms[1]])
-    if both is None:
+    candidate, rival = terms
+    difference = results.contrast(candidate + quantities.negative(rival))
+    # Both numbers on the seeds and recordings that both methods have, so that they differ by the difference.
+    alone = [
+        results.contrast(own + quantities.weightless(other)) for own, other in ((candidate, rival), (rival, candidate))
+    ]
+    if difference is None or alone[0] is None or alone[1] is None:
         return "not answered, as no predictions on the same seeds and recordings are there"
-    numbers = [text.percent(_common(results, terms, i)).split(" ")[0] for i in (0, 1)]
-    slots = (names[0], numbers[0], names[1], numbers[1])
-    fact = fact.format(*slots)
-    if both.note:
-        return f"{fact}, with {both.n_seeds} seed{'s' * (both.n_seeds > 1)}: {TOO_FEW} for a conclusion"
-    if not both.excludes(0):
-        gap = text.percent(both, signed=True)
-        return f"{fact}, and the difference of {gap} points cannot be told from zero" + conclusions[2].format(*slots)
-    gap = text.percent(_absolute(both)) + " points"
-    return f"{fact}: " + conclusions[both.mean < 0].format(*slots, gap=gap)
+    slots = {
+        "candidate": method_label(candidate[0].setting.method),
+        "rival": method_label(rival[0].setting.method),
+        "candidate_value": text.mean(alone[0], signed),
+        "rival_value": text.mean(alone[1], signed),
+    }
+    fact = fact.format(**slots)
+    if difference.note:
+        seeds = f"{difference.n_seeds} seed{'s' * (difference.n_seeds > 1)}"
+        return f"{fact}, with {seeds}: {TOO_FEW} for a conclusion"
+    if not difference.excludes(0):
+        gap = text.percent(difference, signed=True)
+        undecided = f"{fact}, and the difference of {gap} points does not differ significantly from zero"
+        return undecided + conclusions.neither.format(**slots)
+    gap = text.percent(_absolute(difference)) + " points"
+    conclusion = conclusions.candidate if difference.mean > 0 else conclusions.rival
+    return f"{fact}: " + conclusion.format(**slots, gap=gap)
 
 
-def _common(results: Results, terms: list, i: int) -> Paired:
-    """The number of method i on the seeds and recordings that both methods have, so that the numbers add up."""
-    return results.contrast(terms[i] + [(0.0, s, what) for _, s, what in terms[1 - i]])
+def _absolute(i: Interval) -> Interval:
+    return i if i.mean >= 0 else Interval(-i.mean, -i.high, -i.low, i.n_seeds, i.n_samples, i.note)
 
 
-def _absolute(paired: Paired) -> Paired:
-    if paired.mean >= 0:
-        return paired
-    return Paired(-paired.mean, -paired.high, -paired.low, paired.n_seeds, paired.n_samples, paired.note, paired.p)
-
-
-def lost_without_clock(s: Setting, mode: str) -> list:
-    """The terms of accuracy with the clock minus event-driven, the event-driven one first."""
-    return [(-1.0, s, What("deploy", mode, None)), (1.0, s, What("deploy", "clock", s.t_train))]
-
-
-def lost_below(results: Results, pair: Sequence[Setting]) -> tuple[list[int], list]:
-    """The T below that of training at which both were swept (none where it is not one T), and for each of the two the
-    terms of its mean loss there."""
-    first, second = pair
-    steps = sorted(_below(results, first) & _below(results, second)) if first.t_train == second.t_train else []
-    return steps, [_mean_loss(s, steps) for s in pair]
-
-
-def _mean_loss(s: Setting, steps: list[int]) -> list:
-    at = What("sweep", "clock", s.t_train)
-    return [(1.0, s, at), *((-1.0 / len(steps), s, at._replace(t=t)) for t in steps)]
-
-
-def _below(results: Results, s: Setting) -> set[int]:
-    steps = {t for mode, t in results.evaluated(s, "sweep") if mode == "clock"}
-    return {t for t in steps if t < s.t_train} if s.t_train in steps else set()
-
-
-def event_mode(results: Results, pair) -> str | None:
-    modes = [results.event_modes(s) for s in pair]
-    return next((mode for mode in modes[0] if mode in modes[1]), None)
-
-
-def _pair(results: Results, panel: Panel, first: str, second: str) -> tuple[Setting, Setting] | str:
-    found = [results.find(panel, method) for method in (first, second)]
-    missing = [method_label(m) for m, s in zip((first, second), found, strict=True) if s is None]
-    return f"not answered, as this benchmark has no {' and no '.join(missing)}" if missing else (found[0], found[1])
-
-
-def _on(panel: Panel, results: Results) -> str:
+def _network_prefix(panel: Panel, results: Results) -> str:
     if len(results.networks) == 1:
         return ""
     several = len({p.dataset for p in results.networks}) > 1
     return f"on {network_label(panel.network)}{f' ({panel.dataset})' if several else ''}, "
 
 
-def _plain(value) -> str:
+# --- what to read the answer with
+
+
+def caveats(results: Results) -> list[str]:
+    """Holes, too few seeds, and data sets that are not complete."""
+    caveats = []
+    if len(results.holes):
+        names = sorted(
+            {
+                f"{method_label(hole.method)} on {network_label(hole.network)} "
+                f"(seed {hole.seed}, {hole.phase}: {hole.status})"
+                for hole in results.holes.itertuples()
+            }
+        )
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        caveats.append(f"Missing results: {shown}. All numbers are over the cells that are there; n says how many.")
+    seeds = {results.planned_seeds(s) for s in results.settings}
+    if seeds and min(seeds) < MIN_SEEDS:
+        caveats.append(
+            f"Some results rest on {min(seeds)} seed(s): {TOO_FEW} to tell the method from the luck of a training."
+        )
+    for name, manifest in results.provenance.get("manifests", {}).items():
+        if manifest.get("missing"):
+            caveats.append(f"The data set {name} is not complete; missing: {_plain(manifest['missing'])}.")
+    return caveats
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(v)}" if not isinstance(v, bool) else str(key) for key, v in value.items())
     return str(value)

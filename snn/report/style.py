@@ -7,7 +7,7 @@ and line. Ink, grid and paper are stand-ins that the page replaces by its own li
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 INK, FAINT, GRID, PAPER = "#1b1f24", "#6b7280", "#d8dbe0", "#fefefe"
 
@@ -16,7 +16,12 @@ class Look(NamedTuple):
     label: str
     colour: str
     marker: str
-    dashes: tuple | str = ""
+    dashes: tuple[float, ...] = ()
+
+    @property
+    def linestyle(self) -> tuple[float, tuple[float, ...]] | Literal["-"]:
+        """As matplotlib takes it."""
+        return (0, self.dashes) if self.dashes else "-"
 
 
 METHODS = {
@@ -28,7 +33,7 @@ METHODS = {
     "tet": Look("TET", "#009E73", "P"),
     "shortcut": Look("Shortcut", "#CC79A7", "X"),
     "shortcut-evolutionary": Look("Shortcut, evolutionary", "#CC79A7", "d", (4, 1.5)),
-    "shortcut-per-head": Look("Shortcut, loss a head", "#CC79A7", "*", (1, 1.5)),
+    "shortcut-per-head": Look("Shortcut, one loss per head", "#CC79A7", "*", (1, 1.5)),
     "dspike": Look("Dspike", "#B8A400", "h"),
     "dspike-fixed": Look("Dspike, fixed", "#B8A400", "H", (4, 1.5)),
     "ltl-offline": Look("LTL, offline", "#7B5EA7", "<"),
@@ -41,16 +46,17 @@ _SPARE = ("#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#117733")
 _ORDER = list(METHODS)
 _NETWORKS = {"3c1fc": "3C1FC"}
 _MODES = {
-    "clock": "Clock",
-    "event-float": "Events, float",
-    "event-int8": "Events, int8",
-    "event-float-depth": "Events, float, depth-first",
-    "event-int8-depth": "Events, int8, depth-first",
+    "clock": "Clock-driven",
+    "event-float": "Event-driven, float",
+    "event-int8": "Event-driven, int8",
+    "event-float-depth": "Event-driven, float, depth-first",
+    "event-int8-depth": "Event-driven, int8, depth-first",
 }
 
 
 def look(method: str, others: Iterable[str] = ()) -> Look:
-    """How `method` is drawn. A method not known here gets a spare colour by its place among the unknown `others`."""
+    """How `method` is drawn. A method that is not listed gets a spare colour, by its place among the unlisted
+    `others`."""
     if method in METHODS:
         return METHODS[method]
     unknown = sorted({*others, method} - set(METHODS))
@@ -66,17 +72,21 @@ def order(method: str) -> tuple[int, str]:
 
 
 def method_label(method: str) -> str:
+    """As tables and legends write it; a method that is not listed keeps its own name."""
     return look(method).label
 
 
 def network_label(network: str) -> str:
+    """As tables and titles write it."""
     return _NETWORKS.get(network, network)
 
 
 def mode_label(mode: str, t: int | None = None) -> str:
+    """`Clock-driven, T = 20`, `Event-driven, int8`."""
     return _MODES.get(mode, mode) + (f", T = {t}" if t else "")
 
 
 def mode_order(mode: str) -> tuple[int, str]:
-    known = list(_MODES)
-    return (known.index(mode) if mode in known else len(known)), mode
+    """Sort key: clock-driven first, then event-driven modes as listed above, then others by name."""
+    modes = list(_MODES)
+    return (modes.index(mode) if mode in modes else len(modes)), mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from snn.statistics import TOO_FEW, Interval
 
@@ -13,13 +14,20 @@ def percent(interval: Interval | None, signed: bool = False) -> str:
     """`93.1 [92.0, 94.2]` in percent (`signed`: percentage points); the mean alone where there are too few seeds."""
     if interval is None or math.isnan(interval.mean):
         return NONE
+    return mean(interval, signed) + bounds(interval, lambda value: _percent(value, interval, signed))
+
+
+def mean(interval: Interval | None, signed: bool = False) -> str:
+    """The mean of `percent` alone: `93.1`, `−1.2`."""
+    if interval is None or math.isnan(interval.mean):
+        return NONE
+    return _percent(interval.mean, interval, signed)
+
+
+def _percent(value: float, interval: Interval, signed: bool) -> str:
     digits = 2 if interval.n_samples >= 2000 else 1  # finer than one recording would be noise
-
-    def one(value: float) -> str:
-        text = f"{100 * value:{'+' if signed else ''}.{digits}f}"
-        return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-    return one(interval.mean) + bounds(interval, one)
+    text = f"{100 * value:{'+' if signed else ''}.{digits}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
 
 def quantity(interval: Interval | None, scale: float = 1.0) -> str:
@@ -29,10 +37,11 @@ def quantity(interval: Interval | None, scale: float = 1.0) -> str:
     return short(interval.mean * scale) + bounds(interval, lambda value: short(value * scale))
 
 
-def bounds(interval: Interval, one) -> str:
+def bounds(interval: Interval, write: Callable[[float], str]) -> str:
+    """` [92.0, 94.2]`, or nothing where there is no interval."""
     if interval.note or math.isnan(interval.low):
         return ""
-    low, high = one(interval.low), one(interval.high)
+    low, high = write(interval.low), write(interval.high)
     return "" if low == high else f" [{low}, {high}]"  # no width, or none at this many digits: nothing to add
 
 
@@ -66,6 +75,7 @@ def seeds(interval: Interval | None, planned: int = 0) -> str:
 
 
 def p_value(p: float | None) -> str:
+    """`0.012`, `< 0.001`; None where there are too few seeds for one."""
     if p is None:
         return TOO_FEW
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from snn.config.blocks import Train
-from snn.data.augment import autoaugment, cutout
-from snn.data.frames import Frames, flipped, rolled, shifted
+from snn.data.augment import cutout, flipped, rolled, shifted
+from snn.data.autoaugment import autoaugment
+from snn.data.frames import Frames
 from snn.errors import Diverged
 from snn.models.stages import Network
 from snn.runtime.seeds import Purpose, derive

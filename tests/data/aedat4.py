@@ -38,8 +38,8 @@ def flatbuffer(identifier: bytes, field: int, count: int, content: bytes, align:
 def write(file: Path, events: np.ndarray, packet: int = 100) -> None:
     """events: an array with fields t, x, y, p."""
     raw = np.zeros(len(events), EVENT)
-    for theirs, ours in zip(("t", "x", "y", "on"), "txyp", strict=True):
-        raw[theirs] = events[ours]
+    for column, field in zip(("t", "x", "y", "on"), "txyp", strict=True):
+        raw[column] = events[field]
     text = INFO.encode()
     out = b"#!AER-DAT4.0\r\n" + flatbuffer(b"IOHE", 2, len(text), text + b"\0", 4)
     for first in range(0, len(raw), packet):

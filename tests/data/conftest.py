@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_data import bin_bytes, random_events
 
+from snn.data.conversion import write
 from snn.data.format import Sensor
+from snn.data.params import SplitParams
+
+from .event_data import bin_bytes, random_events, random_reader
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -33,8 +36,8 @@ def nmnist(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def nmnist_small(tmp_path_factory) -> Path:
     """Real N-MNIST recordings: below $SNN_DATA, or unpacked from the shared folder; skipped by name without them."""
-    if given := os.environ.get("SNN_DATA"):
-        folder = Path(given) / "nmnist_small"
+    if parent := os.environ.get("SNN_DATA"):
+        folder = Path(parent) / "nmnist_small"
         if not folder.is_dir():
             pytest.skip(f"real data nmnist_small: {folder} (from $SNN_DATA) is not there")
         return folder
@@ -45,3 +48,11 @@ def nmnist_small(tmp_path_factory) -> Path:
         [sys.executable, SHARED / "unpack.py", target, "nmnist_small"], check=True, stdout=subprocess.DEVNULL
     )
     return target / "nmnist_small"
+
+
+@pytest.fixture
+def small_store(tmp_path):
+    """(folder of a store of 12 recordings, the reader that it came from)."""
+    reader = random_reader([5 + i for i in range(12)])
+    write(reader, None, SplitParams(test=2, validation=2), tmp_path / "store")
+    return tmp_path / "store", reader

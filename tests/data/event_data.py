@@ -1,4 +1,4 @@
-"""Recordings and readers made up for the tests of `snn.data`."""
+"""Random recordings, and readers of them, for the tests of `snn.data`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snn.data.format import EVENT, Description, Entry, Recording, Sensor
 SMALL = Sensor(5, 7)
 
 
-def made(t, x, y, p) -> np.ndarray:
+def event_array(t, x, y, p) -> np.ndarray:
     """An `EVENT` array from columns."""
     events = np.empty(len(t), EVENT)
     for name, column in zip("txyp", (t, x, y, p), strict=True):
@@ -21,27 +21,27 @@ def made(t, x, y, p) -> np.ndarray:
 
 def random_events(rng: np.random.Generator, n: int, sensor: Sensor, duration: int = 300_000) -> np.ndarray:
     t = np.sort(rng.integers(0, duration, n))
-    return made(
+    return event_array(
         t, rng.integers(0, sensor.width, n), rng.integers(0, sensor.height, n), rng.integers(0, sensor.polarities, n)
     )
 
 
-def invented(sizes, n_classes=2, sensor=SMALL, official=None):
+def random_reader(sizes, n_classes=2, sensor=SMALL, official=None):
     """A reader of random recordings: recording i has `sizes[i]` events and class i % n_classes.
 
     Its recordings are generated one at a time, so memory stays flat if the caller keeps it flat.
     """
     entries = [Entry(i % n_classes, f"r{i}", official and official[i]) for i in range(len(sizes))]
 
-    def recordings(params, positions=None):
+    def samples(params, positions=None):
         for i in range(len(sizes)) if positions is None else positions:
             yield Recording(random_events(np.random.default_rng(int(i)), sizes[i], sensor), *vars(entries[i]).values())
 
     classes = [f"class {c}" for c in range(n_classes)]
     return SimpleNamespace(
-        describe=lambda params: Description("invented", sensor, classes, "nobody"),
+        describe=lambda params: Description("random", sensor, classes, "nobody"),
         listing=lambda params: entries,
-        recordings=recordings,
+        samples=samples,
     )
 
 

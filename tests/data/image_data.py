@@ -8,10 +8,14 @@ import struct
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
+from snn.data.conversion import convert
+from snn.data.format import Description, Entry, Picture
+from snn.data.format import Image as Sample
 from snn.data.readers import cifar10, cifar100
 from snn.runtime.files import sha256
 
@@ -87,3 +91,25 @@ def write_folder(root: Path, splits=("train", "test"), per_class: int = 4, size=
                 Image.fromarray(pixels).save(folder / f"{i}{suffix}")
                 written[(folder / f"{i}{suffix}").relative_to(root).as_posix()] = pixels
     return written
+
+
+def random_images(n, shape=(3, 4, 5)):
+    """A reader of n random images, made one at a time."""
+    entries = [Entry(i % 2, f"i{i}") for i in range(n)]
+
+    def samples(params, positions=None):
+        for i in range(n) if positions is None else positions:
+            pixels = np.random.default_rng(int(i)).integers(0, 256, shape, dtype=np.uint8)
+            yield Sample(pixels, entries[i].label, entries[i].name)
+
+    return SimpleNamespace(
+        describe=lambda params: Description("random", Picture(*shape), ["a", "b"], "nobody"),
+        listing=lambda params: entries,
+        samples=samples,
+    )
+
+
+def converted(reader, out, split=None, **params):
+    """The manifest of a conversion with a quarter of the training images for validation; split: more of its block."""
+    values = {k: str(v) if isinstance(v, Path) else v for k, v in params.items()}
+    return convert(reader, values, {"validation": 0.25} | (split or {}), out, progress=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 PYTHON = os.environ.get("SNN_BRIAN2_PYTHON") or (sys.executable if importlib.util.find_spec("brian2") else None)
 
@@ -33,12 +33,12 @@ def test_brian2_gives_the_same_spikes(tmp_path):
         [Synapse("input", "a", "linear", w1), Synapse("a", "b", "linear", w2)],
     )
     zeros = np.zeros(400, int)
-    result = network.engine().run(10 * np.arange(400) + 1, zeros, zeros, source, trace=True)
+    result = Engine(network).run(10 * np.arange(400) + 1, zeros, zeros, source, trace=True)
     np.savez(tmp_path / "case.npz", w1=w1, w2=w2, source=source)
     script = Path(__file__).with_name("brian2_oracle.py")
     done = subprocess.run([PYTHON, script, tmp_path / "case.npz"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    for trace, wanted in zip(result.trace, json.loads(done.stdout.splitlines()[-1]), strict=True):
+    for trace, expected in zip(result.trace, json.loads(done.stdout.splitlines()[-1]), strict=True):
         ours = sorted((int(root), int(c)) for root, _, c, _, _ in trace)
         assert len(ours) > 50
-        assert ours == sorted(map(tuple, wanted))
+        assert ours == sorted(map(tuple, expected))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 MODES = ("float", "int8")
 
@@ -14,7 +14,7 @@ MODES = ("float", "int8")
 def feed(network, n, mode="float", dt=1, **how):
     """n events at the only pixel."""
     zeros = np.zeros(n, np.int64)
-    return network.engine(mode).run(dt * np.arange(n), zeros, zeros, zeros, trace=True, **how)
+    return Engine(network, mode).run(dt * np.arange(n), zeros, zeros, zeros, trace=True, **how)
 
 
 def fired_at(result):
@@ -30,30 +30,30 @@ def test_five_fifths_fire_once(one_neuron, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_spike_an_event_and_the_rest_later(mode):
-    """One event of 3.5 θ: one spike now (rest 2.5). Events of weight 0 then release two more; 0.5 stays."""
+def test_one_spike_an_event_and_the_remainder_later(mode):
+    """One event of 3.5 θ: one spike at once (2.5 θ remain). Events of weight 0 then release two more; 0.5 stays."""
     network = EventNetwork(
         (2, 1, 1),
         [Population("neuron", (1, 1, 1))],
         [Synapse("input", "neuron", "linear", np.array([[3.5, 0.0]], np.float32))],
     )
-    result = network.engine(mode).run(np.arange(6), [0] * 6, [0] * 6, [0, 1, 1, 1, 1, 1], trace=True)
+    result = Engine(network, mode).run(np.arange(6), [0] * 6, [0] * 6, [0, 1, 1, 1, 1, 1], trace=True)
     assert fired_at(result) == [0, 1, 2]
-    alone = network.engine(mode).run([0, 10**9], [0, 0], [0, 0], [0, 1], trace=True)
+    alone = Engine(network, mode).run([0, 10**9], [0, 0], [0, 0], [0, 1], trace=True)
     assert fired_at(alone) == [0, 1]  # nothing happens between events, however long
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("v_min", "wanted"), [(-1.0, [11, 13, 15]), (0.0, [9, 11, 13, 15]), (None, [])])
-def test_lower_clip(mode, v_min, wanted):
+@pytest.mark.parametrize(("v_min", "expected"), [(-1.0, [11, 13, 15]), (0.0, [9, 11, 13, 15]), (None, [])])
+def test_lower_clip(mode, v_min, expected):
     """Eight inhibitions of −1, then eight of +0.5: the clip decides how far below 0 they start."""
     network = EventNetwork(
         (2, 1, 1),
         [Population("neuron", (1, 1, 1), v_min=v_min)],
         [Synapse("input", "neuron", "linear", np.array([[-1.0, 0.5]], np.float32))],
     )
-    result = network.engine(mode).run(np.arange(16), [0] * 16, [0] * 16, [0] * 8 + [1] * 8, trace=True)
-    assert fired_at(result) == wanted
+    result = Engine(network, mode).run(np.arange(16), [0] * 16, [0] * 16, [0] * 8 + [1] * 8, trace=True)
+    assert fired_at(result) == expected
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -65,14 +65,14 @@ def test_pooling_drops_what_it_cuts_off(mode):
         [Synapse("input", "neuron", "conv", np.ones((1, 1, 1, 1)), pool=2)],
     )
     y, x = np.divmod(np.arange(25), 5)
-    result = network.engine(mode).run(np.zeros(25, int), x, y, np.zeros(25, int), trace=True)
-    wanted = [[i, 0, 0, i // 5 // 2, i % 5 // 2] for i in range(25) if i // 5 < 4 and i % 5 < 4]
-    assert result.trace[0].tolist() == wanted
+    result = Engine(network, mode).run(np.zeros(25, int), x, y, np.zeros(25, int), trace=True)
+    expected = [[i, 0, 0, i // 5 // 2, i % 5 // 2] for i in range(25) if i // 5 < 4 and i % 5 < 4]
+    assert result.trace[0].tolist() == expected
     assert result.synops.tolist() == [16]
 
 
 def test_int16_saturates_at_the_top():
-    """θ = 1 of weight 100: v grows by 127 − 1 an event, up to 32767, and then 32767 − 1 spikes are owed."""
+    """θ = 1 of weight 100: v grows by 127 − 1 an event, up to 32767, enough for 32767 − 1 further spikes."""
     network = EventNetwork(
         (2, 1, 1),
         [Population("neuron", (1, 1, 1), threshold=0.01)],
@@ -80,7 +80,7 @@ def test_int16_saturates_at_the_top():
     )
     n = 40_000
     p = np.r_[np.zeros(300, int), np.ones(n, int)]
-    result = network.engine("int8").run(np.arange(n + 300), 0 * p, 0 * p, p)
+    result = Engine(network, "int8").run(np.arange(n + 300), 0 * p, 0 * p, p)
     # 127, less 1 a spike: event i leaves 126 i; 260 · 126 = 32760, then each event ends at 32767 − 1 = 32766.
     assert result.counts.tolist() == [300 + 32766]
 
@@ -93,7 +93,7 @@ def test_int16_saturates_at_the_bottom():
         [Synapse("input", "neuron", "linear", np.array([[-1.0, 1.0]], np.float32))],
     )
     p = np.r_[np.zeros(1000, int), np.ones(400, int)]
-    result = network.engine("int8").run(np.arange(1400), 0 * p, 0 * p, p, trace=True)
+    result = Engine(network, "int8").run(np.arange(1400), 0 * p, 0 * p, p, trace=True)
     assert fired_at(result)[0] == 1000 + 259
 
 
@@ -105,7 +105,7 @@ def test_a_readout_saturates_and_says_so(one_neuron):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_hard_reset_forgets_the_rest(one_neuron, mode):
+def test_hard_reset_forgets_the_remainder(one_neuron, mode):
     assert fired_at(feed(one_neuron(0.75, reset="hard"), 6, mode)) == [1, 3, 5]
     assert fired_at(feed(one_neuron(0.75, reset="soft"), 6, mode)) == [1, 2, 3, 5]
 
@@ -114,8 +114,8 @@ def test_hard_reset_forgets_the_rest(one_neuron, mode):
 def test_leak_in_microseconds(one_neuron, mode):
     """0.75 now and 0.75 after Δt: fires while 0.75 · (1 + exp(−Δt / 1000 µs)) ≥ 1, so up to Δt = 1098 µs."""
     network = one_neuron(0.75, tau_us=1000.0)
-    for dt, wanted in [(0, [1]), (1090, [1]), (1110, [])]:
-        assert fired_at(feed(network, 2, mode, dt)) == wanted
+    for dt, expected in [(0, [1]), (1090, [1]), (1110, [])]:
+        assert fired_at(feed(network, 2, mode, dt)) == expected
 
 
 def test_ties_go_to_the_class_that_was_first():
@@ -124,14 +124,14 @@ def test_ties_go_to_the_class_that_was_first():
         [Population("out", (2, 1, 1))],
         [Synapse("input", "out", "linear", np.eye(2))],
     )
-    engine = network.engine()
-    for p, wanted in [([0, 1], 0), ([1, 0], 1), ([1, 0, 0, 1], 0), ([0, 1, 1, 0], 1), ([], -1)]:
+    engine = Engine(network)
+    for p, expected in [([0, 1], 0), ([1, 0], 1), ([1, 0, 0, 1], 0), ([0, 1, 1, 0], 1), ([], -1)]:
         n = len(p)
-        assert engine.run(np.arange(n), [0] * n, [0] * n, np.array(p, int)).prediction == wanted
+        assert engine.run(np.arange(n), [0] * n, [0] * n, np.array(p, int)).prediction == expected
 
 
 def test_first_spikes_count_from_the_first_event(one_neuron):
-    result = one_neuron(0.5).engine().run([100, 103, 110], [0] * 3, [0] * 3, [0] * 3)
+    result = Engine(one_neuron(0.5)).run([100, 103, 110], [0] * 3, [0] * 3, [0] * 3)
     assert result.first_spike_us.tolist() == [3]
 
 
@@ -141,7 +141,7 @@ def test_flatten_order_is_channel_row_column():
     weight[0, 8] = 1
     network = EventNetwork((2, 2, 3), [Population("out", (1, 1, 1))], [Synapse("input", "out", "linear", weight)])
     c, y, x = np.unravel_index(np.arange(12), (2, 2, 3))
-    assert fired_at(network.engine().run(np.arange(12), x, y, c, trace=True)) == [8]
+    assert fired_at(Engine(network).run(np.arange(12), x, y, c, trace=True)) == [8]
 
 
 def test_depth_first_differs_from_breadth_first_at_a_merge():
@@ -158,14 +158,14 @@ def test_depth_first_differs_from_breadth_first_at_a_merge():
         ],
     )
     # breadth: +½ +½ → spike, −½ −½ → −1. depth, a's first spike: to b (and on, −½), then to sum (+½); the second alike.
-    breadth, depth = (network.engine(order=o).run([0], [0], [0], [0]) for o in ("breadth", "depth"))
+    breadth, depth = (Engine(network, order=o).run([0], [0], [0], [0]) for o in ("breadth", "depth"))
     assert breadth.counts.tolist() == [1]
     assert depth.counts.tolist() == [0]
 
 
 def test_thresholds_that_int16_cannot_hold_are_refused(one_neuron):
     with pytest.raises(UserError, match=r"'neuron'.*127000.*int16"):
-        one_neuron(0.001).engine("int8")
+        Engine(one_neuron(0.001), "int8")
     with pytest.raises(UserError, match=r"'neuron'.*threshold is 0"):
-        one_neuron(1000.0).engine("int8")
-    one_neuron(0.001).engine("float")
+        Engine(one_neuron(1000.0), "int8")
+    Engine(one_neuron(0.001), "float")

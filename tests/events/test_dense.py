@@ -1,4 +1,4 @@
-"""The engine beside dense arithmetic: convolutions of the summed input, and a network with a clock, in torch."""
+"""The engine beside dense arithmetic: convolutions of the summed input, and a clock-driven network, in torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 from .strategies import networks, recordings
 
@@ -38,9 +38,9 @@ def test_membranes_below_threshold_are_a_convolution(stream, stride, padding, po
     t, x, y, p = stream(2000, shape)
     counts = torch.zeros(shape, dtype=torch.float64)
     counts.index_put_((torch.tensor(p), torch.tensor(y), torch.tensor(x)), torch.ones(2000).double(), accumulate=True)
-    wanted = current(synapse, shape, (c_out, *out), counts)
-    result = network.engine().run(t, x, y, p)
-    np.testing.assert_allclose(result.counts, wanted.reshape(-1).numpy(), atol=2e-4)
+    expected = current(synapse, shape, (c_out, *out), counts)
+    result = Engine(network).run(t, x, y, p)
+    np.testing.assert_allclose(result.counts, expected.reshape(-1).numpy(), atol=2e-4)
     reach = current(
         Synapse("input", "a", "conv", np.ones((c_out, 2 // groups, k, k)), stride, padding, groups, pool),
         shape,
@@ -50,11 +50,11 @@ def test_membranes_below_threshold_are_a_convolution(stream, stride, padding, po
     assert result.synops[0] == round(float(reach.sum()))
 
 
-class Clock:
-    """The same network with a clock, one event a time step: a dense convolution a layer, then IAF on every neuron.
+class ClockDriven:
+    """The same network clock-driven, one event a time step: a dense convolution a layer, then IAF on every neuron.
 
-    A dense step cannot say which neurons an event reached, and only those may fire the rest of an earlier event. The
-    networks here therefore have weights below θ: no rest ever lasts.
+    A dense step cannot say which neurons an event reached, and only those may fire what an earlier event left above θ.
+    The networks here therefore have weights below θ: nothing is ever left above it.
     """
 
     def __init__(self, network):
@@ -80,7 +80,7 @@ class Clock:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_a_clock_with_one_event_a_step_gives_the_same_spikes(data):
+def test_a_clock_driven_network_with_one_event_a_step_gives_the_same_spikes(data):
     drawn = data.draw(networks(spiking_output=True, leak=False))
     populations = [Population(p.name, p.shape, v_min=p.v_min if p.v_min != 0 else None) for p in drawn.populations]
     # Multiples of 1/8 below θ = 1: every sum is exact, in whatever order torch adds.
@@ -95,12 +95,12 @@ def test_a_clock_with_one_event_a_step_gives_the_same_spikes(data):
     ]  # fmt: skip
     network = EventNetwork(drawn.input_shape, populations, synapses)
     t, x, y, p = data.draw(recordings(network.input_shape))
-    clock, wanted = Clock(network), {q.name: [] for q in populations}
+    clock_driven, expected = ClockDriven(network), {q.name: [] for q in populations}
     for root in range(len(t)):
         frame = torch.zeros(network.input_shape)
         frame[p[root], y[root], x[root]] = 1
-        for name, neuron in clock.spike("input", frame):
-            wanted[name].append([root, int(t[root]), *neuron])
-    result = network.engine(order="depth").run(t, x, y, p, trace=True)
+        for name, neuron in clock_driven.spike("input", frame):
+            expected[name].append([root, int(t[root]), *neuron])
+    result = Engine(network, order="depth").run(t, x, y, p, trace=True)
     for population, trace in zip(populations, result.trace, strict=True):
-        assert trace.tolist() == wanted[population.name]
+        assert trace.tolist() == expected[population.name]

@@ -1,4 +1,4 @@
-"""Running: batches, threads, checkpoints, events that cannot be, memory."""
+"""Running: batches, threads, checkpoints, invalid events, memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 FIELDS = ("prediction", "counts", "first_spike_us", "spikes", "synops", "n_events", "saturated")
 
@@ -23,7 +23,7 @@ def recordings(residual, stream):
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("mode", ["float", "int8"])
 def test_a_batch_is_its_recordings_one_by_one(residual, recordings, batch, mode, threads):
-    engine = residual.engine(mode)
+    engine = Engine(residual, mode)
     marks = {"times_us": [0, 500, 5000], "fractions": [0.1, 0.5, 1.0]}
     seen = []
     result = engine.run_batch(
@@ -44,14 +44,14 @@ def test_a_batch_is_its_recordings_one_by_one(residual, recordings, batch, mode,
 
 def test_a_batch_of_nothing(residual, batch):
     events, _ = batch([(np.zeros(0, int),) * 4])
-    result = residual.engine().run_batch(events, np.array([0]), checkpoints={"fractions": [1.0]})
+    result = Engine(residual).run_batch(events, np.array([0]), checkpoints={"fractions": [1.0]})
     assert (result.prediction.shape, result.counts.shape, result.over_events.shape) == ((0,), (0, 3), (0, 1))
 
 
 @pytest.mark.parametrize("spiking", [True, False])
 @pytest.mark.parametrize("mode", ["float", "int8"])
 def test_no_events_and_one_event(one_neuron, mode, spiking):
-    engine = one_neuron(1.0, spiking=spiking).engine(mode)
+    engine = Engine(one_neuron(1.0, spiking=spiking), mode)
     none = engine.run([], [], [], [], trace=True)
     assert (none.prediction, none.n_events, none.counts[0], none.first_spike_us[0]) == (-1, 0, 0, -1)
     one = engine.run([7], [0], [0], [0], trace=True)
@@ -60,8 +60,8 @@ def test_no_events_and_one_event(one_neuron, mode, spiking):
     assert one.trace[0].tolist() == ([[0, 7, 0, 0, 0]] if spiking else [])
 
 
-def test_events_that_cannot_be_are_refused(residual):
-    engine = residual.engine()
+def test_invalid_events_are_refused(residual):
+    engine = Engine(residual)
 
     def run(t, x=0, y=0, p=0, **how):
         n = len(t)
@@ -99,7 +99,7 @@ def test_sorting_on_request_keeps_ties_in_order(residual, stream):
     order = order[np.argsort(t[order] // 40, kind="stable")][::-1]
     shuffled = [c[order] for c in (t, *rest)]
     stable = np.argsort(shuffled[0], kind="stable")
-    engine = residual.engine()
+    engine = Engine(residual)
     one, other = engine.run(*shuffled, sort=True), engine.run(*(c[stable] for c in shuffled))
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -107,7 +107,7 @@ def test_sorting_on_request_keeps_ties_in_order(residual, stream):
 
 def test_a_refused_piece_leaves_the_state_as_it_was(residual, stream):
     t, x, y, p = stream(200, residual.input_shape)
-    engine = residual.engine()
+    engine = Engine(residual)
     state = engine.state()
     engine.feed(state, t[:100], x[:100], y[:100], p[:100])
     with pytest.raises(UserError, match="event 0: time goes backwards"):
@@ -119,47 +119,47 @@ def test_a_refused_piece_leaves_the_state_as_it_was(residual, stream):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_batch_names_the_recording_that_cannot_be(residual, recordings, batch, threads):
+def test_a_batch_names_the_recording_with_an_invalid_event(residual, recordings, batch, threads):
     events, offsets = batch(recordings)
     events["x"][offsets[5] + 2] = 99
     with pytest.raises(UserError, match=r"recording 5: event 2: \(x, y\) = \(99"):
-        residual.engine().run_batch(events, offsets, threads=threads)
+        Engine(residual).run_batch(events, offsets, threads=threads)
     with pytest.raises(UserError, match="offsets"):
-        residual.engine().run_batch(events, offsets + 1)
+        Engine(residual).run_batch(events, offsets + 1)
     with pytest.raises(UserError, match="fields t, x, y, p"):
-        residual.engine().run_batch(np.zeros(3), offsets)
+        Engine(residual).run_batch(np.zeros(3), offsets)
     with pytest.raises(UserError, match="threads"):
-        residual.engine().run_batch(events, offsets, threads=0)
+        Engine(residual).run_batch(events, offsets, threads=0)
 
 
 def test_unknown_modes_and_orders(residual):
     with pytest.raises(UserError, match="did you mean 'float'"):
-        residual.engine("flaot")
+        Engine(residual, "flaot")
     with pytest.raises(UserError, match="did you mean 'depth'"):
-        residual.engine(order="deep")
+        Engine(residual, order="deep")
 
 
 def test_a_memory_map_can_be_run(residual, recordings, batch, tmp_path):
     events, offsets = batch(recordings)
     events.tofile(tmp_path / "events.bin")
     mapped = np.memmap(tmp_path / "events.bin", events.dtype, "r")
-    one, other = (residual.engine().run_batch(e, offsets) for e in (events, mapped))
+    one, other = (Engine(residual).run_batch(e, offsets) for e in (events, mapped))
     np.testing.assert_array_equal(one.counts, other.counts)
 
 
-def test_spikes_that_no_queue_was_made_for():
+def test_queues_grow_with_the_spikes():
     """Each event fires all 4096 neurons of a layer, and these all of the next: queues grow, results stay exact."""
     network = EventNetwork(
         (1, 1, 1),
-        [Population("many", (64, 8, 8)), Population("more", (3, 1, 1)), Population("out", (2, 1, 1))],
+        [Population("wide", (64, 8, 8)), Population("narrow", (3, 1, 1)), Population("out", (2, 1, 1))],
         [
-            Synapse("input", "many", "linear", np.ones((4096, 1))),
-            Synapse("many", "more", "linear", np.ones((3, 4096))),
-            Synapse("more", "out", "linear", np.full((2, 3), 0.5)),
+            Synapse("input", "wide", "linear", np.ones((4096, 1))),
+            Synapse("wide", "narrow", "linear", np.ones((3, 4096))),
+            Synapse("narrow", "out", "linear", np.full((2, 3), 0.5)),
         ],
     )
     zeros = np.zeros(50, int)
-    result = network.engine().run(np.arange(50), zeros, zeros, zeros)
+    result = Engine(network).run(np.arange(50), zeros, zeros, zeros)
     assert result.spikes.tolist() == [50 * 4096, 50 * 4096 * 3, 50 * 4096 * 3]
     merged = EventNetwork(
         (1, 1, 1),
@@ -167,7 +167,7 @@ def test_spikes_that_no_queue_was_made_for():
         [*network.synapses, Synapse("input", "out", "linear", np.zeros((2, 1)))],
     )
     for order in ("breadth", "depth"):
-        assert merged.engine(order=order).run(np.arange(50), zeros, zeros, zeros).spikes.tolist() == [
+        assert Engine(merged, order=order).run(np.arange(50), zeros, zeros, zeros).spikes.tolist() == [
             50 * 4096,
             50 * 4096 * 3,
             50 * 4096 * 3,
@@ -176,7 +176,7 @@ def test_spikes_that_no_queue_was_made_for():
 
 def test_ten_million_events_in_bounded_memory(one_neuron):
     """A stream fed in pieces keeps nothing but its state."""
-    engine = one_neuron(0.2).engine()
+    engine = Engine(one_neuron(0.2))
     state, zeros = engine.state(), np.zeros(1_000_000, np.int64)
     engine.feed(state, zeros, zeros, zeros, zeros)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -205,13 +205,13 @@ def test_without_a_place_for_the_cache_it_compiles_all_the_same(monkeypatch):
 def test_a_long_recording_of_a_batch_is_run_part_by_part(residual, recordings, batch, mode, monkeypatch):
     events, offsets = batch(recordings)
     marks = {"times_us": [0, 500, 5000], "fractions": [0.0, 0.1, 0.5, 1.0]}
-    whole = residual.engine(mode).run_batch(events, offsets, checkpoints=marks)
+    whole = Engine(residual, mode).run_batch(events, offsets, checkpoints=marks)
     monkeypatch.setattr("snn.events.engine.LONG", 100)
     monkeypatch.setattr("snn.events.engine.PIECE", 1)
-    parts = residual.engine(mode).run_batch(events, offsets, checkpoints=marks)
+    parts = Engine(residual, mode).run_batch(events, offsets, checkpoints=marks)
     for name in (*FIELDS, "over_time", "over_events"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name), err_msg=name)
     number = next(i for i in range(20) if offsets[i + 1] - offsets[i] > 300)
     events["p"][offsets[number] + 250] = 2
     with pytest.raises(UserError, match=f"recording {number}: event 250: polarity 2"):
-        residual.engine(mode).run_batch(events, offsets)
+        Engine(residual, mode).run_batch(events, offsets)

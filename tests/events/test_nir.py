@@ -1,4 +1,4 @@
-"""NIR in and out: what both can say survives the round trip; what NIR cannot say is refused by name."""
+"""NIR in and out: what both can express survives the round trip; what NIR cannot express is refused by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn.errors import DataError, UserError
-from snn.events import EventNetwork, Population, Synapse, from_nir, to_nir
+from snn.events import Engine, EventNetwork, Population, Synapse, from_nir, to_nir
 
 nir = pytest.importorskip("nir")
 
@@ -26,7 +26,7 @@ def test_round_trip_through_a_file(residual, stream, tmp_path):
         assert (a.weight is None) == (b.weight is None)
         assert a.weight is None or a.weight.tolist() == b.weight.tolist()
     events = stream(500, residual.input_shape)
-    one, other = (n.engine(order="depth").run(*events, trace=True) for n in (residual, back))
+    one, other = (Engine(n, order="depth").run(*events, trace=True) for n in (residual, back))
     for a, b in zip(one.trace, other.trace, strict=True):
         assert a.tolist() == b.tolist()
         assert len(a)
@@ -51,7 +51,7 @@ def test_plain_nir_holds_what_nir_means(stream, tmp_path):
     assert {type(n).__name__ for n in graph.nodes.values()} >= {"Conv2d", "IF", "Flatten", "Linear", "LIF", "I"}
     assert not graph.metadata
     events = stream(300, network.input_shape)
-    one, other = (n.engine().run(*events) for n in (network, from_nir(tmp_path / "plain.nir")))
+    one, other = (Engine(n).run(*events) for n in (network, from_nir(tmp_path / "plain.nir")))
     np.testing.assert_array_equal(one.spikes, other.spikes)
     np.testing.assert_array_equal(one.counts, other.counts)
 
@@ -74,7 +74,7 @@ def test_grouped_convolutions_are_refused():
 
 
 def foreign(*between, neuron=None):
-    """A graph as another tool would write it: input 1x4x4, the nodes given, IF, output."""
+    """A graph as another tool would write it: input 1x4x4, `between`, IF, output."""
     neuron = neuron or nir.IF(r=np.ones((2, 1, 1)), v_threshold=np.ones((2, 1, 1)))
     nodes = {"input": nir.Input({"input": np.array([1, 4, 4])})}
     nodes |= {f"n{i}": node for i, node in enumerate(between)} | {"spikes": neuron}
@@ -93,7 +93,7 @@ def test_average_pooling_of_another_tool_is_folded():
     assert network.synapses[0].pool == 2
     np.testing.assert_array_equal(network.synapses[0].weight, np.ones((2, 1, 2, 2)))
     assert (network.populations[0].reset, network.populations[0].v_min) == ("soft", -1.0)
-    assert network.engine().run([0], [3], [3], [0]).counts.tolist() == [1, 1]
+    assert Engine(network).run([0], [3], [3], [0]).counts.tolist() == [1, 1]
 
 
 def test_weights_before_the_output_are_a_readout():
@@ -103,7 +103,7 @@ def test_weights_before_the_output_are_a_readout():
     graph.edges = [("input", "spikes"), ("spikes", "flat"), ("flat", "fc"), ("fc", "output")]
     network = from_nir(graph)
     assert not network.population("output").spiking
-    assert network.engine().run([0, 1], [0, 1], [0, 0], [0, 0]).counts.tolist() == [2.0, 2.0]
+    assert Engine(network).run([0, 1], [0, 1], [0, 0], [0, 0]).counts.tolist() == [2.0, 2.0]
 
 
 @pytest.mark.parametrize(

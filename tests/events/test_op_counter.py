@@ -1,4 +1,4 @@
-"""Synaptic operations are those that SpikingJelly counts on a network with a clock, one spike a step."""
+"""Synaptic operations are those that SpikingJelly counts on a clock-driven network, one spike a step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import _clock
 from benchmarks.engine import layers_of
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 op_counter = pytest.importorskip("spikingjelly.activation_based.op_counter")
 
@@ -15,7 +15,7 @@ op_counter = pytest.importorskip("spikingjelly.activation_based.op_counter")
 def test_synaptic_operations_equal_spikingjellys(stream):
     rng = np.random.default_rng(0)
 
-    def w(*shape):  # multiples of 1/16 below θ: sums are exact, no rest of an event lasts
+    def w(*shape):  # multiples of 1/16 below θ: sums are exact, no event leaves anything above it
         return np.clip(np.rint(rng.normal(4, 8, shape)), -15, 15) / 16
 
     network = EventNetwork(
@@ -31,8 +31,8 @@ def test_synaptic_operations_equal_spikingjellys(stream):
     columns = [np.stack([p, y, x], 1) for _, x, y, p in recordings]
     counter = op_counter.SynOpCounter()
     with op_counter.DispatchCounterMode([counter]):
-        clock = _clock.run(layers_of(network), columns, network.input_shape)
-    ours = [network.engine().run(*recording) for recording in recordings]
-    assert [r.spikes.tolist() for r in ours] == clock["spikes"]
-    assert min(map(min, clock["spikes"])) > 0
+        clock_driven = _clock.run(layers_of(network), columns, network.input_shape)
+    ours = [Engine(network).run(*recording) for recording in recordings]
+    assert [r.spikes.tolist() for r in ours] == clock_driven["spikes"]
+    assert min(map(min, clock_driven["spikes"])) > 0
     assert sum(r.synops.sum() for r in ours) == counter.get_total()

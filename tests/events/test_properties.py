@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from snn.errors import UserError
-from snn.events import EventNetwork, Population, Synapse
+from snn.events import Engine, EventNetwork, Population, Synapse
 
 from .reference import Reference
 from .strategies import networks, recordings
@@ -21,7 +21,7 @@ property_test = settings(max_examples=EXAMPLES, deadline=None, suppress_health_c
 
 def engine_of(network, mode, order="breadth"):
     try:
-        return network.engine(mode, order)
+        return Engine(network, mode, order)
     except UserError as error:  # a threshold beyond int16, which has a test of its own
         assert "int16" in str(error)  # noqa: PT017
         return None
@@ -36,17 +36,17 @@ def test_equals_the_reference(mode, order, data):
     columns = data.draw(recordings(network.input_shape))
     engine = engine_of(network, mode, order)
     assume(engine is not None)
-    wanted = Reference(network, mode, order).run(list(zip(*(c.tolist() for c in columns), strict=True)))
+    expected = Reference(network, mode, order).run(list(zip(*(c.tolist() for c in columns), strict=True)))
     result = engine.run(*columns, trace=True)
 
     for population, trace in zip(network.populations, result.trace, strict=True):
-        assert trace.tolist() == [list(s) for s in wanted.trace[population.name]], population.name
-    assert result.synops.tolist() == wanted.synops
-    assert result.spikes.tolist() == [len(s) for s in wanted.trace.values()]
-    assert result.counts.tolist() == wanted.counts
-    assert result.prediction == wanted.prediction
+        assert trace.tolist() == [list(s) for s in expected.trace[population.name]], population.name
+    assert result.synops.tolist() == expected.synops
+    assert result.spikes.tolist() == [len(s) for s in expected.trace.values()]
+    assert result.counts.tolist() == expected.counts
+    assert result.prediction == expected.prediction
     if network.population(network.output).spiking:
-        assert result.first_spike_us.tolist() == wanted.first_spike_us
+        assert result.first_spike_us.tolist() == expected.first_spike_us
     assert result.n_events == len(columns[0])
 
 
@@ -71,7 +71,7 @@ def test_pieces_equal_the_whole(mode, data):
 def test_checkpoints_are_what_a_shorter_recording_gives(data):
     network = data.draw(networks())
     t, *rest = data.draw(recordings(network.input_shape, most=40))
-    engine = network.engine()
+    engine = Engine(network)
     times = data.draw(st.lists(st.integers(0, 12_000), max_size=4))
     fractions = data.draw(st.lists(st.floats(0, 1), max_size=4))
     result = engine.run(t, *rest, checkpoints={"times_us": times, "fractions": fractions})
@@ -104,8 +104,8 @@ def test_saturation_equals_the_reference(data):
     p = np.repeat(rng.integers(0, 2, 4), rng.integers(100, 400, 4))
     zeros = np.zeros_like(p)
     reference = Reference(network, "int8")
-    wanted = reference.run([(0, 0, 0, int(c)) for c in p])
-    result = network.engine("int8").run(zeros, zeros, zeros, p, trace=True)
-    assert result.trace[0].tolist() == [list(s) for s in wanted.trace["a"]]
+    expected = reference.run([(0, 0, 0, int(c)) for c in p])
+    result = Engine(network, "int8").run(zeros, zeros, zeros, p, trace=True)
+    assert result.trace[0].tolist() == [list(s) for s in expected.trace["a"]]
     at_limits = sum(v in (-32768, 32767) for v in reference.v["a"].values())
     assert result.saturated == at_limits

@@ -1,4 +1,4 @@
-"""LTL learns on a disturbed network, through the disturbance, which stays what it is."""
+"""LTL learns on a perturbed network, through the perturbation, which does not change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from conftest import CLASSES, SHAPE, SPEC
 from torch import nn
 
-from snn.models.perturb import Disturbance, disturbed
+from snn.models.perturb import Perturbation, perturbed
 from snn.models.stages import ConvStage, Network, Readout
 from snn.neurons import make_neuron
 from snn.training.evaluate import decide
@@ -69,8 +69,8 @@ def test_what_a_chip_takes_learning_on_it_gives_back(name, method, teacher):
     whole = learn(m, shallow(lambda: make_neuron(SPEC)), 60)
     reached = accuracy(whole)
     assert reached > 0.9
-    for how in (Disturbance(mismatch=0.9), Disturbance(mismatch=0.9, bits=3, noise=0.1, silenced=0.2)):
-        chip = disturbed(whole, how, 1, SHAPE)
+    for how in (Perturbation(mismatch=0.9), Perturbation(mismatch=0.9, bits=3, noise=0.1, dead_fraction=0.2)):
+        chip = perturbed(whole, how, 1, SHAPE)
         before, fixed = accuracy(chip), {k: v.clone() for k, v in chip.named_buffers()}
         assert before < reached - 0.2, f"{how} must hurt, or there is nothing to show"
         learn(m, chip, 40)
@@ -79,16 +79,16 @@ def test_what_a_chip_takes_learning_on_it_gives_back(name, method, teacher):
         assert all(not torch.equal(p, q) for p, q in zip(chip.parameters(), whole.parameters(), strict=True))
 
 
-def test_the_gradient_is_that_of_the_disturbed_network(network, method, batch):
+def test_the_gradient_is_that_of_the_perturbed_network(network, method, batch):
     """At a chip of known factors: w' = w·f, so dL/dw = f · dL/dw'."""
     x, y = batch()
-    chip = disturbed(network(), Disturbance(mismatch=0.2), 1, SHAPE)
+    chip = perturbed(network(), Perturbation(mismatch=0.2), 1, SHAPE)
     layer = chip.readout.linear
-    held = (layer.weight * layer.held.factor).detach().requires_grad_()
+    held = (layer.weight * layer.perturbation.factor).detach().requires_grad_()
     run = method("sdt").run
     time_mean_cross_entropy(run, chip(x), y)[0].backward()
     spikes = []
     chip.readout.register_forward_pre_hook(lambda _m, inputs: spikes.append(inputs[0].detach()))
     chip(x)
     time_mean_cross_entropy(run, spikes[0].flatten(2) @ held.T, y)[0].backward()
-    assert torch.allclose(layer.weight.grad, layer.held.factor * held.grad, atol=1e-7)
+    assert torch.allclose(layer.weight.grad, layer.perturbation.factor * held.grad, atol=1e-7)

@@ -11,16 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spikingjelly.activation_based import functional
-from spikingjelly.activation_based import neuron as theirs
-from spikingjelly.activation_based import surrogate as their_surrogate
+from spikingjelly.activation_based import neuron as spikingjelly_neuron
+from spikingjelly.activation_based import surrogate as spikingjelly_surrogate
 from torch import nn
 
 from snn.errors import ConfigError
 from snn.kernels import neuron as neuron_kernels
+from snn.kernels.channels import PowerNorm
 from snn.neurons import NeuronSpec, fused, implementation, make_neuron, native
 from snn.neurons.surrogates import EXPONENTIAL
 
-WAYS = ("fused", "spikingjelly")
+IMPLEMENTATIONS = ("fused", "spikingjelly")  # of `NeuronSpec.implementation`
 
 
 @st.composite
@@ -33,7 +34,7 @@ def specs(draw) -> dict:
         "threshold": draw(st.sampled_from([1.0, 0.5, 0.6])),
         "reset": "hard" if kind == "hard" else "soft",
         "v_reset": draw(st.sampled_from([0.0, -0.2])) if kind == "hard" else 0.0,
-        "strict": draw(st.booleans()) if kind in ("soft", "hard") else False,
+        "strict_threshold": draw(st.booleans()) if kind in ("soft", "hard") else False,
         "detach_reset": draw(st.booleans()),
         "v_min": draw(st.sampled_from([None, -1.0, -0.1, 0.0])),
         "multi_spike": kind in ("multi", "periodic"),
@@ -56,9 +57,11 @@ def numbers(seed: int, shape: tuple[int, ...], grid: bool) -> torch.Tensor:
     return (x * 4).round() / 4 if grid else x
 
 
-def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int, **drive) -> dict[str, torch.Tensor]:
+def run(
+    spec: dict, choice: str, x: torch.Tensor, v: torch.Tensor | None, seed: int, **drive
+) -> dict[str, torch.Tensor]:
     """Spikes, state and gradients of a loss that uses both."""
-    neuron = make_neuron(NeuronSpec(**spec, implementation=way))
+    neuron = make_neuron(NeuronSpec(**spec, implementation=choice))
     x = x.detach().requires_grad_()
     if v is not None:
         v = v.detach().requires_grad_()
@@ -68,9 +71,9 @@ def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int
     generator = torch.Generator().manual_seed(seed + 1)
     weight = torch.randn(spikes.shape, generator=generator)
     ((spikes * weight).sum() + (neuron.v * torch.randn(neuron.v.shape, generator=generator)).sum()).backward()
-    found = {"spikes": spikes.detach(), "v": neuron.v.detach(), "dx": x.grad}
-    found |= {f"d_{name}": value.grad for name, value in drive.items()}
-    return found if v is None else {**found, "dv": v.grad}
+    results = {"spikes": spikes.detach(), "v": neuron.v.detach(), "dx": x.grad}
+    results |= {f"d_{name}": value.grad for name, value in drive.items()}
+    return results if v is None else {**results, "dv": v.grad}
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -81,16 +84,16 @@ def run(spec: dict, way: str, x: torch.Tensor, v: torch.Tensor | None, seed: int
     layout=st.sampled_from(list(LAYOUTS)),
     grid=st.booleans(),
     carried=st.booleans(),
-    drive=st.sampled_from([(), ("factor",), ("factor", "plus"), ("plus",)]),
+    drive=st.sampled_from([(), ("factor",), ("factor", "residual_current"), ("residual_current",)]),
 )
 def test_fused_equals_steps(spec, seed, steps, layout, grid, carried, drive):
     x = LAYOUTS[layout](numbers(seed, (steps, 2, 3, 4, 5), grid))
     v = numbers(seed + 7, (2, 3, 4, 5), grid) if carried else None
-    given = {"factor": torch.tensor([1.5, -0.5, 0.7]), "plus": numbers(seed + 3, x.shape, grid)}
-    given = {name: given[name] for name in drive}
+    drives = {"factor": torch.tensor([1.5, -0.5, 0.7]), "residual_current": numbers(seed + 3, x.shape, grid)}
+    drives = {name: drives[name] for name in drive}
     if drive:  # the surrogate has no part in it, and each shape is one more kernel to compile
         spec["surrogate"]["name"] = "exponential"
-    ours, reference = (run(spec, way, x, v, seed, **given) for way in ("fused", "spikingjelly"))
+    ours, reference = (run(spec, choice, x, v, seed, **drives) for choice in ("fused", "spikingjelly"))
     assert torch.equal(ours["spikes"], reference["spikes"])
     assert torch.equal(ours["v"], reference["v"])
     for name in ours.keys() - {"spikes", "v"}:
@@ -98,61 +101,63 @@ def test_fused_equals_steps(spec, seed, steps, layout, grid, carried, drive):
         torch.testing.assert_close(ours[name], reference[name], rtol=2e-5, atol=2e-6 * scale, msg=f"{name} {spec}")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("choice", IMPLEMENTATIONS)
 class TestByHand:
-    def spikes_and_v(self, way, x, **options):
-        neuron = make_neuron(NeuronSpec(implementation=way, **options))
+    def spikes_and_v(self, choice, x, **options):
+        neuron = make_neuron(NeuronSpec(implementation=choice, **options))
         spikes = neuron(torch.tensor(x)[:, None])
         return spikes[:, 0].tolist(), float(neuron.v)
 
-    def test_if_soft(self, way):
+    def test_if_soft(self, choice):
         # u: 0.5, 1.0 (fires), 0.75, 1.5 (fires)
-        assert self.spikes_and_v(way, [0.5, 0.5, 0.75, 0.75]) == ([0, 1, 0, 1], 0.5)
+        assert self.spikes_and_v(choice, [0.5, 0.5, 0.75, 0.75]) == ([0, 1, 0, 1], 0.5)
 
-    def test_strict_does_not_fire_at_the_threshold(self, way):
+    def test_strict_does_not_fire_at_the_threshold(self, choice):
         # u: 0.5, 1.0, 1.75 (fires), 1.5 (fires)
-        assert self.spikes_and_v(way, [0.5, 0.5, 0.75, 0.75], strict=True) == ([0, 0, 1, 1], 0.5)
+        assert self.spikes_and_v(choice, [0.5, 0.5, 0.75, 0.75], strict_threshold=True) == ([0, 0, 1, 1], 0.5)
 
-    def test_lif_hard(self, way):
+    def test_lif_hard(self, choice):
         # u: 0.75, 0.375 + 0.75 = 1.125 (fires, to -0.5), -0.25 + 0.25 = 0
-        result = self.spikes_and_v(way, [0.75, 0.75, 0.25], decay=0.5, reset="hard", v_reset=-0.5)
+        result = self.spikes_and_v(choice, [0.75, 0.75, 0.25], decay=0.5, reset="hard", v_reset=-0.5)
         # before the first step the membrane is at v_reset: u[1] = -0.25 + 0.75 = 0.5, u[2] = 0.25 + 0.75 = 1 (fires)
         assert result == ([0, 1, 0], 0.0)
 
-    def test_multi_spike_and_clip(self, way):
+    def test_multi_spike_and_clip(self, choice):
         # u: 2.5 (2 spikes), 0.5 - 3 = -2.5 (clipped to -1), -1 + 2 = 1 (1 spike)
-        result = self.spikes_and_v(way, [2.5, -3.0, 2.0], multi_spike=True, v_min=-1.0)
+        result = self.spikes_and_v(choice, [2.5, -3.0, 2.0], multi_spike=True, v_min=-1.0)
         assert result == ([2, 0, 1], 0.0)
 
-    def test_gradient_through_the_reset(self, way):
+    def test_gradient_through_the_reset(self, choice):
         """Two steps, soft reset, rectangle (g = 1 near θ): u = 0.75, s = 0; u = 1.25, s = 1; L = s[1]·3 + s[0]."""
         for detach, expected in [(False, [1 + (1 - 1) * 3, 3.0]), (True, [1 + 3.0, 3.0])]:
-            neuron = make_neuron(NeuronSpec(implementation=way, detach_reset=detach))
+            neuron = make_neuron(NeuronSpec(implementation=choice, detach_reset=detach))
             x = torch.tensor([[0.75], [0.5]], requires_grad=True)
             (neuron(x) * torch.tensor([[1.0], [3.0]])).sum().backward()
             assert x.grad[:, 0].tolist() == expected
 
-    def test_no_gradient_below_the_clip(self, way):
-        neuron = make_neuron(NeuronSpec(implementation=way, v_min=-1.0))
+    def test_no_gradient_below_the_clip(self, choice):
+        neuron = make_neuron(NeuronSpec(implementation=choice, v_min=-1.0))
         x = torch.tensor([[-2.0], [1.9]], requires_grad=True)
         neuron(x).sum().backward()
         assert x.grad[:, 0].tolist() == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("choice", IMPLEMENTATIONS)
 @pytest.mark.parametrize("detach", [False, True])
 @pytest.mark.parametrize(
     # LIFNode leaks towards v_reset, ours towards 0
     ("decay", "v_reset"),
     [(1.0, None), (1.0, 0.0), (1.0, 0.25), (0.5, None), (0.5, 0.0)],
 )
-def test_equals_spikingjellys_own(way, v_reset, detach, decay):
+def test_equals_spikingjellys_own(choice, v_reset, detach, decay):
     options = {"v_reset": v_reset, "detach_reset": detach, "step_mode": "m"}
-    surrogate = their_surrogate.ATan()
+    surrogate = spikingjelly_surrogate.ATan()
     if decay == 1:
-        rival = theirs.IFNode(surrogate_function=surrogate, **options)
+        rival = spikingjelly_neuron.IFNode(surrogate_function=surrogate, **options)
     else:
-        rival = theirs.LIFNode(tau=1 / (1 - decay), decay_input=False, surrogate_function=surrogate, **options)
+        rival = spikingjelly_neuron.LIFNode(
+            tau=1 / (1 - decay), decay_input=False, surrogate_function=surrogate, **options
+        )
     ours = make_neuron(
         NeuronSpec(
             decay=decay,
@@ -160,7 +165,7 @@ def test_equals_spikingjellys_own(way, v_reset, detach, decay):
             v_reset=v_reset or 0.0,
             detach_reset=detach,
             surrogate={"name": "arctan"},
-            implementation=way,
+            implementation=choice,
         )
     )
     x, results = numbers(3, (8, 4, 30), grid=False), []
@@ -203,22 +208,28 @@ def test_spikingjellys_functions_are_the_same_neuron(surrogate, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"strict": True}, {"multi_spike": True}, {"v_min": -1.0}, {"surrogate": {"name": "dspike"}}, {"decay": 0.0}],
+    [
+        {"strict_threshold": True},
+        {"multi_spike": True},
+        {"v_min": -1.0},
+        {"surrogate": {"name": "dspike"}},
+        {"decay": 0.0},
+    ],
 )
 def test_spikingjelly_has_no_functions_for_the_rest(options):
     assert native.kind(NeuronSpec(**{"surrogate": {"name": "arctan"}, **options})) is None
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("choice", IMPLEMENTATIONS)
 class TestState:
-    def test_two_halves_are_a_whole(self, way):
-        whole, halves = (make_neuron(NeuronSpec(implementation=way, decay=0.5)) for _ in range(2))
+    def test_two_halves_are_a_whole(self, choice):
+        whole, halves = (make_neuron(NeuronSpec(implementation=choice, decay=0.5)) for _ in range(2))
         x = numbers(1, (8, 3, 5), grid=False)
         assert torch.equal(whole(x), torch.cat([halves(x[:3]), halves(x[3:])]))
         assert torch.equal(whole.v, halves.v)
 
-    def test_reset_forgets(self, way):
-        network = nn.Sequential(make_neuron(NeuronSpec(implementation=way)))
+    def test_reset_forgets(self, choice):
+        network = nn.Sequential(make_neuron(NeuronSpec(implementation=choice)))
         x = numbers(1, (4, 3, 5), grid=False)
         first = network(x)
         assert not torch.equal(network(x), first)
@@ -227,35 +238,35 @@ class TestState:
         network[0].reset()
         assert network[0].v == 0.0
 
-    def test_another_batch_size_starts_anew(self, way):
-        neuron = make_neuron(NeuronSpec(implementation=way))
+    def test_another_batch_size_starts_anew(self, choice):
+        neuron = make_neuron(NeuronSpec(implementation=choice))
         x = numbers(1, (4, 3, 5), grid=False)
         first = neuron(x)
         neuron(numbers(2, (4, 2, 5), grid=False))
         assert torch.equal(neuron(x), first)
 
-    def test_step_modes_agree(self, way):
-        multi, single = (make_neuron(NeuronSpec(implementation=way, decay=0.5, reset="hard")) for _ in range(2))
+    def test_step_modes_agree(self, choice):
+        multi, single = (make_neuron(NeuronSpec(implementation=choice, decay=0.5, reset="hard")) for _ in range(2))
         functional.set_step_mode(single, "s")
         x = numbers(1, (6, 3, 5), grid=False)
         assert torch.equal(multi(x), torch.stack([single(step) for step in x]))
         assert torch.equal(multi.v, single.v)
 
-    def test_the_resting_state_of_a_hard_reset(self, way):
-        neuron = make_neuron(NeuronSpec(implementation=way, reset="hard", v_reset=0.75))
+    def test_the_resting_state_of_a_hard_reset(self, choice):
+        neuron = make_neuron(NeuronSpec(implementation=choice, reset="hard", v_reset=0.75))
         assert neuron(torch.full((1, 1), 0.25)).item() == 1
         neuron.reset()
         assert neuron.v == 0.75
 
-    def test_the_input_is_left_alone(self, way):
+    def test_the_input_is_left_alone(self, choice):
         x = numbers(1, (4, 3), grid=False)
         before = x.clone()
-        make_neuron(NeuronSpec(implementation=way))(x)
+        make_neuron(NeuronSpec(implementation=choice))(x)
         assert torch.equal(x, before)
 
     @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-    def test_inference(self, way, mode):
-        neuron = make_neuron(NeuronSpec(implementation=way))
+    def test_inference(self, choice, mode):
+        neuron = make_neuron(NeuronSpec(implementation=choice))
         x = numbers(1, (4, 3), grid=False).requires_grad_()
         expected = neuron(x).detach()
         neuron.reset()
@@ -263,8 +274,8 @@ class TestState:
             assert torch.equal(neuron(x), expected)
             assert not neuron.v.requires_grad
 
-    def test_a_new_temperature_is_used(self, way):
-        neuron = make_neuron(NeuronSpec(implementation=way, threshold=0.5, surrogate={"name": "dspike"}))
+    def test_a_new_temperature_is_used(self, choice):
+        neuron = make_neuron(NeuronSpec(implementation=choice, threshold=0.5, surrogate={"name": "dspike"}))
         peaks = []
         for b in (3.0, 5.0):
             neuron.surrogate.temperature = b
@@ -281,25 +292,27 @@ def test_a_norm_is_the_factor_that_normalises_its_input(spec, seed, steps, summe
     """As the operators of torch have it, gradient through E[x²] and all."""
     spec["surrogate"]["name"] = "exponential"
     x = LAYOUTS["channels-last"](numbers(seed, (steps, 4, 8, 4, 2), False))
-    plus = LAYOUTS["channels-last"](numbers(seed + 3, x.shape, False))
+    residual = LAYOUTS["channels-last"](numbers(seed + 3, x.shape, False))
     v = numbers(seed + 7, x.shape[1:], False) if carried else None
-    found = []
-    for way in ("fused", "spikingjelly"):
-        neuron = make_neuron(NeuronSpec(**spec, implementation=way))
-        own = [t.detach().clone().requires_grad_() for t in (x, torch.linspace(0.5, 1.5, 8), plus)]
+    results = []
+    for choice in ("fused", "spikingjelly"):
+        neuron = make_neuron(NeuronSpec(**spec, implementation=choice))
+        own = [t.detach().clone().requires_grad_() for t in (x, torch.linspace(0.5, 1.5, 8), residual)]
         if v is not None:
             neuron.v = v.clone()
         input, weight, more = own
         power = input.square().mean((0, 1, 3, 4))
-        if way == "fused":
-            spikes = neuron(input, norm=(weight, power.detach(), 1e-5), plus=more if summed else None)
+        if choice == "fused":
+            spikes = neuron(
+                input, norm=PowerNorm(weight, power.detach(), 1e-5), residual_current=more if summed else None
+            )
         else:
             current = input * (weight * torch.rsqrt(power + 1e-5)).view(-1, 1, 1)
             spikes = neuron(current + more if summed else current)
         loss = spikes * torch.randn(spikes.shape, generator=torch.Generator().manual_seed(seed + 1))
         loss.sum().backward()
-        found.append((spikes.detach(), [t.grad for t in own if t.grad is not None]))
-    (spikes, grads), (expected, references) = found
+        results.append((spikes.detach(), [t.grad for t in own if t.grad is not None]))
+    (spikes, grads), (expected, references) = results
     if not torch.equal(spikes, expected):  # a sum in another order moved the factor by a rounding, and with it a spike
         assert float((spikes != expected).float().mean()) < 0.02
         return
@@ -314,7 +327,7 @@ def test_channels_last_stays():
 
 def test_the_number_of_threads_does_not_change_bits():
     x, before = LAYOUTS["channels-last"](numbers(1, (5, 3, 7, 119, 121), grid=False)), torch.get_num_threads()
-    drive = {"factor": torch.linspace(0.5, 1.5, 7), "plus": numbers(2, x.shape, grid=False)}
+    drive = {"factor": torch.linspace(0.5, 1.5, 7), "residual_current": numbers(2, x.shape, grid=False)}
     results = []
     try:
         for threads in (1, 2, 3):
@@ -328,30 +341,20 @@ def test_the_number_of_threads_does_not_change_bits():
 
 
 def test_nothing_but_the_input_is_kept_for_backward():
-    kept = []
+    saved = []
     x = torch.randn(5, 4, 6, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.data_ptr()) or t, lambda t: t):
         make_neuron(NeuronSpec())(x)
-    assert kept == [x.data_ptr()]
+    assert saved == [x.data_ptr()]
 
 
 def test_a_driven_input_is_kept_as_it_came():
-    kept = []
+    saved = []
     x = LAYOUTS["channels-last"](torch.randn(5, 2, 4, 3, 3)).requires_grad_()
-    factor, plus = torch.rand(4), LAYOUTS["channels-last"](torch.randn(5, 2, 4, 3, 3))
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
-        make_neuron(NeuronSpec())(x, factor=factor, plus=plus)
-    assert kept == [x.data_ptr(), factor.data_ptr(), plus.data_ptr()]
-
-
-def test_kernels_without_a_writable_cache(monkeypatch):
-    def njit(cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(neuron_kernels, "njit", njit)
-    assert neuron_kernels.compiled(len)("four") == 4
+    factor, residual = torch.rand(4), LAYOUTS["channels-last"](torch.randn(5, 2, 4, 3, 3))
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.data_ptr()) or t, lambda t: t):
+        make_neuron(NeuronSpec())(x, factor=factor, residual_current=residual)
+    assert saved == [x.data_ptr(), factor.data_ptr(), residual.data_ptr()]
 
 
 def test_other_dtypes_take_the_steps():
@@ -384,8 +387,8 @@ def test_the_backward_pass_is_computed_in_vectors(drive, monkeypatch):
     kernel = neuron_kernels.backward.__wrapped__(neuron_kernels.PERIODIC, EXPONENTIAL, drive)
     maps, one = [np.zeros(8, np.float32) for _ in range(5)], np.zeros(1, np.float32)
     factor = np.ones(8 + neuron_kernels.BLOCK, np.float32)
-    x, plus, d_plus, g, dx = maps
-    drives = (x, 8, factor, plus, 8, np.zeros((1, 8)), d_plus, 8)
+    x, residual, d_residual, g, dx = maps
+    drives = (x, 8, factor, residual, 8, np.zeros((1, 8)), d_residual, 8)
     numbers = map(np.float32, (1, 1, 1, 0, -1, 1, 2, 2, 0))
     kernel(*drives, one, 0, g, 8, dx, 8, one, 0, True, neuron_kernels.block_of(1), 1, 0, 8, *numbers)
     (code,) = kernel.inspect_llvm().values()
@@ -395,11 +398,11 @@ def test_the_backward_pass_is_computed_in_vectors(drive, monkeypatch):
 def test_a_drive_that_does_not_fit_is_refused():
     """The kernels would read past its end, and the steps would leave the normalisation out."""
     x = LAYOUTS["channels-last"](torch.randn(3, 2, 4, 5, 5))
-    for drive in ({"factor": torch.ones(3)}, {"factor": torch.ones(4), "plus": torch.ones(3, 1, 4, 1, 1)}):
-        with pytest.raises(ValueError, match=r"must be \[4\] and plus \[3, 2, 4, 5, 5\]"):
+    for drive in ({"factor": torch.ones(3)}, {"factor": torch.ones(4), "residual_current": torch.ones(3, 1, 4, 1, 1)}):
+        with pytest.raises(ValueError, match=r"must be \[4\] and residual_current \[3, 2, 4, 5, 5\]"):
             make_neuron(NeuronSpec())(x, **drive)
-    with pytest.raises(ValueError, match="ask takes_norm first"):
-        make_neuron(NeuronSpec(implementation="spikingjelly"))(x, norm=(torch.ones(4), torch.ones(4), 0.0))
+    with pytest.raises(ValueError, match="ask accepts_norm first"):
+        make_neuron(NeuronSpec(implementation="spikingjelly"))(x, norm=PowerNorm(torch.ones(4), torch.ones(4), 0.0))
 
 
 def test_the_record_names_what_takes_half_precision():

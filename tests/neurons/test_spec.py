@@ -20,7 +20,7 @@ def test_a_spec_costs_no_torch():
     ("options", "reason"),
     [
         ({"multi_spike": True, "reset": "hard"}, "multi_spike needs reset: soft"),
-        ({"multi_spike": True, "strict": True}, "multi_spike takes strict: false"),
+        ({"multi_spike": True, "strict_threshold": True}, "multi_spike needs strict_threshold: false"),
         ({"surrogate": {"periodic": True}}, "periodic needs multi_spike"),
         ({"v_reset": 0.1}, "v_reset needs reset: hard"),
         ({"v_min": 1.0}, "v_min must lie below"),

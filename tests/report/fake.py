@@ -1,7 +1,7 @@
 """Realistic fake cells, for the tests of the report and for looking at it: `python tests/report/fake.py OUT`.
 
-Three seeds, five methods (`MORE`: others), two networks and one diverged training; `effect` is how much of SDT's loss
-on the way from the clock to events MTT is spared (negative: MTT loses more than SDT).
+Three seeds, five methods (`MORE`: others), two networks and one diverged training; `effect` is how much less
+accuracy MTT loses on event-driven deployment than SDT (negative: it loses more).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CEILING = {"chance": 0.1, "ann": 0.955, "sdt": 0.925, "sdt-matched": 0.935, "mtt
 MORE = {"nmt": 0.93, "tet": 0.93, "shortcut": 0.93, "shortcut-evolutionary": 0.925, "dspike": 0.92}
 MORE |= {"dspike-fixed": 0.915, "ltl-offline": 0.9, "ltl-online": 0.88, "conversion": 0.85, "mine": 0.91}
 LEARNS = ("ltl-offline", "ltl-online")
-LEVELS = {"mismatch": (0.1, 0.2), "bits": (8, 4, 2), "noise": (0.05,), "silenced": (0.2,)}
-CHIPS = 3
+LEVELS = {"mismatch": (0.1, 0.2), "bits": (8, 4, 2), "noise": (0.05,), "dead_fraction": (0.2,)}
+SIMULATED_CHIPS = 3
 EPOCHS_ON_CHIP = 3
 MODES = ("event-float", "event-int8", "event-float-depth", "event-int8-depth")
 
@@ -85,7 +85,7 @@ class _Cell:
             self.sweep()
             if self.t_train == T_TRAIN:
                 self.deploy()
-                self.disturb()
+                self.robustness()
                 if self.cell["seed"] == 0 and self.probes:
                     self.probe()
 
@@ -110,7 +110,7 @@ class _Cell:
         if diverged:
             return self.record("train", seconds, "diverged", "loss is nan in epoch 5")
         key = f"clock/{self.t_train}/"
-        found = {key + "accuracy": self.predict(final), key + "accuracy_selected": self.predict(final - 0.002)}
+        predictions = {key + "accuracy": self.predict(final), key + "accuracy_selected": self.predict(final - 0.002)}
         scalars = {
             "accuracy_best_on_test": final + self.luck + 0.006,
             "accuracy_val": final + 0.003,
@@ -120,28 +120,31 @@ class _Cell:
         }
         scalars |= {"time_steps": time_steps, "parameters": 6160 + 9000 * self.deep}
         rows = [("train", self.t_train, "clock", name, value) for name, value in scalars.items()]
-        self.finish("train", found, rows, seconds)
+        self.finish("train", predictions, rows, seconds)
 
     def sweep(self) -> None:
-        found, rows = {}, []
+        predictions, rows = {}, []
         for t in STEPS:
-            found[f"clock/{t}/accuracy"] = self.predict(self.accuracy_at(t))
+            predictions[f"clock/{t}/accuracy"] = self.predict(self.accuracy_at(t))
             if self.deep:
-                found[f"clock/{t}/accuracy_recalibrated"] = self.predict(self.accuracy_at(t, recalibrated=True))
+                predictions[f"clock/{t}/accuracy_recalibrated"] = self.predict(self.accuracy_at(t, recalibrated=True))
             rows.append(("sweep", t, "clock", "spikes_per_neuron", 0.08 * t))
-        self.finish("sweep", found, rows, 8.0)
+        self.finish("sweep", predictions, rows, 8.0)
 
     def deploy(self) -> None:
         clock = self.accuracy_at(self.t_train)
         loss = 0.17 - (self.effect if self.method == "mtt" else 0.01 if self.method == "sdt-matched" else 0)
-        found = {f"clock/{self.t_train}/accuracy": self.predict(clock), "clock/100/accuracy": self.predict(clock - 0.1)}
+        predictions = {
+            f"clock/{self.t_train}/accuracy": self.predict(clock),
+            "clock/100/accuracy": self.predict(clock - 0.1),
+        }
         rows, curves = [], []
         for mode in MODES:
             final = clock - loss - 0.004 * ("int8" in mode) - 0.003 * ("depth" in mode)
-            found[f"{mode}//accuracy"] = self.predict(final)
-            found[f"{mode}//accuracy"][::97] = -1
-            difference = np.mean(found[f"{mode}//accuracy"] == self.label) - np.mean(
-                found[f"clock/{self.t_train}/accuracy"] == self.label
+            predictions[f"{mode}//accuracy"] = self.predict(final)
+            predictions[f"{mode}//accuracy"][::97] = -1
+            difference = np.mean(predictions[f"{mode}//accuracy"] == self.label) - np.mean(
+                predictions[f"clock/{self.t_train}/accuracy"] == self.label
             )
             spikes = 9000 + 26000 * loss + 300 * self.draw.standard_normal()
             scalars = {
@@ -152,7 +155,7 @@ class _Cell:
             }
             scalars |= {"spikes_stage1": spikes * 0.7, "spikes_stage2": spikes * 0.3, "events_in": 3900.0}
             scalars |= {
-                "no_output": float(np.sum(found[f"{mode}//accuracy"] == -1)),
+                "no_output": float(np.sum(predictions[f"{mode}//accuracy"] == -1)),
                 "energy_uj": spikes * 61 * 2e-6,
                 "first_correct_us": 61000.0,
             }
@@ -163,7 +166,7 @@ class _Cell:
                     curves.append({"mode": mode, "curve": "accuracy_over_events", "x": x, "value": value})
                     curves.append({"mode": mode, "curve": "accuracy_over_time", "x": x * 300_000, "value": value})
         write_csv(self.folder / "deploy" / "curves.csv", curves)
-        self.finish("deploy", found, rows, 20.0)
+        self.finish("deploy", predictions, rows, 20.0)
 
     def probe(self) -> None:
         """As `snn/phases/probe/` leaves it: two layers of weights, two of neurons."""
@@ -175,56 +178,57 @@ class _Cell:
         rows = [{"mode": "clock", "curve": c, "x": x, "value": v} for c, at in curves.items() for x, v in at.items()]
         write_csv(self.folder / "probe" / "curves.csv", rows)
         growth = {"ltl-online": 0, "ltl-offline": 0.3}.get(self.method, 1)
-        kept = [("probe", t, "clock", "bytes_for_backward", 1024.0 * (1 + growth * t)) for t in (1, 4, 16)]
+        memory = [("probe", t, "clock", "bytes_for_backward", 1024.0 * (1 + growth * t)) for t in (1, 4, 16)]
         names = ("phase", "t_eval", "mode", "metric", "value")
-        write_csv(self.folder / "probe" / "metrics.csv", [dict(zip(names, row, strict=True)) for row in kept])
+        write_csv(self.folder / "probe" / "metrics.csv", [dict(zip(names, row, strict=True)) for row in memory])
         self.record("probe", 3.0)
 
-    def disturb(self) -> None:
-        """As `snn/phases/robustness.py` leaves it; LTL goes on learning there, and the undisturbed network as control."""
+    def robustness(self) -> None:
+        """As `snn/phases/robustness.py` leaves it; LTL goes on learning on the simulated
+        chips, and on the unperturbed network as control."""
         whole, t = self.accuracy_at(self.t_train), self.t_train
-        found, accuracy, after, curves = {f"clock/{t}/accuracy": self.predict(whole)}, {}, {}, []
-        accuracy["clock", 0] = self.share(found[f"clock/{t}/accuracy"])
+        predictions, accuracy, after, curves = {f"clock/{t}/accuracy": self.predict(whole)}, {}, {}, []
+        accuracy["clock", 0] = self.accuracy(predictions[f"clock/{t}/accuracy"])
         for kind, levels in LEVELS.items():
             for i, level in enumerate(levels, 1):
-                for chip in range(1 if kind == "bits" else CHIPS):
+                for chip in range(1 if kind == "bits" else SIMULATED_CHIPS):
                     value = whole - 0.03 * i**2 + 0.01 * self.draw.standard_normal()
-                    predicted = found[f"{kind}-{level:g}/{t}/accuracy_chip{chip}"] = self.predict(value)
-                    accuracy[f"{kind}-{level:g}", chip] = self.share(predicted)
-                    curves.append([kind, "accuracy_over_level", level, self.share(predicted), chip])
+                    predicted = predictions[f"{kind}-{level:g}/{t}/accuracy_chip{chip}"] = self.predict(value)
+                    accuracy[f"{kind}-{level:g}", chip] = self.accuracy(predicted)
+                    curves.append([kind, "accuracy_over_level", level, self.accuracy(predicted), chip])
         for mode, chip in accuracy if self.method in LEARNS else ():
             start = accuracy[mode, chip]
             learnt = [self.predict(whole - (whole - start) * 0.5**k) for k in range(1, EPOCHS_ON_CHIP + 1)]
-            after[mode, chip] = [self.share(each) for each in learnt]
-            found[f"{mode}/{t}/accuracy_after_{EPOCHS_ON_CHIP}_chip{chip}"] = learnt[-1]
+            after[mode, chip] = [self.accuracy(each) for each in learnt]
+            predictions[f"{mode}/{t}/accuracy_after_{EPOCHS_ON_CHIP}_chip{chip}"] = learnt[-1]
             points = enumerate([start, *after[mode, chip]])
             curves += [[mode, "accuracy_over_epochs", k, value, chip] for k, value in points]
         metrics = {"accuracy": accuracy}
         for k in range(EPOCHS_ON_CHIP if after else 0):
             metrics[f"accuracy_after_{k + 1}"] = {case: values[k] for case, values in after.items()}
         rows = [
-            ("disturb", t, mode, metric, float(np.mean([v for (m, _), v in values.items() if m == mode])))
+            ("robustness", t, mode, metric, float(np.mean([v for (m, _), v in values.items() if m == mode])))
             for metric, values in metrics.items()
             for mode in dict.fromkeys(mode for mode, _ in values)
         ]
         names = ("mode", "curve", "x", "value", "chip")
-        write_csv(self.folder / "disturb" / "curves.csv", [dict(zip(names, row, strict=True)) for row in curves])
-        self.write_phase("disturb", found, rows, 5.0)
+        write_csv(self.folder / "robustness" / "curves.csv", [dict(zip(names, row, strict=True)) for row in curves])
+        self.write_phase("robustness", predictions, rows, 5.0)
 
-    def share(self, predicted: np.ndarray) -> float:
+    def accuracy(self, predicted: np.ndarray) -> float:
         return float(np.mean(predicted == self.label))
 
-    def finish(self, phase: str, found: dict, rows: list, seconds: float) -> None:
-        for name, prediction in found.items():
+    def finish(self, phase: str, predictions: dict, rows: list, seconds: float) -> None:
+        for name, prediction in predictions.items():
             mode, t, metric = name.split("/")
-            rows.append((phase, t, mode, metric, self.share(prediction)))
-        self.write_phase(phase, found, rows, seconds)
+            rows.append((phase, t, mode, metric, self.accuracy(prediction)))
+        self.write_phase(phase, predictions, rows, seconds)
 
-    def write_phase(self, phase: str, found: dict, rows: list, seconds: float) -> None:
+    def write_phase(self, phase: str, predictions: dict, rows: list, seconds: float) -> None:
         names = ("phase", "t_eval", "mode", "metric", "value")
         write_csv(self.folder / phase / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
         index = np.arange(self.label.size) + 4000
-        np.savez_compressed(self.folder / phase / "predictions.npz", index=index, label=self.label, **found)
+        np.savez_compressed(self.folder / phase / "predictions.npz", index=index, label=self.label, **predictions)
         self.record(phase, seconds)
 
     def record(self, phase: str, seconds: float, status: str = "ok", reason: str = "") -> None:

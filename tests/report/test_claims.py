@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from snn.phases.collect import collect
-from snn.report.claims import CLAIMS, HOLDS, NEAR, NOT_SHOWN, NOT_TESTABLE, claims
+from snn.report.claims import CLAIMS, HOLDS, NEAR, NOT_SHOWN, NOT_TESTABLE
 from snn.report.results import Results
+from snn.report.tables.claims import claims
 
 
 def verdicts(tmp_path, change=lambda cell: None, **options) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def test_a_reference_run_on_other_data_stands_beside(tmp_path):
     there.reset_index().to_csv(tmp_path / "claims.csv", index=False)
     verdicts(tmp_path / "here", methods=("chance", "sdt", "mtt"), effect=0.0)
     view = claims(Results(tmp_path / "here/report"), tmp_path / "claims.csv").view.set_index("Claim")
-    claim = "loses less without a clock than SDT"
+    claim = "loses less on event-driven deployment than SDT"
     assert view["Verdict"][claim] == NOT_SHOWN
     assert view["Reference run on elsewhere"][claim] == f"{there.evidence['mtt_events']}: {HOLDS}"
     same = claims(Results(tmp_path / "there/report"), tmp_path / "claims.csv").view
@@ -84,11 +85,11 @@ def leaving(phase, metrics):
 
 
 def test_memory_is_judged_by_its_growth(tmp_path):
-    kept = {
+    memory = {
         "sdt": [("bytes_for_backward", 2, 200.0), ("bytes_for_backward", 16, 1600.0)],
         "ltl-online": [("bytes_for_backward", t, value) for t, value in ((1, 9.0), (2, 90.0), (16, 99.0))],
     }
-    table = verdicts(tmp_path, leaving("probe", kept), methods=("sdt", "ltl-online"))
+    table = verdicts(tmp_path, leaving("probe", memory), methods=("sdt", "ltl-online"))
     assert table.verdict["ltl_memory"] == HOLDS
     assert "from T = 2 to 16" in table.evidence["ltl_memory"], "at T = 1 only one of the two was probed"
 
@@ -114,14 +115,14 @@ def test_recovery_is_judged_by_the_same_chips_before_and_after(tmp_path, gain, v
     def change(cell):
         if cell["method"] == "ltl-offline":
             one = fake._Cell(cell["folder"], {k: v for k, v in cell.items() if k != "folder"}, 1000, 5, 0.0, False)
-            found = {"clock/10/accuracy": one.predict(0.8), "clock/10/accuracy_after_5_chip0": one.predict(0.8)}
+            predictions = {"clock/10/accuracy": one.predict(0.8), "clock/10/accuracy_after_5_chip0": one.predict(0.8)}
             for mode in ("bits-2", "noise-0.1"):
-                found |= {f"{mode}/10/accuracy_chip{chip}": one.predict(0.6 - chip / 10) for chip in (0, 1)}
-                found[f"{mode}/10/accuracy_after_5_chip0"] = one.predict(0.6 + gain)
+                predictions |= {f"{mode}/10/accuracy_chip{chip}": one.predict(0.6 - chip / 10) for chip in (0, 1)}
+                predictions[f"{mode}/10/accuracy_after_5_chip0"] = one.predict(0.6 + gain)
             # Two chips of one level and one of the other count as one level each.
-            found["bits-2/10/accuracy_chip0"] = found["bits-2/10/accuracy_after_5_chip0"] = one.predict(0.6)
-            found["noise-0.1/10/accuracy_after_5_chip1"] = one.predict(0.5 + gain)
-            one.finish("disturb", found, [], 1.0)
+            predictions["bits-2/10/accuracy_chip0"] = predictions["bits-2/10/accuracy_after_5_chip0"] = one.predict(0.6)
+            predictions["noise-0.1/10/accuracy_after_5_chip1"] = one.predict(0.5 + gain)
+            one.finish("robustness", predictions, [], 1.0)
 
     table = verdicts(tmp_path, change, methods=("ltl-offline",))
     assert table.verdict["ltl_recovers"] == verdict

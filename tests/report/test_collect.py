@@ -25,12 +25,12 @@ def rows(path):
 
 def test_the_tidy_table(cells, tmp_path):
     collect("smoke", "matched", cells, tmp_path / "out")
-    found = rows(tmp_path / "out" / "metrics.csv")
-    assert tuple(found[0]) == METRICS
-    assert {row["phase"] for row in found} == {"train", "sweep", "deploy", "disturb"}
-    assert {(row["benchmark"], row["protocol"]) for row in found} == {("smoke", "matched")}
-    assert {row["t_eval"] for row in found if row["mode"] == "event-int8"} == {""}
-    value = next(row["value"] for row in found if row["metric"] == "spikes" and row["mode"] == "event-float")
+    metrics = rows(tmp_path / "out" / "metrics.csv")
+    assert tuple(metrics[0]) == METRICS
+    assert {row["phase"] for row in metrics} == {"train", "sweep", "deploy", "robustness"}
+    assert {(row["benchmark"], row["protocol"]) for row in metrics} == {("smoke", "matched")}
+    assert {row["t_eval"] for row in metrics if row["mode"] == "event-int8"} == {""}
+    value = next(row["value"] for row in metrics if row["metric"] == "spikes" and row["mode"] == "event-float")
     original = rows(cells[-2]["folder"] / "deploy" / "metrics.csv")
     assert value == next(row["value"] for row in original if (row["metric"], row["mode"]) == ("spikes", "event-float"))
 
@@ -63,7 +63,7 @@ def test_a_missing_phase_is_a_hole_and_the_others_count(tmp_path):
     assert {row["phase"] for row in rows(tmp_path / "metrics.csv") if row["seed"] == "0"} == {
         "train",
         "deploy",
-        "disturb",
+        "robustness",
     }
 
 

@@ -7,7 +7,7 @@ from fake import CEILING, MORE, make_cells
 from matplotlib.figure import Figure
 
 from snn.phases.collect import collect
-from snn.report import MECHANISMS, figures, render
+from snn.report import MECHANISM_FIGURES, figures, render
 from snn.report.results import Results
 from snn.report.style import method_label
 
@@ -75,7 +75,7 @@ def test_noise_shows_the_kinds_that_were_measured(results):
     ]
 
 
-@pytest.mark.parametrize("name", sorted({*MECHANISMS} - {"firing_rates"}))
+@pytest.mark.parametrize("name", sorted({*MECHANISM_FIGURES} - {"firing_rates"}))
 def test_it_says_what_it_needs(name, tmp_path):
     collect("fake", "matched", make_cells(tmp_path / "c", methods=("sdt",), star=(), **SMALL), tmp_path / "report")
     needs = figures.draw(name, Results(tmp_path / "report"))
@@ -89,6 +89,6 @@ def test_the_page_says_it_in_one_line(tmp_path):
     render(tmp_path / "report", {}, TEMPLATES)
     page = (tmp_path / "report" / "index.html").read_text()
     assert "Dspike&#39;s temperature: needs Dspike in this benchmark." in page
-    assert "Under noise: needs results of" in page
+    assert "Noise on weights and input: needs results of" in page
     assert 'id="figure-flexibility"' in page
     assert 'id="figure-noise_robustness"' not in page

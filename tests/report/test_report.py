@@ -18,18 +18,24 @@ from snn.phases.collect import collect
 from snn.report import (
     FIGURE_FORMATS,
     FIGURES,
-    MECHANISMS,
+    MECHANISM_FIGURES,
     TABLE_FORMATS,
     TABLES,
-    published,
+    figures,
     render,
     tables,
     text,
 )
 from snn.report.answer import answer, caveats
-from snn.report.page import Captions, cell, latex, markdown
-from snn.report.results import Results, What
+from snn.report.captions import Captions
+from snn.report.html import cell
+from snn.report.quantities import event_driven_change
+from snn.report.results import Quantity, Results, Term
+from snn.report.settings import ReportSettings
 from snn.report.style import METHODS, look
+from snn.report.tables import published
+from snn.report.tables.builder import Table
+from snn.report.tables.files import latex, markdown
 from snn.statistics import TOO_FEW, Interval
 
 ROOT = Path(__file__).parents[2]
@@ -42,9 +48,17 @@ def results(tmp_path, **changes) -> Results:
     return Results(tmp_path / "report")
 
 
+def table(name: str, results: Results) -> Table:
+    return tables.make(name, results, TEMPLATES)
+
+
+def sentences_of(results: Results) -> list[str]:
+    return [str(sentence) for sentence in answer(results)]
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory) -> Path:
-    """A whole report with everything: two networks, a hole, SDT*, learning on disturbed hardware."""
+    """A whole report with everything: two networks, a hole, SDT*, learning on simulated chips."""
     root = tmp_path_factory.mktemp("report")
     cells = make_cells(root / "cells", methods=(*CEILING, "ltl-offline"), samples=200, epochs=6)
     collect("fake", "matched", cells, root / "report")
@@ -60,10 +74,10 @@ def test_without_deployments_everything_else_is_there(tmp_path):
         one["phases"] = ["train"] if one["method"] in ("chance", "ann") else ["train", "sweep"]
     collect("fake", "matched", cells, tmp_path / "report")
     render(tmp_path / "report", {}, TEMPLATES)
-    found = Results(tmp_path / "report")
-    assert found.holes.empty
-    sentences = answer(found)
-    assert "MTT stays flatter, by" in sentences[0]
+    collected = Results(tmp_path / "report")
+    assert collected.holes.empty
+    sentences = sentences_of(collected)
+    assert "MTT is flatter over T, by" in sentences[0]
     assert all("no event-driven deployment is there for both" in sentence for sentence in sentences[1:])
     for name in [*(f"tables/{n}.{f}" for n in TABLES for f in TABLE_FORMATS), "index.html"]:
         assert (tmp_path / "report" / name).is_file(), name
@@ -74,66 +88,68 @@ def test_without_deployments_everything_else_is_there(tmp_path):
 # --- tables
 
 
-def test_the_loss_without_a_clock_is_taken_apart(tmp_path):
+def test_the_accuracy_change_is_taken_apart(tmp_path):
     cells = make_cells(tmp_path / "cells", **SMALL | {"networks": ("3c1fc", "single")})
     collect("fake", "matched", cells, tmp_path / "r")
-    found = Results(tmp_path / "r", variants={"single": "3c1fc"})
-    rows = tables.loss(found).data.set_index(["network", "method", "quantity"])["mean"]
+    collected = Results(tmp_path / "r", variants={"single": "3c1fc"})
+    rows = table("accuracy_change", collected).data.set_index(["network", "method", "quantity"])["mean"]
     for network in ("3c1fc", "single"):
         for method in ("sdt", "mtt"):
-            whole, frames, rest = (rows[network, method, name] for name in ("loss", "loss_frames", "loss_rest"))
-            assert whole == pytest.approx(frames + rest)
-            what = [What("deploy", "clock", 10), What("deploy", "event-float", None)]
-            s = found.find((found.panels[0].dataset, network), method)
-            clock, event = (np.mean(list(found.values(s, w).values())) for w in what)
-            assert whole == pytest.approx(clock - event)
-    gained = rows["single", "mtt", "loss"] - rows["3c1fc", "mtt", "loss"]
-    assert rows["single", "mtt", "loss_of_variant"] == pytest.approx(gained)
-    assert ("3c1fc", "mtt", "loss_of_variant") not in rows.index
-    assert {panel.network for panel in found.networks} == {"3c1fc"}
-    assert "single" not in " ".join(answer(found))
+            names = ("accuracy_change", "accuracy_change_time_steps", "accuracy_change_rest")
+            change, time_steps, rest = (rows[network, method, name] for name in names)
+            assert change == pytest.approx(time_steps + rest)
+            quantities = [Quantity("deploy", "clock", 10), Quantity("deploy", "event-float", None)]
+            s = collected.find((collected.panels[0].dataset, network), method)
+            clock, event = (np.mean(list(collected.values(s, q).values())) for q in quantities)
+            assert change == pytest.approx(event - clock)
+            assert change < 0, "negative is worse"
+    difference = rows["single", "mtt", "accuracy_change"] - rows["3c1fc", "mtt", "accuracy_change"]
+    assert rows["single", "mtt", "accuracy_change_minus_base"] == pytest.approx(difference)
+    assert ("3c1fc", "mtt", "accuracy_change_minus_base") not in rows.index
+    assert {panel.network for panel in collected.networks} == {"3c1fc"}
+    assert "single" not in " ".join(sentences_of(collected))
 
 
 # --- the answer
 
 
 def test_the_answer_has_three_sentences_with_numbers(tmp_path):
-    sentences = answer(results(tmp_path))
+    sentences = sentences_of(results(tmp_path))
     assert len(sentences) == 3
-    assert "MTT stays flatter, by" in sentences[0]
+    assert "MTT is flatter over T, by" in sentences[0]
     assert "MTT loses less, by" in sentences[1]
     assert "MTT is better, by" in sentences[2]
     assert all(re.search(r"\d\.\d \[\d+\.\d, \d+\.\d\] points", sentence) for sentence in sentences)
 
 
 def test_a_reversed_effect_reverses_the_answer(tmp_path):
-    sentences = answer(results(tmp_path, effect=-0.15))
+    sentences = sentences_of(results(tmp_path, effect=-0.15))
     assert "SDT loses less, by" in sentences[1]
     assert "SDT, matched compute is better, by" in sentences[2]
     assert "MTT loses less" not in sentences[1]
 
 
 def test_no_effect_is_called_that(tmp_path):
-    sentences = answer(results(tmp_path, effect=0.005))
-    assert "cannot be told from zero" in sentences[1]
+    sentences = sentences_of(results(tmp_path, effect=0.005))
+    assert "does not differ significantly from zero" in sentences[1]
     assert "compute alone may explain" in sentences[2]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_too_few_seeds_draw_no_conclusion(tmp_path, seeds):
-    found = results(tmp_path, seeds=seeds)
-    for sentence in answer(found):
+    collected = results(tmp_path, seeds=seeds)
+    for sentence in sentences_of(collected):
         assert TOO_FEW in sentence
         assert "flatter" not in sentence
         assert "less, by" not in sentence
-    assert any(TOO_FEW in caveat for caveat in caveats(found))
-    assert (tables.paired(found).view["p"] == TOO_FEW).all()
-    assert tables.accuracy(found).view["Accuracy, last epoch (%)"].str.fullmatch(r"[\d.]+").all()
-    assert tables.accuracy(found).view["n"].str.contains(TOO_FEW).all()
+    assert any(TOO_FEW in caveat for caveat in caveats(collected))
+    assert (table("paired", collected).view["p"] == TOO_FEW).all()
+    assert table("accuracy", collected).view["Accuracy, clock-driven, last epoch (%)"].str.fullmatch(r"[\d.]+").all()
+    assert table("accuracy", collected).view["n"].str.contains(TOO_FEW).all()
 
 
 def test_a_method_that_is_not_there_is_named(tmp_path):
-    sentences = answer(results(tmp_path, methods=("chance", "ann", "sdt")))
+    sentences = sentences_of(results(tmp_path, methods=("chance", "ann", "sdt")))
     assert all("no MTT" in sentence for sentence in sentences)
 
 
@@ -141,66 +157,68 @@ def test_a_network_without_the_compared_methods_is_passed_over(tmp_path):
     cells = make_cells(tmp_path / "cells", networks=("3c1fc",), diverged=(), star=())
     cells += make_cells(tmp_path / "cells", networks=("resnet-small",), methods=("sdt",), diverged=(), star=())
     collect("fake", "matched", cells, tmp_path / "report")
-    sentences = answer(Results(tmp_path / "report"))
+    sentences = sentences_of(Results(tmp_path / "report"))
     assert not any("not answered" in sentence or "resnet" in sentence for sentence in sentences)
 
 
 def test_the_answer_names_holes_and_missing_data(tmp_path):
-    found = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
-    assert "MTT on 3C1FC (seed 2, train: diverged)" in caveats(found)[0]
-    found.provenance["manifests"] = {"saccades": {"missing": {"classes": "8 and 9"}}}
-    assert "saccades is not complete; missing: classes 8 and 9" in " ".join(caveats(found))
+    collected = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
+    assert "MTT on 3C1FC (seed 2, train: diverged)" in caveats(collected)[0]
+    collected.provenance["manifests"] = {"saccades": {"missing": {"classes": "8 and 9"}}}
+    assert "saccades is not complete; missing: classes 8 and 9" in " ".join(caveats(collected))
 
 
 # --- the numbers
 
 
 def test_a_difference_is_on_shared_recordings_only(tmp_path):
-    found = results(tmp_path)
-    s = found.find(found.panels[0], "mtt")
-    clock, event = What("deploy", "clock", 10), What("deploy", "event-float", None)
-    whole = found.contrast([(1, s, event), (-1, s, clock)])
+    collected = results(tmp_path)
+    s = collected.find(collected.panels[0], "mtt")
+    clock, event = Quantity("deploy", "clock", 10), Quantity("deploy", "event-float", None)
+    whole = collected.contrast(event_driven_change(s, "event-float"))
     assert whole.n_samples == 300
-    means = [found.interval(s, what).mean for what in (event, clock)]
+    means = [collected.interval(s, quantity).mean for quantity in (event, clock)]
     assert whole.mean == pytest.approx(means[0] - means[1])
     for seed in range(3):  # now the deployment has seen 100 recordings only, in another order
         key = f"saccades/3c1fc/mtt/T10/seed{seed}/deploy/"
-        for name in [name for name in found.predictions if name.startswith(key)]:
-            found.predictions[name] = found.predictions[name][:100][::-1]
-    part = found.contrast([(1, s, event), (-1, s, What("train", "clock", 10))])
+        for name in [name for name in collected.predictions if name.startswith(key)]:
+            collected.predictions[name] = collected.predictions[name][:100][::-1]
+    part = collected.contrast([Term(1.0, s, event), Term(-1.0, s, Quantity("train", "clock", 10))])
     assert part.n_samples == 100
 
 
 def test_the_hole_lowers_n(tmp_path):
-    found = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
-    view = tables.accuracy(found).view.set_index("Method")
+    collected = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
+    view = table("accuracy", collected).view.set_index("Method")
     assert view.loc["MTT", "n"] == f"2 of 3 × 300: {TOO_FEW}"
     assert view.loc["SDT", "n"] == "3 × 300"
-    assert list(tables.holes(found).view["Status"]) == ["diverged"]
+    assert list(table("holes", collected).view["Status"]) == ["diverged"]
 
 
 def test_cost_is_relative_to_sdt(tmp_path):
-    view = tables.cost(results(tmp_path)).view.set_index("Method")
+    view = table("cost", results(tmp_path)).view.set_index("Method")
     assert view.loc["MTT", "Time steps / SDT"] == "1.65"
     assert view.loc["SDT", "Wall time / SDT"] == "1.00"
 
 
 def test_paired_corrects_each_family(tmp_path):
-    data = tables.paired(results(tmp_path)).data
-    assert set(data["measure"]) == {"clock", "events", "events minus clock"}
+    data = table("paired", results(tmp_path)).data
+    assert set(data["measure"]) == {
+        *("accuracy, clock-driven", "accuracy, event-driven", "accuracy change, event-driven")
+    }
     assert (data["p_holm"] >= data["p"]).all()
     assert ((data["low"] > 0) | (data["high"] < 0)).equals(data["p"] < 0.05)
 
 
 def test_anytime_interpolates_the_curve(tmp_path):
-    found = results(tmp_path, methods=("sdt", "mtt"))
-    data = tables.anytime(found).data
+    collected = results(tmp_path, methods=("sdt", "mtt"))
+    data = table("anytime", collected).data
     when = data[data["quantity"] == "us_to_95_percent_of_final"].set_index(["method", "mode"])["mean"]
     assert 0 < when["mtt", "event-float"] < when["sdt", "event-float"] < 300_000
 
 
 def test_sdt_star_is_its_own_row(tmp_path):
-    view = tables.accuracy_over_t(results(tmp_path, star=(2,))).view.set_index("Method")
+    view = table("accuracy_over_t", results(tmp_path, star=(2,))).view.set_index("Method")
     star = view.loc["SDT* (trained at each T)"]
     assert star["T = 1"] == text.NONE
     assert star["T = 2"] != text.NONE
@@ -287,7 +305,9 @@ def test_the_page_stands_alone(rendered):
     assert "@import" not in page
     assert "<script" not in page
     assert page.count("<svg") == len(FIGURES) - page.count('class="none"')
-    assert page.count('class="none"') == len(MECHANISMS) - 2, "but for accuracy over T and LTL's epochs: not probed"
+    assert page.count('class="none"') == len(MECHANISM_FIGURES) - 2, (
+        "but for accuracy over T and LTL's epochs: not probed"
+    )
 
 
 def test_the_page_says_what_it_should(rendered):
@@ -321,13 +341,15 @@ def test_rendering_again_gives_the_same_bytes(rendered, tmp_path):
 
 
 def test_an_edited_caption_is_what_stands_there(tmp_path):
-    found = results(tmp_path, seeds=(0,))
+    collected = results(tmp_path, seeds=(0,))
     edited = tmp_path / "captions.yaml"
-    edited.write_text((TEMPLATES / "captions.yaml").read_text().replace("title: Holes", "title: Gaps of {{ n }}"))
-    assert Captions(found, edited).of("tables", "holes")["title"] == "Gaps of {{ n }}"  # titles are plain
+    edited.write_text(
+        (TEMPLATES / "captions.yaml").read_text().replace("title: Missing results", "title: Gaps of {{ n }}")
+    )
+    assert Captions(collected, edited).of("tables", "holes")["title"] == "Gaps of {{ n }}"  # titles are plain
     assert (
         "n: 1 seed × 300 test recordings (1: too few seeds for an interval)"
-        in Captions(found, edited).of("tables", "accuracy")["text"]
+        in Captions(collected, edited).of("tables", "accuracy")["text"]
     )
 
 
@@ -335,6 +357,8 @@ def test_names_captions_and_snakemake_captions_are_in_step():
     captions = yaml.safe_load((TEMPLATES / "captions.yaml").read_text())
     assert set(captions["tables"]) == set(TABLES)
     assert set(captions["figures"]) == set(FIGURES)
+    assert set(figures.DRAWINGS) == set(FIGURES)
+    assert {*tables.BUILDERS, "claims", "published"} == set(TABLES)
     rst = {path.stem for path in (ROOT / "workflow" / "report").glob("*.rst")}
     assert {*TABLES, *FIGURES, "workflow", "index"} == rst
 
@@ -363,20 +387,26 @@ def test_beside_published_numbers_stands_what_of_the_data_is_missing(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     cells = make_cells(tmp_path / "cells", **SMALL, dataset="nmnist")
     collect("fake", "matched", cells, tmp_path / "report", {"nmnist": tmp_path / "manifest.json"})
-    table = published.beside(Results(tmp_path / "report"), TEMPLATES / "published.yaml").data
+    data = published.beside(Results(tmp_path / "report"), TEMPLATES / "published.yaml").data
     words = "ours is N-MNIST digits 0-7 (partial copy), 2,700 training and 500 test recordings (denoised)"
-    assert len(table) == 5
-    assert table["differs"].str.contains(words, regex=False).all()
+    assert len(data) == 5
+    assert data["differs"].str.contains(words, regex=False).all()
+
+
+def test_the_configuration_is_read_in_one_place():
+    config = {"question": "Why?", "matrix": {"t_train": [4]}, "variants": {"wide": {"of": "3c1fc"}}}
+    assert ReportSettings.from_config(config) == ReportSettings("Why?", (4,), {"wide": "3c1fc"})
+    assert ReportSettings.from_config({}) == ReportSettings()
 
 
 def test_published_numbers_are_those_of_the_sources():
-    known = yaml.safe_load((TEMPLATES / "published.yaml").read_text())
-    for row in known["rows"]:
-        assert row["paper"] in known["papers"]
+    numbers = yaml.safe_load((TEMPLATES / "published.yaml").read_text())
+    for row in numbers["rows"]:
+        assert row["paper"] in numbers["papers"]
         assert row["method"] in METHODS
-        assert row["source"] in ("paper", "told")
-        assert row["dataset"] in known["beside"]["datasets"]
-        assert row["network"] in known["beside"]["networks"]
-    nmnist = {(r["measured"], r["method"]): r["percent"] for r in known["rows"] if r["dataset"] == "N-MNIST"}
+        assert row["source"] in ("paper", "secondary source")
+        assert row["dataset"] in numbers["beside"]["datasets"]
+        assert row["network"] in numbers["beside"]["networks"]
+    nmnist = {(r["measured"], r["method"]): r["percent"] for r in numbers["rows"] if r["dataset"] == "N-MNIST"}
     assert nmnist["chip", "sdt"] == 92.77
     assert nmnist["chip", "mtt"] == 98.57

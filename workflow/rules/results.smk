@@ -9,7 +9,7 @@ rule collect:
     input:
         configuration=CONFIGURATION,
         cells=cell_files(),
-        manifests=[LAYOUT.store(name) / "manifest.json" for name in PLAN.datasets],
+        manifests=[file for name in PLAN.datasets for file in LAYOUT.store_files(name)],
     output:
         LAYOUT.collected(),
     log:

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share: binary batches of 32x32 colour images, and the archive that they come in.
+"""The common format of CIFAR-10 and CIFAR-100: an archive of binary batches of 32x32 colour images.
 
 A record is one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), then 3072 bytes: the red, the green and the blue
 channel, each row by row. Nothing is pickled.
@@ -26,12 +26,12 @@ PIXELS = 3 * 32 * 32
 
 
 class Params(BaseModel):
-    """Where the archive is."""
+    """Settings of both readers."""
 
     model_config = ConfigDict(extra="forbid")
 
     folder: Path
-    """Holds the publisher's archive, or the folder that is in it."""
+    """Holds the publisher's archive, or the folder inside it."""
     download: bool = False
     """Download the archive into `folder` where it is not there."""
     provenance: str = Field("", max_length=1000)
@@ -40,7 +40,7 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """One of the two data sets. batches: file -> (split, number of records)."""
+    """The files of one data set. batches: file -> (split, number of records)."""
 
     title: str
     url: str
@@ -50,7 +50,7 @@ class Layout:
     label_bytes: int
     label_at: int
     names: str
-    """The file with the names of the classes, a line each."""
+    """The file with the names of the classes, one in each line."""
     classes: int
 
     @property
@@ -60,7 +60,7 @@ class Layout:
     # --- the functions of a reader
 
     def inputs(self, params: Params) -> list[Path]:
-        if params.download:  # not there beforehand, and no reason to convert again once it is
+        if params.download:  # the download happens during the conversion: Snakemake has no file to watch
             return []
         archive = params.folder.expanduser() / self.archive
         return [archive if archive.exists() else params.folder.expanduser() / self.root]
@@ -73,7 +73,7 @@ class Layout:
         origin = {"copy": params.provenance} if params.provenance else {}
         return Description(
             title=self.title,
-            sensor=PICTURE,
+            geometry=PICTURE,
             classes=names,
             citation="Krizhevsky 2009",
             provenance={"sha256": {name: files.sha256(folder / name) for name in self.batches}, **origin},
@@ -87,7 +87,7 @@ class Layout:
             for i, label in enumerate(self._labels(folder / name))
         ]
 
-    def recordings(self, params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+    def samples(self, params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
         folder, entries = self._folder(params), self.listing(params)
         first, batches = 0, []
         for name, (_, count) in self.batches.items():

@@ -5,9 +5,13 @@ Split as published: 50,000 to train on, 10,000 to test on. See `_cifar.py` for t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from snn.data.format import Description, Entry, Image
 from snn.data.readers._cifar import Layout, Params
 
-__all__ = ["KIND", "Params", "describe", "inputs", "listing", "recordings"]
+__all__ = ["KIND", "Params", "describe", "inputs", "listing", "samples"]
 
 KIND = "images"
 LAYOUT = Layout(
@@ -24,17 +28,17 @@ LAYOUT = Layout(
 )
 
 
-def describe(params: Params):
+def describe(params: Params) -> Description:
     return LAYOUT.describe(params)
 
 
-def listing(params: Params):
+def listing(params: Params) -> list[Entry]:
     return LAYOUT.listing(params)
 
 
-def recordings(params: Params, positions=None):
-    return LAYOUT.recordings(params, positions)
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+    return LAYOUT.samples(params, positions)
 
 
-def inputs(params: Params):
+def inputs(params: Params) -> list[Path]:
     return LAYOUT.inputs(params)

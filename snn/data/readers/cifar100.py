@@ -5,9 +5,12 @@ Split as published: 50,000 to train on, 10,000 to test on. See `_cifar.py` for t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
+from snn.data.format import Description, Entry, Image
 from snn.data.readers import _cifar
 from snn.data.readers._cifar import Layout
 
@@ -33,23 +36,23 @@ LAYOUTS = {
 
 
 class Params(_cifar.Params):
-    """Where the archive is, and which of its labels are used."""
+    """Settings of the reader."""
 
     labels: Literal["fine", "coarse"] = "fine"
     """100 classes, or the 20 superclasses."""
 
 
-def describe(params: Params):
+def describe(params: Params) -> Description:
     return LAYOUTS[params.labels].describe(params)
 
 
-def listing(params: Params):
+def listing(params: Params) -> list[Entry]:
     return LAYOUTS[params.labels].listing(params)
 
 
-def recordings(params: Params, positions=None):
-    return LAYOUTS[params.labels].recordings(params, positions)
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+    return LAYOUTS[params.labels].samples(params, positions)
 
 
-def inputs(params: Params):
+def inputs(params: Params) -> list[Path]:
     return LAYOUTS[params.labels].inputs(params)

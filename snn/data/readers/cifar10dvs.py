@@ -1,12 +1,12 @@
 """CIFAR10-DVS: 10,000 CIFAR-10 images moved before an event camera (128x128, ON and OFF, about 1.3 s), 1,000 a class.
 
-Read are folders `<class>/*.aedat4`, directly in `folder` or in `folder/CIFAR10DVS` (where tonic downloads to, with the
-publisher's checksum). A partial copy is read as it is, and what is missing is named in the manifest. There is no
-official split: set `split.test` (the field's habit is 0.1).
+The reader takes folders `<class>/*.aedat4`, directly in `folder` or in `folder/CIFAR10DVS` (where tonic downloads to,
+with the publisher's checksum). A partial copy is accepted, and the manifest states how many recordings it lacks. There
+is no official split: set `split.test` (0.1 is customary).
 
-Time begins with each recording's first event. `size` maps the pixels to a coarser grid, x -> ⌊x · size / 128⌋: the
-published recipes train at 48x48, where they rescale frames by interpolation; here the events themselves move, so that
-counts stay whole and the event-driven deployment sees the same input [ours].
+The time of a recording begins with its first event. `size` maps the pixels to a coarser grid, x -> ⌊x · size / 128⌋:
+the published recipes train at 48x48, where they rescale frames by interpolation; here the events themselves are mapped,
+so that counts stay integers and the event-driven deployment sees the same input [ours].
 
 - H. Li, H. Liu, X. Ji, G. Li, L. Shi. CIFAR10-DVS: An Event-Stream Dataset for Object Classification. Frontiers in
   Neuroscience 11:309, 2017.
@@ -23,13 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from snn.data.format import Description, Entry, Recording, Sensor, check_events
 from snn.errors import DataError
 
+KIND = "events"
 SENSOR = Sensor(128, 128)
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 OFFICIAL = 1000
 
 
 class Params(BaseModel):
-    """Where the recordings are."""
+    """Settings of the reader."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,11 +45,11 @@ class Params(BaseModel):
 
 
 def describe(params: Params) -> Description:
-    found = _files(params)
-    missing = {name: lack for name, files in found.items() if (lack := OFFICIAL - len(files)) > 0}
+    files = _files(params)
+    missing = {name: OFFICIAL - len(files[name]) for name in CLASSES if len(files[name]) < OFFICIAL}
     return Description(
         title="CIFAR10-DVS (partial copy)" if missing else "CIFAR10-DVS",
-        sensor=Sensor(params.size, params.size),
+        geometry=Sensor(params.size, params.size),
         classes=CLASSES,
         citation="Li, Liu, Ji, Li & Shi 2017",
         provenance={"copy": params.provenance} if params.provenance else {},
@@ -60,7 +61,7 @@ def listing(params: Params) -> list[Entry]:
     return [entry for _, entry in _pairs(params)]
 
 
-def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
     pairs = _pairs(params)
     for i in range(len(pairs)) if positions is None else positions:
         file, entry = pairs[i]
@@ -68,13 +69,13 @@ def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterat
 
 
 def inputs(params: Params) -> list[Path]:
-    if params.download:  # not there beforehand, and no reason to convert again once it is
+    if params.download:  # the download happens during the conversion: Snakemake has no file to watch
         return []
     return [_root(params) / name for name in CLASSES]
 
 
 def read(file: Path, size: int = 128) -> np.ndarray:
-    """The events of one file on a grid of `size` x `size`; `DataError` where it is no intact recording."""
+    """The `EVENT` records of one file on a grid of `size` x `size`; `DataError` where it is no intact recording."""
     from snn.data.tonic_io import read_aedat4  # takes seconds to import: only when events are read
 
     events = read_aedat4(file)
@@ -86,7 +87,7 @@ def read(file: Path, size: int = 128) -> np.ndarray:
 
 
 def _root(params: Params) -> Path:
-    """The folder that holds the classes, without looking whether it is there."""
+    """The folder that holds the classes, whether it exists or not."""
     folder = params.folder.expanduser()
     inner = folder / "CIFAR10DVS"
     return inner if inner.is_dir() or (params.download and not (folder / CLASSES[0]).is_dir()) else folder
@@ -99,22 +100,19 @@ def _files(params: Params) -> dict[str, list[Path]]:
         from snn.data.tonic_io import download_cifar10dvs
 
         download_cifar10dvs(params.folder.expanduser())
-    found = {}
+    files = {}
     for name in CLASSES:
         if not (root / name).is_dir():
             raise DataError(
                 f"{root / name}: no such folder; unpack CIFAR10-DVS (.aedat4) there, set `folder` to where it is, or "
                 "set `download: true`"
             )
-        found[name] = sorted(p for p in (root / name).glob("*.aedat4") if not p.name.startswith("."))
-        if not found[name]:
+        files[name] = sorted(p for p in (root / name).glob("*.aedat4") if not p.name.startswith("."))
+        if not files[name]:
             raise DataError(f"class without samples: {root / name} holds no .aedat4 file; put recordings there")
-    return found
+    return files
 
 
 def _pairs(params: Params) -> list[tuple[Path, Entry]]:
-    return [
-        (file, Entry(label, f"{name}/{file.name}"))
-        for label, (name, files) in enumerate(_files(params).items())
-        for file in files
-    ]
+    files = _files(params)
+    return [(file, Entry(label, f"{name}/{file.name}")) for label, name in enumerate(CLASSES) for file in files[name]]

@@ -15,11 +15,11 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +34,7 @@ IMAGES, LABELS = 2051, 2049
 
 
 class Params(BaseModel):
-    """Where the files are, and what they are called."""
+    """Settings of the reader."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,8 +50,7 @@ class Params(BaseModel):
 
 
 def describe(params: Params) -> Description:
-    found = {split: _header(_file(params, split, "images"), IMAGES) for split in PREFIX}
-    (_, *train), (_, *test) = found.values()
+    (_, *train), (_, *test) = (_header(_file(params, split, "images"), IMAGES) for split in PREFIX)
     if train != test:
         raise DataError(
             f"{_file(params, 'test', 'images')}: images of {test[0]}x{test[1]} pixels, but those of the training split "
@@ -60,7 +59,7 @@ def describe(params: Params) -> Description:
     sources = [_file(params, split, what) for split in PREFIX for what in ("images", "labels")]
     return Description(
         title=params.title,
-        sensor=Picture(1, *train),
+        geometry=Picture(1, *train),
         classes=params.classes,
         citation=params.citation,
         provenance={
@@ -78,11 +77,11 @@ def listing(params: Params) -> list[Entry]:
     ]
 
 
-def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
     entries = listing(params)
     first = {"train": 0, "test": sum(entry.split == "train" for entry in entries)}
-    chosen = range(len(entries)) if positions is None else [int(i) for i in positions]
-    for split, run in groupby(chosen, lambda i: entries[i].split):
+    order = range(len(entries)) if positions is None else [int(i) for i in positions]
+    for split, run in groupby(order, lambda i: str(entries[i].split)):
         file = _file(params, split, "images")
         _, rows, columns = _header(file, IMAGES)
         with _opened(file) as f:
@@ -98,7 +97,7 @@ def inputs(params: Params) -> list[Path]:
 
 
 def _file(params: Params, split: str, what: str) -> Path:
-    """The file in one of its usual spellings; the official one where none is there."""
+    """The existing file among the usual spellings of its name; the official spelling where there is none."""
     dimensions = 3 if what == "images" else 1
     stem = f"{PREFIX[split]}-{what}"
     names = [f"{stem}{dot}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for dot in ("-", ".")]
@@ -127,10 +126,10 @@ def _labels(params: Params, split: str) -> np.ndarray:
 def _header(file: Path, magic: int) -> tuple[int, ...]:
     """The sizes: (number, rows, columns) of images, (number,) of labels."""
     with _opened(file) as f:
-        (found,) = struct.unpack(">i", _read(f, 4, file))
-        if found != magic:
+        (value,) = struct.unpack(">i", _read(f, 4, file))
+        if value != magic:
             what = "images" if magic == IMAGES else "labels"
-            raise DataError(f"{file}: starts with {found} instead of {magic}: no IDX file of {what}; replace it")
+            raise DataError(f"{file}: starts with {value} instead of {magic}: no IDX file of {what}; replace it")
         n = 3 if magic == IMAGES else 1
         sizes = struct.unpack(f">{n}i", _read(f, 4 * n, file))
     if min(sizes) < 1:
@@ -139,17 +138,18 @@ def _header(file: Path, magic: int) -> tuple[int, ...]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path) -> Iterator[IO[bytes]]:
     if not file.is_file():
         raise DataError(f"{file}: no such file; put the four IDX files there, or set `folder` to where they are")
-    with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as f:
+    opener: Callable[..., Any] = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rb") as f:
         try:
             yield f
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{file}: not an intact .gz file ({error}); replace it by an intact copy") from None
 
 
-def _read(f: BinaryIO, size: int, file: Path) -> bytes:
+def _read(f: IO[bytes], size: int, file: Path) -> bytes:
     raw = f.read(size)
     if len(raw) < size:
         raise DataError(f"{file}: ends early; it is truncated: replace it by an intact copy")

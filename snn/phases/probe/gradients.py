@@ -44,7 +44,7 @@ def replay(experiment: Experiment, iterations: int, teacher: nn.Module | None) -
     """Train the cell from its start for so many iterations; the weights' gradients by layer of each iteration."""
     e, steps = experiment, []
 
-    class Watched(e.method):  # type: ignore[name-defined, misc]  # a class that is found at run time
+    class Watched(e.method):  # type: ignore[name-defined]  # a class that is found at run time
         def step(self, model: nn.Module, x: Tensor, y: Tensor) -> StepResult:
             result = super().step(model, x, y)
             gradients = {name: layer.weight.grad for name, layer in layers(self.strip(model)).items()}

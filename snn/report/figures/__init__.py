@@ -1,0 +1,46 @@
+"""The figures. Each is a function of the results and returns a figure, or one line that says what it needs.
+
+One panel a network, one colour and marker a method (`style`), shared axes so that panels can be compared, one legend
+above. The names of all figures are in `snn.report.FIGURES`, known there without importing matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from snn.report.figures import accuracy, event_driven, mechanisms, robustness
+from snn.report.figures.drawing import theme
+from snn.report.results import Results
+
+Drawing = Callable[[Results], Figure | str]
+
+DRAWINGS: dict[str, Drawing] = {
+    "accuracy": accuracy.accuracy,
+    "accuracy_over_t": accuracy.accuracy_over_t,
+    "accuracy_vs_cost": accuracy.accuracy_vs_cost,
+    "learning_curves": accuracy.learning_curves,
+    "clock_vs_event": event_driven.clock_vs_event,
+    "accuracy_over_time": event_driven.accuracy_over_time,
+    "accuracy_over_events": event_driven.accuracy_over_events,
+    "gradient_depth": mechanisms.gradient_depth,
+    "gradient_histogram": mechanisms.gradient_histogram,
+    "dspike_temperature": mechanisms.dspike_temperature,
+    "ltl_convergence": mechanisms.ltl_convergence,
+    "memory_over_t": mechanisms.memory_over_t,
+    "flexibility": mechanisms.flexibility,
+    "firing_rates": mechanisms.firing_rates,
+    "noise_robustness": mechanisms.noise_robustness,
+    "robustness_mismatch": robustness.mismatch,
+    "robustness_bits": robustness.bits,
+    "robustness_noise": robustness.noise,
+    "robustness_dead_neurons": robustness.dead_neurons,
+    "on_chip_learning": robustness.on_chip_learning,
+}
+
+
+def draw(name: str, results: Results) -> Figure | str:
+    """The figure, or the line that says what it needs."""
+    with theme():
+        return DRAWINGS[name](results)

@@ -1,0 +1,175 @@
+"""The figures about clock-driven accuracy: after training, over T, against its cost, over the epochs."""
+
+from __future__ import annotations
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from snn.report import quantities
+from snn.report.figures import panels
+from snn.report.results import Panel, Quantity, Results, Setting
+from snn.report.style import PAPER, look
+from snn.report.tables.accuracy import normalisations, trained_at_each_t
+from snn.statistics import Interval
+
+NOT_TRAINED = "needs results of the phase train"
+
+
+def accuracy(results: Results) -> Figure | str:
+    """One row a method: every seed, the mean and its interval."""
+    rows = max((len(_trained(results, panel)) for panel in results.panels), default=0)
+    if not rows:
+        return NOT_TRAINED
+    figure, grid = panels.grid(results, height=0.6 + 0.34 * rows, columns=2, shared_y=False)
+    for axes, panel in panels.titled(results, grid, results.panels):
+        settings = _trained(results, panel)
+        for y, s in enumerate(settings):
+            values = results.values(s, quantities.trained(s))
+            sns.stripplot(
+                x=[100 * v for v in values.values()],
+                y=[y] * len(values),
+                ax=axes,
+                orient="h",
+                native_scale=True,
+                jitter=False,
+                size=5,
+                color=look(s.method, results.methods).colour,
+                alpha=0.35,
+                linewidth=0,
+            )
+            _point(axes, results.interval(s, quantities.trained(s)), y, s, results, horizontal=True)
+        axes.set_yticks(range(len(settings)), [_two_lines(look(s.method, results.methods).label) for s in settings])
+        axes.set_ylim(len(settings) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0, labelleft=True)
+        axes.set(xlabel="Test accuracy (%)", ylabel="")
+    return figure
+
+
+def accuracy_over_t(results: Results) -> Figure | str:
+    """Trained once, evaluated at every T; a second row with recalibrated normalisation, where there is any."""
+    metrics = ["accuracy"]
+    if any("accuracy_recalibrated" in normalisations(results, s) for s in results.settings):
+        metrics.append("accuracy_recalibrated")
+    drawn = [
+        (panel, metric)
+        for metric in metrics
+        for panel in results.panels
+        if any(metric in normalisations(results, s) for s in results.main_settings(panel))
+    ]
+    if not drawn:
+        return "needs results of the phase sweep"
+    suffix = {"accuracy": "", "accuracy_recalibrated": ", recalibrated"}
+    figure, grid = panels.grid(results, panels=[p for p, _ in drawn], height=3.1)
+    methods: dict[str, None] = {}
+    for axes, (panel, metric) in zip(grid, drawn, strict=False):
+        ticks: set[int] = set()
+        settings = [s for s in results.main_settings(panel) if results.steps(s, "sweep", metric)]
+        for i, s in enumerate(settings):
+            # Factors, as the axis is logarithmic: bars at one T stand side by side, within a tenth of T.
+            shift = min(1.015, 1.1 ** (1 / len(settings))) ** (i - (len(settings) - 1) / 2)
+            steps = results.steps(s, "sweep", metric)
+            points = [(t * shift, results.interval(s, Quantity("sweep", "clock", t, metric))) for t in steps]
+            panels.line(axes, points, s.method, results, bars=panels.has_bars(s, settings))
+            methods[s.method] = None
+            ticks.update(steps)
+        panels.mark_training_steps(axes, settings)
+        star = trained_at_each_t(results, panel)
+        if len(star) > 1 and metric == "accuracy":
+            panels.line(axes, [(s.t_train, interval) for s, interval in star], "sdt*", results)
+            methods["sdt*"] = None
+        panels.steps_axis(axes, ticks, "Time steps T at evaluation")
+        axes.set_title(panels.title(results, panel) + suffix[metric], loc="left")
+    panels.label_left(grid, "Test accuracy (%)")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def accuracy_vs_cost(results: Results) -> Figure | str:
+    """What a training cost, in time steps and in seconds, and what it reached."""
+    measures = {
+        "time_steps": "Time steps in training (forward and backward)",
+        "seconds": "Wall time of a training (s)",
+    }
+    drawn = {
+        (panel, metric): [
+            (s, cost, reached)
+            for s in _trained(results, panel)
+            if (cost := results.interval(s, quantities.trained(s, metric))) and cost.mean > 0
+            if (reached := results.interval(s, quantities.trained(s)))
+        ]
+        for panel in results.panels
+        for metric in measures
+    }
+    if not any(drawn.values()):
+        return NOT_TRAINED
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.9, columns=2)
+    methods: dict[str, None] = {}
+    for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
+        right = 1.12 * max((cost.mean for _, cost, _ in points), default=1)
+        shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
+        for (s, cost, reached), shift in zip(points, shifts, strict=True):
+            _point(axes, reached, cost.mean + shift, s, results)
+            methods[s.method] = None
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel(measures[metric])
+        axes.set_xlim(0, right)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(lambda value, _: _round_number(value))
+    panels.label_left(grid, "Test accuracy (%)")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def learning_curves(results: Results) -> Figure | str:
+    """Test accuracy after each epoch; band: from the lowest to the highest seed."""
+    column = next((c for c in ("test_accuracy", "val_accuracy") if c in results.history), None)
+    if column is None or results.history[column].isna().all():
+        return NOT_TRAINED
+    label = "Test accuracy (%)" if column == "test_accuracy" else "Validation accuracy (%)"
+    figure, grid = panels.grid(results, height=3.1)
+    methods: dict[str, None] = {}
+    for axes, panel in panels.titled(results, grid, results.panels):
+        for s in _trained(results, panel):
+            rows = results.epochs(s).dropna(subset=[column])
+            if rows["epoch"].nunique() > 1:
+                panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows[column]), s.method, results)
+                methods[s.method] = None
+        axes.set(xlabel="Epoch", ylabel="")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels.label_left(grid, label)
+    panels.legend(figure, methods, results, markers=False)
+    return figure
+
+
+def _trained(results: Results, panel: Panel) -> list[Setting]:
+    """The main settings with a result; without chance, whose place at the bottom would leave no room for the rest."""
+    settings = results.main_settings(panel)
+    return [s for s in settings if s.method != "chance" and results.values(s, quantities.trained(s))]
+
+
+def _point(
+    axes: Axes, interval: Interval | None, place: float, s: Setting, results: Results, horizontal: bool = False
+) -> None:
+    if interval is None:
+        return
+    shape = look(s.method, results.methods)
+    panels.whiskers(axes, [(place, interval)], shape.colour, horizontal)
+    x, y = (100 * interval.mean, place) if horizontal else (place, 100 * interval.mean)
+    axes.plot(
+        x, y, shape.marker, color=shape.colour, markersize=7.5, markeredgecolor=PAPER, markeredgewidth=0.8, zorder=4
+    )
+
+
+def _two_lines(label: str) -> str:
+    return label.replace(", matched compute", ", matched\ncompute")
+
+
+def _round_number(value: float) -> str:
+    """A tick is a round number: without the digits to which `text.short` fills up (`50 k`, not `50.0 k`)."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:g} {letter}"
+    return f"{value:g}"

@@ -1,0 +1,298 @@
+"""The figures about mechanisms: what a method is said to do, measured where it should show.
+
+Each returns a figure, or one line that says what it needs. A figure holds the methods that its claim is about, and
+any that is not built in: a new baseline is to be seen beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sized
+from typing import TypeVar
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+
+from snn.report import quantities
+from snn.report.figures import panels
+from snn.report.results import SETTING, Panel, Quantity, Results, Setting
+from snn.report.style import FAINT, INK, METHODS, Look, look, method_label
+from snn.report.tables.accuracy import trained_at_each_t
+from snn.statistics import Interval
+
+SHORTCUT = ("shortcut", "shortcut-evolutionary", "shortcut-per-head")
+LTL = ("ltl-offline", "ltl-online")
+MIXED = ("mtt", "nmt")
+FIRST_EPOCHS = 10
+RARE = 0.002  # bins that hold less do not widen the histogram's range
+CANDIDATES = {
+    "cosine_lower": Look("b − Δb", FAINT, "", (1, 1.5)),
+    "cosine_same": Look("b", METHODS["dspike"].colour, ""),
+    "cosine_higher": Look("b + Δb", INK, "", (4, 1.5)),
+}
+NOISE = {
+    "weight_noise": "Noise on weights (σ / rms)",
+    "frame_noise": "Noise on frames (σ / rms)",
+    "events_dropped": "Events dropped",
+    "events_added": "Random events added",
+}
+
+Data = TypeVar("Data", bound=Sized)
+
+
+def gradient_depth(results: Results) -> Figure | str:
+    """L2 norm of each layer's weight gradient: the mean over iterations and seeds, and relative to SDT's of the same
+    iteration and seed (band: lowest to highest of them)."""
+    shown = _shown(results, SHORTCUT, ("sdt",), lambda s: _by_layer(results, s, "gradient_norm"))
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(
+        results, panels=[p for p in shown for _ in range(2)], height=2.9, columns=2, shared_y=False
+    )
+    methods: dict[str, None] = {}
+    for i, (panel, settings) in enumerate(shown.items()):
+        left, right = grid[2 * i], grid[2 * i + 1]
+        by_depth = {
+            s: pd.concat([rows.assign(layer=k) for k, rows in enumerate(layers.values(), 1)])
+            for s, layers in settings.items()
+        }
+        base = next((rows for s, rows in by_depth.items() if s.method == "sdt"), None)
+        for s, rows in by_depth.items():
+            norms = rows.groupby("layer")["value"].mean()
+            panels.plain_line(left, norms.index, norms, s.method, results)
+            if base is not None:
+                pairs = rows.merge(base, on=["seed", "layer", "x"], suffixes=("", "_sdt"))
+                ratios = pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"])
+                panels.band(right, ratios, s.method, results)
+            methods[s.method] = None
+        for axes in (left, right):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            _layers_axis(axes, results, panel, "Layer of weights, first to last")
+        left.set_ylabel("Norm of the gradient")
+        right.set_ylabel("Relative to SDT's")
+        right.set_visible(base is not None)
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def gradient_histogram(results: Results) -> Figure | str:
+    """How large the single gradients of the first layer are, in quarters of a decade; mean over seeds."""
+    shown = _shown(results, SHORTCUT, ("sdt",), lambda s: results.curve(s, "clock", "gradient_histogram"))
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=3.1)
+    methods: dict[str, None] = {}
+    filled: list[pd.Series] = []
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, rows in settings.items():
+            fractions = rows.pivot(index="x", columns="seed", values="value").fillna(0).mean(axis=1)
+            shape = look(s.method, results.methods)
+            axes.fill_between(fractions.index, fractions, step="mid", color=shape.colour, alpha=0.12, linewidth=0)
+            axes.plot(fractions.index, fractions, drawstyle="steps-mid", color=shape.colour, linestyle=shape.linestyle)
+            methods[s.method] = None
+            filled.append(fractions[fractions > RARE])
+        axes.set_xscale("log")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel("Gradient of a first-layer weight, |g|")
+    grid[0].set_ylim(0, 1.08 * max((fractions.max() for fractions in filled), default=1))
+    low = min(fractions.index.min() for fractions in filled)
+    high = max(fractions.index.max() for fractions in filled)
+    for axes in grid[: len(shown)]:  # the same range, so that panels can be compared
+        axes.set_xlim(low / 1.5, high * 1.5)
+    panels.label_left(grid, "Fraction of the gradients (%)")
+    panels.legend(figure, methods, results, markers=False)
+    return figure
+
+
+def dspike_temperature(results: Results) -> Figure | str:
+    """Left: the temperature; right: how well each candidate's gradient agrees with the finite differences."""
+    shown = _shown(results, ("dspike",), (), lambda s: _with_column(results.epochs(s), "temperature"))
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(
+        results, panels=[p for p in shown for _ in range(2)], height=2.9, columns=2, shared_y=False
+    )
+    for i, (panel, settings) in enumerate(shown.items()):
+        left, right = grid[2 * i], grid[2 * i + 1]
+        for s, rows in settings.items():
+            panels.band(left, rows.assign(x=rows["epoch"], value=rows["temperature"]), s.method, results)
+            for column, candidate in CANDIDATES.items():
+                at = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
+                right.fill_between(at.index, at["min"], at["max"], color=candidate.colour, alpha=0.12, linewidth=0)
+                right.plot(at.index, at["mean"], color=candidate.colour, linestyle=candidate.linestyle)
+        left.set_ylabel("Temperature b")
+        right.set_ylabel("Cosine similarity")
+        for axes in (left, right):
+            axes.set_title(panels.title(results, panel), loc="left")
+            axes.set_xlabel("Epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    handles = [panels.handle(candidate) for candidate in CANDIDATES.values()]
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+    return figure
+
+
+def ltl_convergence(results: Results) -> Figure | str:
+    """Test accuracy over the first epochs: local learning against back-propagation through time; line: the teacher."""
+    shown = _shown(results, LTL, ("sdt",), lambda s: _with_column(results.epochs(s), "test_accuracy"))
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=3.1)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, rows in settings.items():
+            rows = rows[rows["epoch"] <= FIRST_EPOCHS]
+            panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"]), s.method, results)
+            methods[s.method] = None
+        teacher = results.find(panel, "ann")
+        if teacher and (reached := results.interval(teacher, quantities.trained(teacher))):
+            axes.axhline(100 * reached.mean, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels.label_left(grid, "Test accuracy (%)")
+    panels.legend(figure, methods, results, markers=False)
+    return figure
+
+
+def memory_over_t(results: Results) -> Figure | str:
+    """Bytes that a training step keeps for backward, both axes logarithmic: O(T) is a slope of one."""
+
+    def kibibytes(s: Setting) -> dict[int, float]:
+        at = {
+            t: results.interval(s, Quantity("probe", "clock", t, "bytes_for_backward"))
+            for t in results.steps(s, "probe", "bytes_for_backward")
+        }
+        return {t: interval.mean / 1024 for t, interval in at.items() if interval}
+
+    shown = _shown(results, LTL, ("sdt",), kibibytes)
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=3.1)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, at in settings.items():
+            panels.plain_line(axes, at.keys(), at.values(), s.method, results)
+            methods[s.method] = None
+        axes.set_yscale("log")
+        panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T in training")
+        axes.set_title(panels.title(results, panel), loc="left")
+    panels.label_left(grid, "Kept for backward\n(KiB per sample)")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def flexibility(results: Results) -> Figure | str:
+    """Trained once with mixed time steps, or at one T, or anew at each T (SDT*): accuracy at every T."""
+
+    def swept(s: Setting) -> dict[int, Interval | None]:
+        return {t: results.interval(s, Quantity("sweep", "clock", t)) for t in results.steps(s, "sweep")}
+
+    shown = _shown(results, MIXED, ("sdt",), swept)
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=3.3)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, at in settings.items():
+            panels.line(axes, list(at.items()), s.method, results)
+            methods[s.method] = None
+        star = trained_at_each_t(results, panel)
+        if len(star) > 1:
+            panels.line(axes, [(s.t_train, interval) for s, interval in star], "sdt*", results)
+            methods["sdt*"] = None
+        panels.mark_training_steps(axes, settings)
+        panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T at evaluation")
+        axes.set_title(panels.title(results, panel), loc="left")
+    panels.label_left(grid, "Test accuracy (%)")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def firing_rates(results: Results) -> Figure | str:
+    """Spikes per neuron and time step of each layer of neurons, in the trained network; mean over seeds."""
+    shown = _shown(results, results.methods, (), lambda s: _by_layer(results, s, "firing_rate"))
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=3.3)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, layers in settings.items():
+            rates = [rows["value"].mean() for rows in layers.values()]
+            panels.plain_line(axes, range(1, len(rates) + 1), rates, s.method, results)
+            methods[s.method] = None
+        axes.set_ylim(bottom=0)
+        _layers_axis(axes, results, panel, "Layer of neurons, first to last")
+    panels.label_left(grid, "Spikes per neuron\nand time step")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+def noise_robustness(results: Results) -> Figure | str:
+    """Accuracy of the trained network under noise that it was not trained with; mean over seeds and draws."""
+    shown = _shown(results, MIXED, ("sdt", "sdt-matched"), lambda s: results.curve(s, "clock", "weight_noise"))
+    if isinstance(shown, str):
+        return shown
+    kinds = [kind for kind in NOISE if (results.curves["curve"] == kind).any()]
+    places = [(panel, kind) for panel in shown for kind in kinds]
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.6, columns=len(kinds))
+    methods: dict[str, None] = {}
+    for axes, (panel, kind) in zip(grid, places, strict=False):
+        for s in shown[panel]:
+            at = results.curve(s, "clock", kind).groupby("x")["value"].mean()
+            if len(at):
+                panels.plain_line(axes, at.index, 100 * at, s.method, results)
+                methods[s.method] = None
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel(NOISE[kind], fontsize=9)
+        if kind.startswith("events"):
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    panels.label_left(grid, "Test accuracy (%)")
+    panels.legend(figure, methods, results)
+    return figure
+
+
+# --- their parts
+
+
+def _shown(
+    results: Results, about: Iterable[str], beside: Iterable[str], look_up: Callable[[Setting], Data]
+) -> dict[Panel, dict[Setting, Data]] | str:
+    """panel -> setting -> what `look_up` has of it, where that is not empty; or what is missing.
+
+    about: methods of the claim, of which a panel needs one; beside: what they are compared with. Methods that are not
+    built in are taken along."""
+    about, shown = set(about), {}
+    for panel in results.panels:
+        settings = results.main_settings(panel)
+        asked = [s for s in settings if s.method in {*about, *beside} or s.method not in METHODS]
+        values = {s: value for s in asked if len(value := look_up(s))}
+        if any(s.method in about for s in values):
+            shown[panel] = values
+    if shown:
+        return shown
+    if about.isdisjoint(results.methods):
+        return f"needs {' or '.join(method_label(m) for m in sorted(about)) or 'a trained network'} in this benchmark"
+    return "needs results of the phases probe (`probe.seeds`), sweep or train, which are not there"
+
+
+def _by_layer(results: Results, s: Setting, kind: str) -> dict[str, pd.DataFrame]:
+    """The curves `<kind>/<layer>` of a setting by layer, in the order of computation."""
+    rows = results.curves
+    rows = rows[(rows[SETTING] == pd.Series(s._asdict())).all(axis=1) & rows["curve"].str.startswith(kind + "/")]
+    return {curve.partition("/")[2]: of_layer for curve, of_layer in rows.groupby("curve", sort=False)}
+
+
+def _with_column(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows that have a value in a column of the history; none where no method writes it."""
+    return rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
+
+
+def _layers_axis(axes: Axes, results: Results, panel: Panel, label: str) -> None:
+    axes.set_title(panels.title(results, panel), loc="left")
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -1,0 +1,171 @@
+"""What the figures are made of, so that all of them look and count alike.
+
+A figure has one panel a network (`grid`, `title`), one line a method (`line`, `band`) and one legend above.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from snn.report.results import Panel, Results, Setting
+from snn.report.style import FAINT, PAPER, Look, look, network_label
+from snn.statistics import Interval
+
+WIDTH = 9.2  # inches; the page shows a figure about that wide
+Point = tuple[float, Interval | None]
+"""A place on the x axis and what is drawn there; None: nothing."""
+
+
+def grid(
+    results: Results,
+    height: float,
+    panels: Sequence[Panel] | None = None,
+    columns: int = 3,
+    shared_y: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with one axes a panel (`height` inches each, all of `results` by default); axes beyond are hidden."""
+    count = len(results.panels if panels is None else panels)
+    columns = 2 if count == 4 else min(max(count, 1), columns)
+    rows = max(1, math.ceil(count / columns))
+    width = WIDTH if columns > 1 else 0.72 * WIDTH
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.03, hspace=0.05)
+    figure = plt.figure(figsize=(width, rows * height), layout=layout)
+    axes = list(figure.subplots(rows, columns, sharey=shared_y, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes
+
+
+def titled(results: Results, grid: Sequence[Axes], panels: Sequence[Panel]) -> Iterator[tuple[Axes, Panel]]:
+    """Each panel with its axes; the title is set after the loop's body, so that it outlives what that draws."""
+    for axes, panel in zip(grid, panels, strict=False):
+        yield axes, panel
+        axes.set_title(title(results, panel), loc="left")
+
+
+def title(results: Results, panel: Panel) -> str:
+    """Of a panel: its network, and its data set where there are several."""
+    several = len({p.dataset for p in results.panels}) > 1
+    return network_label(panel.network) + (f", {panel.dataset}" if several else "")
+
+
+def label_left(grid: Iterable[Axes], label: str) -> None:
+    """`label` on the y axes of the first column only, since panels share it."""
+    for axes in grid:
+        place = axes.get_subplotspec()
+        axes.set_ylabel(label if place and place.is_first_col() else "")
+
+
+def has_bars(s: Setting, beside: Sequence[Setting]) -> bool:
+    """Bars of all methods while there are few; else of those that the question is about, the rest in the table."""
+    return len(beside) <= 5 or s.method in ("sdt", "sdt-matched", "mtt")
+
+
+def shifts(count: int, step: float, span: float) -> list[float]:
+    """Offsets around zero for points that share a place: `step` apart, but within `span` in all."""
+    step = min(step, span / max(count, 1))
+    return [step * (i - (count - 1) / 2) for i in range(count)]
+
+
+def line(axes: Axes, points: Sequence[Point], method: str, results: Results, bars: bool = True) -> None:
+    """Means joined by a line, with their intervals as bars."""
+    drawn = [(x, i) for x, i in points if i is not None]
+    plain_line(
+        axes, [x for x, _ in drawn], [100 * i.mean for _, i in drawn], method, results, width=1.9 if bars else 1.2
+    )
+    if bars:
+        whiskers(axes, drawn, look(method, results.methods).colour)
+
+
+def plain_line(
+    axes: Axes, x: Iterable[float], y: Iterable[float], method: str, results: Results, width: float = 1.5
+) -> None:
+    """Marked points joined by a line, without intervals."""
+    shape = look(method, results.methods)
+    axes.plot(
+        list(x),
+        list(y),
+        color=shape.colour,
+        marker=shape.marker,
+        linestyle=shape.linestyle,
+        markeredgecolor=PAPER,
+        markeredgewidth=0.6,
+        linewidth=width,
+        zorder=3 if width > 1.5 else 2,
+    )
+
+
+def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False) -> None:
+    """The intervals at their places; those of too few seeds are not drawn."""
+    drawn = [(x, i) for x, i in points if i is not None and not i.note and not np.isnan(i.low)]
+    places, low, high = [x for x, _ in drawn], [100 * i.low for _, i in drawn], [100 * i.high for _, i in drawn]
+    draw_bar = axes.hlines if horizontal else axes.vlines
+    draw_bar(places, low, high, color=colour, linewidth=1.3, alpha=0.75, zorder=2)
+
+
+def band(axes: Axes, rows: pd.DataFrame, method: str, results: Results) -> None:
+    """Mean of `value` over seeds at each `x`, and the range of the seeds."""
+    shape = look(method, results.methods)
+    at = rows.groupby("x")["value"].agg(["mean", "min", "max"])
+    axes.fill_between(at.index, at["min"], at["max"], color=shape.colour, alpha=0.16, linewidth=0)
+    axes.plot(at.index.to_numpy(), at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle)
+
+
+def mark_training_steps(axes: Axes, settings: Iterable[Setting]) -> None:
+    """A dotted vertical line at each T of training."""
+    for t in sorted({s.t_train for s in settings}):
+        axes.axvline(t, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+
+
+def steps_axis(axes: Axes, steps: Iterable[int], label: str) -> None:
+    """A logarithmic x axis of time steps, with a number where there is room for one."""
+    axes.set_xscale("log")
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(FixedLocator(_spread(sorted(set(steps)))))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _spread(ticks: Sequence[int]) -> list[float]:
+    """Of ticks on a logarithmic axis those that have room for their numbers."""
+    shown: list[float] = []
+    for tick in ticks:
+        if not shown or tick >= 1.22 * shown[-1]:
+            shown.append(tick)
+    return shown
+
+
+def legend(figure: Figure, methods: Iterable[str], results: Results, markers: bool = True) -> None:
+    """One legend above the panels, `methods` in the order drawn."""
+    handles = [handle(look(method, results.methods), markers) for method in methods]
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=len(handles) if len(handles) <= 5 else 4, handlelength=2.6
+    )
+
+
+def handle(shape: Look, markers: bool = True) -> Line2D:
+    """One entry of a legend."""
+    return Line2D(
+        [],
+        [],
+        label=shape.label,
+        color=shape.colour,
+        linestyle=shape.linestyle,
+        marker=shape.marker if markers else "",
+        markeredgecolor=PAPER,
+        markeredgewidth=0.6,
+    )

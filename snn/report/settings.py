@@ -1,0 +1,30 @@
+"""What the report takes from the configuration; everything else comes from the collected files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+QUESTION = (
+    "Which training rule keeps its accuracy when the number of time steps changes, and when inference is event-driven?"
+)
+
+
+class ReportSettings(NamedTuple):
+    """question: the page's headline.
+    t_train: the numbers of time steps that the benchmark trains at; a method's main setting is at one of these.
+    variants: name of a variant of a network -> name of the network.
+    """
+
+    question: str = QUESTION
+    t_train: tuple[int, ...] = ()
+    variants: Mapping[str, str] = {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ReportSettings:
+        """The only place that reads the configuration's keys; each may be missing."""
+        return cls(
+            question=config.get("question") or QUESTION,
+            t_train=tuple(config.get("matrix", {}).get("t_train", ())),
+            variants={name: variant["of"] for name, variant in config.get("variants", {}).items()},
+        )

@@ -1,0 +1,92 @@
+"""The numbers of the phase `robustness`: the trained network on simulated chips, as it is and after learning on them.
+
+Numbers are means over simulated chips, then over seeds. The chips of a seed share its training, and no chip is met by
+two seeds, so chips of several seeds are never pooled. Student's interval is over the seeds' means from three seeds on:
+it speaks of other trainings on other chips. With one seed it is over the chips, from three on, and speaks of other
+chips with that same network only. With two seeds there is none: "too few seeds".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from snn.report.results import Quantity, Results, Setting
+from snn.statistics import MIN_SEEDS, Interval, mean_interval
+
+PHASE = "robustness"
+OVER_LEVEL, OVER_EPOCHS = "accuracy_over_level", "accuracy_over_epochs"
+
+
+class NonIdeality(NamedTuple):
+    """A kind of simulated hardware non-ideality.
+
+    axis: label of its axis; level_label: how one level is written; larger_is_worse: of the level.
+    """
+
+    axis: str
+    level_label: Callable[[float], str]
+    larger_is_worse: bool
+
+
+NON_IDEALITIES = {
+    "mismatch": NonIdeality("Device mismatch σ", lambda level: f"Mismatch σ = {level:g}", True),
+    "bits": NonIdeality("Bits of a weight", lambda level: f"{level:g} bits", False),
+    "noise": NonIdeality("Membrane noise (thresholds a step)", lambda level: f"Noise {level:g} θ", True),
+    "dead_fraction": NonIdeality("Dead neurons (%)", lambda level: f"{100 * level:g} % dead", True),
+}
+
+
+@dataclass(frozen=True)
+class ChipInterval(Interval):
+    """Of means over simulated chips. n_chips: of all seeds together; over: "chips" (of one seed) or "seeds" (of their
+    means)."""
+
+    n_chips: int = 0
+    over: str = "seeds"
+
+
+def mode_of(kind: str, level: float) -> str:
+    """The mode of one level in metrics and predictions: `mismatch-0.1`."""
+    return f"{kind}-{level:g}"
+
+
+def by_level(results: Results, s: Setting, kind: str) -> dict[float, ChipInterval]:
+    """Level -> accuracy over simulated chips."""
+    return _by_x(results.curve(s, kind, OVER_LEVEL))
+
+
+def by_epoch(results: Results, s: Setting, mode: str) -> dict[float, ChipInterval]:
+    """Epochs of learning on the chip -> accuracy over the chips; mode `clock`: of the unperturbed network."""
+    return _by_x(results.curve(s, mode, OVER_EPOCHS))
+
+
+def learning_levels(results: Results, s: Setting, kind: str) -> list[float]:
+    """The levels at which the setting went on learning on the chip."""
+    return [level for level in by_level(results, s, kind) if by_epoch(results, s, mode_of(kind, level))]
+
+
+def strongest(kind: str, levels: Iterable[float]) -> float:
+    return max(levels) if NON_IDEALITIES[kind].larger_is_worse else min(levels)
+
+
+def unperturbed(results: Results, s: Setting) -> Interval | None:
+    """The same network on the same recordings without non-idealities."""
+    return results.interval(s, Quantity(PHASE, "clock", s.t_train))
+
+
+def over_chips(rows: pd.DataFrame) -> ChipInterval:
+    """Of rows with `seed` and `value`, one a chip: over the seeds' means, or over the chips where there is one seed.
+
+    Few bits round alike on every chip: one chip a seed, and so no interval below three seeds."""
+    seeds = rows.groupby("seed")["value"].mean()
+    over = "chips" if len(seeds) == 1 and len(rows) >= MIN_SEEDS else "seeds"
+    interval = mean_interval(rows["value"] if over == "chips" else seeds, bounds=(0.0, 1.0))
+    return ChipInterval(**vars(interval) | {"n_seeds": len(seeds)}, n_chips=len(rows), over=over)
+
+
+def _by_x(rows: pd.DataFrame) -> dict[float, ChipInterval]:
+    return {float(x): over_chips(at) for x, at in rows.groupby("x")}

@@ -1,0 +1,260 @@
+"""The configuration says no early, naming key and remedy, and its schema is in step with the code."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snn import methods
+from snn.benchmark.cell import Cell
+from snn.benchmark.layout import PHASES
+from snn.benchmark.plan import Plan
+from snn.benchmark.schema import full_schema
+from snn.config.blocks import Config
+from snn.config.read import read_configuration
+from snn.config.validation import merge
+from snn.errors import ConfigError
+from snn.report.claims import CLAIMS
+from snn.statistics import MIN_SEEDS
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def changed(**overlay) -> dict:
+    return merge(copy.deepcopy(BASE), overlay)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "hint"),
+    [
+        ({"trian": {}}, "trian", "train"),
+        ({"train": {"epoch": 3}}, "train.epoch", "epochs"),
+        ({"neuron": {"treshold": 1.0}}, "neuron.treshold", "threshold"),
+        ({"neuron": {"surrogate": {"nam": "triangle"}}}, "neuron.surrogate.nam", "name"),
+        ({"matrix": {"extra": [{"method": ["sdt"]}]}}, "matrix.extra.0.method", "methods"),
+        ({"variants": {"v": {"base": "3c1fc", "nuron": {}}}}, "variants.v.nuron", "neuron"),
+        ({"variants": {"v": {"base": "3c1fd"}}}, "3c1fd", "3c1fc"),
+        ({"variants": {"v": {"base": "3c1fc", "params": {"nom": "none"}}}}, "variants.v.params.nom", "norm"),
+        ({"variants": {"v": {"base": "3c1fc", "neuron": {"vmin": 0}}}}, "variants.v.neuron.vmin", "v_min"),
+        ({"matrix": {"methods": ["std"]}}, "std", "sdt"),
+        ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet19"),
+        ({"matrix": {"datasets": ["sacades"]}}, "sacades", "saccades"),
+        ({"datasets": {"x": {"reader": "nmist"}}}, "nmist", "nmnist"),
+        ({"methods": {"mtt": {"drws": 3}}}, "methods.mtt.drws", "draws"),
+        ({"networks": {"3c1fc": {"nrom": "none"}}}, "networks.3c1fc.nrom", "norm"),
+        ({"datasets": {"saccades": {"params": {"sampels": 10}}}}, "datasets.saccades.params.sampels", "samples"),
+        ({"datasets": {"saccades": {"split": {"validatoin": 10}}}}, "split.validatoin", "validation"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(overlay, key, hint):
+    with pytest.raises(ConfigError) as error:
+        Plan.load(changed(**overlay))
+    assert key in str(error.value)
+    assert f"did you mean {hint!r}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"matrix": {"t_train": [0]}}, "T must be at least 1"),
+        ({"sweep": {"t_eval": [0]}}, "T must be at least 1"),
+        ({"matrix": {"seeds": [-1]}}, "negative"),
+        ({"matrix": {"methods": []}}, "matrix.methods"),
+        ({"matrix": {"t_train": [1]}}, "T_max"),  # MTT at T_max 1 has nothing to mix
+        ({"matrix": {"exclude": [{"dataset": "saccades"}]}}, "no cell"),
+        ({"recipes": {"mtt": {"train": {"lr": 0.1}}}}, "published"),
+        ({"train": {"lr": -1}}, "train.lr"),
+        ({"methods": {"mtt": {"draws": 2}}}, "would not have MTT's compute"),
+        ({"matrix": {"exclude": [{"method": "mttt"}]}}, "fits no cell"),
+        ({"deploy": {"times_ms": [-5]}}, "deploy.times_ms"),
+        ({"deploy": {"fractions": [2]}}, "deploy.fractions"),
+        ({"robustness": {"bits": [1]}}, "robustness.bits"),
+        ({"robustness": {"recovery": ["ltl-ofline"]}}, "did you mean 'ltl-offline'"),
+        ({"robustness": {"recovery": ["ann"]}}, "robustness.recovery: ann does not train a spiking network"),
+        ({"datasets": {"a b/c": {"reader": "saccades"}}}, "becomes a folder"),
+        ({"resources": {"threads": 0}}, "resources.threads"),
+        ({"resources": {"device": "tpu"}}, "resources.device"),
+        ({"benchmark": "../x"}, "benchmark"),
+    ],
+)
+def test_a_value_without_meaning_is_refused_with_its_key(overlay, words):
+    with pytest.raises(ConfigError, match=words):
+        Plan.load(changed(**overlay))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "old", "new"),
+    [
+        ({"matrix": {"also": []}}, "matrix.also", "matrix.extra"),
+        ({"variants": {"v": {"base": "3c1fc", "of": "3c1fc"}}}, "variants.v.of", "variants.*.base"),
+        ({"disturb": {"chips": 1}}, "disturb", "robustness"),
+        ({"robustness": {"chips": 1}}, "robustness.chips", "robustness.simulated_chips"),
+        ({"robustness": {"silenced": [0.1]}}, "robustness.silenced", "robustness.dead_fraction"),
+        ({"resources": {"in_memory_mb": 1}}, "resources.in_memory_mb", "resources.frame_cache_mb"),
+    ],
+)
+def test_a_renamed_key_is_refused_with_its_new_name(overlay, old, new):
+    with pytest.raises(ConfigError) as error:
+        Plan.load(changed(**overlay))
+    assert f"configuration key {old!r} was renamed" in str(error.value)
+    assert new in str(error.value)
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        read_configuration(tmp_path / "nowhere.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        read_configuration(tmp_path / "bad.yaml")
+
+
+OVERLAYS = [[p] for p in sorted((ROOT / "config").glob("*.yaml")) if p.name != "config.yaml"]
+OVERLAYS += [[ROOT / "config/nmnist.yaml", p] for p in sorted((ROOT / "config/nmnist").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("overlays", OVERLAYS, ids=lambda paths: paths[-1].stem)
+def test_every_overlay_makes_a_plan(overlays):
+    assert Plan(read_configuration(ROOT / "config/config.yaml", *overlays)).cells
+
+
+def test_exclude_and_extra():
+    value = changed(matrix={"methods": ["sdt", "mtt"], "extra": [{"methods": ["sdt"], "t_train": [3], "seeds": [0]}],
+                            "exclude": [{"network": "resnet8", "method": "mtt"}, {"seed": 2}]})  # fmt: skip
+    cells = Plan.load(value).cells
+    assert Cell("saccades", "3c1fc", "sdt", 3, 0) in cells
+    assert Cell("saccades", "3c1fc", "sdt", 3, 1) not in cells
+    assert not [c for c in cells if c.seed == 2 or (c.network, c.method) == ("resnet8", "mtt")]
+
+
+@pytest.mark.parametrize(("seeds", "probed"), [(0, set()), (1, {3}), (2, {3, 7}), (9, {3, 7, 8})])
+def test_the_first_seeds_of_the_main_cells_are_probed(seeds, probed):
+    matrix = {"methods": ["ann", "sdt", "mtt"], "networks": ["3c1fc"], "t_train": [10], "seeds": [7, 3, 8]}
+    matrix |= {"extra": [{"methods": ["sdt"], "t_train": [2]}], "exclude": []}
+    plan = Plan.load(changed(matrix=matrix, probe={"seeds": seeds}))
+    found = [cell for cell in plan.all_cells if "probe" in plan.phases(cell)]
+    assert {cell.seed for cell in found} == probed
+    assert {cell.t_train for cell in found} <= {10}, "SDT* is not probed, nor is what has no time"
+    assert len(found) == 2 * len(probed)
+
+
+def test_methods_without_time_have_one_cell():
+    assert {
+        c.t_train for c in Plan.load(changed(matrix={"t_train": [2, 4]})).cells if c.method in ("ann", "chance")
+    } == {1}
+
+
+def test_a_jobs_token_follows_what_it_depends_on_and_nothing_else():
+    cell, other = Cell("saccades", "3c1fc", "mtt", 10, 0), Cell("saccades", "3c1fc", "sdt", 10, 0)
+    fewer = {m: {"draws": 2} for m in ("mtt", "sdt-matched")}
+    before, after = Plan.load(changed()), Plan.load(changed(methods=fewer, sweep={"t_eval": [1]}))
+    assert before.token(cell, "train") != after.token(cell, "train")
+    assert before.token(other, "train") == after.token(other, "train")
+    assert before.token(other, "sweep") != after.token(other, "sweep")
+    assert before.token(other, "deploy") == after.token(other, "deploy")
+    resources = Plan.load(changed(resources={"train_mem_mb": 9000}))
+    assert before.token(cell, "train") == resources.token(cell, "train")
+
+
+def test_a_variant_is_its_network_with_other_neurons():
+    neuron = {"multi_spike": False, "surrogate": {"periodic": False}}
+    single = {"base": "3c1fc", "params": {"norm": "none"}, "neuron": neuron}
+    one = {"networks": ["3c1fc", "single"], "methods": ["sdt", "ltl-offline"], "seeds": [0], "extra": []}
+    plan = Plan.load(changed(matrix=one, variants={"single": single}))
+    plain, other = (plan.spec(Cell("saccades", network, "sdt", 6, 0), "train") for network in ("3c1fc", "single"))
+    assert other["network"]["name"] == plain["network"]["name"] == "3c1fc"
+    assert other["network"]["values"] == plain["network"]["values"] | {"norm": "none"}
+    differ = {key for key, value in plain["neuron"].items() if other["neuron"][key] != value}
+    assert differ == {"multi_spike", "surrogate"}
+    assert plan.teacher(Cell("saccades", "single", "ltl-offline", 6, 0)) == Cell("saccades", "single", "ann", 1, 0)
+    assert plan.token(Cell("saccades", "single", "sdt", 6, 0), "train")
+
+
+def test_a_variants_parameters_have_one_place():
+    with pytest.raises(ConfigError, match=r"networks.v: .* variants.v.params"):
+        Plan.load(changed(variants={"v": {"base": "3c1fc"}}, networks={"v": {"gain": 1.0}}))
+
+
+def test_a_variant_is_nothing_for_a_foreign_script():
+    foreign = {"theirs": {"script": "workflow/foreign/snntorch/train.py"}}
+    one = {"networks": ["v"], "methods": ["theirs"], "seeds": [0], "extra": []}
+    with pytest.raises(ConfigError, match=r"v/theirs.*variants; leave it out"):
+        Plan.load(changed(matrix=one, foreign=foreign, variants={"v": {"base": "3c1fc"}}))
+
+
+@pytest.mark.parametrize("name", ["resnet8", "a/b"])
+def test_a_variants_name_is_its_own_and_a_folders(name):
+    with pytest.raises(ConfigError, match=f"variants.{name}.*rename it"):
+        Plan.load(changed(variants={name: {"base": "3c1fc"}}))
+
+
+def test_tokens_survive_the_way_through_json():
+    plan = Plan.load(changed())
+    again = Plan.load(json.loads(json.dumps(plan.config.model_dump(mode="json"))))
+    for phase in PHASES:
+        assert all(plan.token(cell, phase) == again.token(cell, phase) for cell in plan.cells)
+
+
+def test_robustness_is_looked_at_for_the_configured_seeds():
+    plan = Plan.load(changed(robustness={"seeds": 2, "recovery": ["sdt"]}))
+    for cell in plan.cells:
+        asked = (cell.seed in (0, 1) or cell.method == "sdt") and cell.method not in ("ann", "chance")
+        assert ("robustness" in plan.phases(cell)) == asked
+        assert plan.spec(cell, "robustness")["robustness"]["recovery"] == ["sdt"] * (cell.method == "sdt")
+    off = Plan.load(changed(robustness={"seeds": 0}))
+    assert not any("robustness" in off.phases(cell) for cell in off.cells)
+
+
+def test_settings_of_on_chip_learning_rerun_only_what_learns():
+    plans = [Plan.load(changed(robustness={"recovery": ["ltl-offline"], "recovery_epochs": k})) for k in (1, 2)]
+    for cell in plans[0].cells:
+        if "robustness" in plans[0].phases(cell):
+            same = plans[0].token(cell, "robustness") == plans[1].token(cell, "robustness")
+            assert same == (cell.method != "ltl-offline"), cell
+
+
+def test_a_method_that_is_planned_at_other_steps_only_is_looked_at_at_its_largest_t():
+    matrix = {"methods": ["sdt"], "networks": ["3c1fc"], "t_train": [6], "seeds": [0], "exclude": []}
+    plan = Plan.load(changed(matrix=matrix | {"extra": [{"methods": ["tet", "sdt"], "t_train": [2, 4]}]}))
+    main_cells = {
+        (cell.method, cell.t_train) for cell in plan.cells if {"probe", "robustness"} <= set(plan.phases(cell))
+    }
+    assert main_cells == {("sdt", 6), ("tet", 4)}
+
+
+def test_the_default_benchmark_can_judge_every_claim():
+    plan = Plan.load(changed())
+    seeds = {
+        m: {c.seed for c in plan.cells if c.method == m and "robustness" in plan.phases(c)} for m in methods.names()
+    }
+    for claim in CLAIMS:
+        networks = [{c.network for c in plan.all_cells if c.method == m} for m in claim.methods]
+        assert any("resnet" in name or not claim.deep for name in set.intersection(*networks)), claim.name
+    assert len(plan.config.matrix.seeds) >= MIN_SEEDS
+    assert all(len(seeds[method]) >= MIN_SEEDS for method in plan.config.robustness.recovery)
+
+
+def test_the_schema_file_is_in_step():
+    path = ROOT / "workflow/schemas/config.schema.json"
+    assert path.read_text() == json.dumps(full_schema(), indent=1) + "\n", (
+        f"{path.name} is out of step with the code; mend it with: python -m snn schema > {path.relative_to(ROOT)}"
+    )
+
+
+def test_the_readme_of_the_configuration_explains_every_key():
+    text = (ROOT / "config/README.md").read_text()
+    blocks = {
+        "": Config,
+        **{k: f.annotation for k, f in Config.model_fields.items() if hasattr(f.annotation, "model_fields")},
+    }
+    missing = [
+        f"{block}.{key}".strip(".")
+        for block, model in blocks.items()
+        for key in model.model_fields
+        if f"`{key}`" not in text
+    ]
+    assert not missing, f"config/README.md does not explain {missing}"

@@ -1,0 +1,56 @@
+"""Compilation with and without a folder for Numba's cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from snn.kernels import jit
+
+PROGRAM = """
+import os
+from snn.kernels import jit  # Numba is loaded while its own folders can be read
+from numba.core import caching
+denied = lambda *args, **options: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+caching.tempfile.TemporaryFile = denied  # by which Numba tries whether a folder can be written to
+def add(a, b):
+    return a + b
+def double(a):
+    return 2 * a
+print(jit.compiled(add)(2, 3), jit.compiled(double)(4))
+"""
+
+
+def test_without_a_writable_folder_kernels_are_compiled_in_memory_and_one_line_names_the_remedy(tmp_path):
+    """A read-only file system, simulated: the tests may run as root, for whom no folder is read-only."""
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["5", "8"], done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: ")
+    assert "NUMBA_CACHE_DIR" in line
+
+
+def test_the_remedy_works(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM.replace("caching.tempfile.TemporaryFile = denied", ""))
+    folder = tmp_path / "cache"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": str(folder)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
+    assert (done.stdout.split(), done.stderr) == (["5", "8"], "")
+    assert list(folder.rglob("*.nbi"))
+
+
+def test_other_faults_of_numba_are_not_hidden(monkeypatch):
+    def njit(**options):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(jit, "njit", njit)
+    with pytest.raises(RuntimeError, match="something else"):
+        jit.compiled(len)
