@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snn.errors import ConfigError
-from snn.models.fold import copied
+from snn.models.fold import M, copied
 from snn.neurons import Neuron
 from snn.neurons.neuron import Backend
 from snn.runtime.seeds import derive
@@ -54,9 +54,7 @@ class Perturbation:
     dead_fraction: float = 0.0
 
 
-def perturbed(
-    network: nn.Module, perturbation: Perturbation, chip_seed: int, input_shape: tuple[int, int, int]
-) -> nn.Module:
+def perturbed(network: M, perturbation: Perturbation, chip_seed: int, input_shape: tuple[int, int, int]) -> M:
     """A copy of `network` on the simulated chip of this seed.
 
     Its state dict has the keys of `network` and holds the unperturbed weights. input_shape: (C, H, W) of a frame, from

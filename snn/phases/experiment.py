@@ -19,6 +19,7 @@ from snn.data.frames import Frames
 from snn.data.store import Store, open_store
 from snn.errors import DataError, Diverged
 from snn.models.blueprint import Blueprint
+from snn.models.stages import Network
 from snn.neurons import NeuronSpec
 from snn.runtime import files
 from snn.runtime.seeds import derive
@@ -98,7 +99,7 @@ class Experiment:
 
     # --- networks
 
-    def build_network(self) -> nn.Module:
+    def build_network(self) -> Network:
         """The cell's network with initial weights drawn from its seed (the same for every method)."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
         name, values = self.spec["network"]["name"], self.spec["network"]["values"]
@@ -107,7 +108,7 @@ class Experiment:
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
         return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
 
-    def load_network(self) -> tuple[nn.Module, dict[str, Tensor]]:
+    def load_network(self) -> tuple[Network, dict[str, Tensor]]:
         """(the trained network as evaluated, the running statistics as training left them)."""
         path = self.folder.weights
         try:

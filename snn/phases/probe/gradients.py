@@ -10,6 +10,8 @@ shortcut stands beside them and has no depth of its own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
