@@ -7,6 +7,7 @@ rule probe:
         store=store_of_cell,
         trained=CELL.files("train"),
         teacher=teacher_of_cell,
+        start=start_of_cell,
     output:
         CELL.files("probe"),
     log:
