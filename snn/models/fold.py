@@ -25,7 +25,7 @@ Norm = nn.BatchNorm2d | ScaleNorm
 
 
 @torch.no_grad()
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: M) -> M:
     """A copy without normalisation that computes the same function as `network` in evaluation, but for rounding.
 
     ConfigError if there is no convolution or linear layer right before a normalisation.

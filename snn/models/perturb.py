@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from spikingjelly.activation_based import functional
@@ -39,6 +39,8 @@ from snn.models.fold import copied
 from snn.neurons import Neuron
 from snn.neurons.neuron import Backend
 from snn.runtime.seeds import derive
+
+M = TypeVar("M", bound=nn.Module)
 
 LEAST_THRESHOLD = 0.05
 
@@ -54,9 +56,7 @@ class Perturbation:
     dead_fraction: float = 0.0
 
 
-def perturbed(
-    network: nn.Module, perturbation: Perturbation, chip_seed: int, input_shape: tuple[int, int, int]
-) -> nn.Module:
+def perturbed(network: M, perturbation: Perturbation, chip_seed: int, input_shape: tuple[int, int, int]) -> M:
     """A copy of `network` on the simulated chip of this seed.
 
     Its state dict has the keys of `network` and holds the unperturbed weights. input_shape: (C, H, W) of a frame, from

@@ -52,7 +52,7 @@ def deploy(experiment: Experiment) -> Outcome:
     subset = evaluation_subset(store, settings.recordings)
     outcome = Outcome(predictions=subset.head())
     reasons = []
-    network = trained_network(experiment)
+    network, _ = experiment.load_network()
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
             network = fine_tuned(experiment, without_biases(network), settings.bias_free_epochs)
@@ -77,16 +77,6 @@ def deploy(experiment: Experiment) -> Outcome:
         outcome.status, reasons = "refused", [str(refusal)]
     outcome.reason = "; ".join(reasons)
     return outcome
-
-
-def trained_network(experiment: Experiment) -> Network:
-    """The trained network; ConfigError where it is none of this project's stages, which cannot be deployed."""
-    network, _ = experiment.load_network()
-    if not isinstance(network, Network):
-        raise ConfigError(
-            f"{experiment.cell.key}: {type(network).__name__} is no network of stages; leave it undeployed"
-        )
-    return network
 
 
 def evaluate_clock_driven(

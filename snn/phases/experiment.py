@@ -19,6 +19,7 @@ from snn.data.frames import Frames
 from snn.data.store import Store, open_store
 from snn.errors import DataError, Diverged
 from snn.models.blueprint import Blueprint
+from snn.models.stages import Network
 from snn.neurons import NeuronSpec
 from snn.runtime import files
 from snn.runtime.seeds import derive
@@ -98,16 +99,16 @@ class Experiment:
 
     # --- networks
 
-    def build_network(self) -> nn.Module:
+    def build_network(self) -> Network:
         """The cell's network with initial weights drawn from its seed (the same for every method)."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
         name, values = self.spec["network"]["name"], self.spec["network"]["values"]
         blueprint = Blueprint(name, values, self.store.shape, self.store.n_classes, self.neuron)
         network = self.method.build(self.params, blueprint)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
-        return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]  # torch's stub lacks this form
 
-    def load_network(self) -> tuple[nn.Module, dict[str, Tensor]]:
+    def load_network(self) -> tuple[Network, dict[str, Tensor]]:
         """(the trained network as evaluated, the running statistics as training left them)."""
         path = self.folder.weights
         try:
@@ -120,7 +121,7 @@ class Experiment:
             ) from None
         return network.eval(), saved["running"]
 
-    def load_teacher(self) -> nn.Module | None:
+    def load_teacher(self) -> Network | None:
         """The teacher's trained network in evaluation mode, without gradient; None if the method has no teacher.
 
         Raises Diverged where the teacher's training did.

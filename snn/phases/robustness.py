@@ -32,6 +32,7 @@ from snn.config.blocks import Robustness
 from snn.errors import DataError, Diverged
 from snn.models.fold import folded
 from snn.models.perturb import Perturbation, perturbed, restart_noise
+from snn.models.stages import Network
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
 from snn.phases.subset import evaluation_subset, stratified
@@ -132,7 +133,7 @@ def means(values: dict[Case, float], metric: str, t: int) -> Outcome:
     return outcome
 
 
-def on_chip(experiment: Experiment, network: nn.Module, case: Case) -> nn.Module:
+def on_chip(experiment: Experiment, network: Network, case: Case) -> Network:
     """The network on the simulated chip of a case."""
     chip = derive(experiment.cell.seed, "disturbance", "chip", case.chip)
     levels: dict[str, Any] = {} if case == UNPERTURBED else {case.kind: case.level}
@@ -143,7 +144,7 @@ def on_chip(experiment: Experiment, network: nn.Module, case: Case) -> nn.Module
 
 
 def recovery(
-    experiment: Experiment, settings: Robustness, network: nn.Module, evaluate: Evaluate
+    experiment: Experiment, settings: Robustness, network: Network, evaluate: Evaluate
 ) -> tuple[dict[Case, np.ndarray], list[str]]:
     """(predictions [epochs, recordings] after each epoch of learning by case, why the others have none).
 
@@ -176,9 +177,9 @@ def recovery(
 def learn(
     experiment: Experiment,
     settings: Robustness,
-    network: nn.Module,
+    network: Network,
     splits: Splits,
-    teacher: nn.Module | None,
+    teacher: Network | None,
     evaluate: Evaluate,
 ) -> np.ndarray:
     """Train the perturbed `network` in place; predictions [epochs, recordings] after each epoch."""

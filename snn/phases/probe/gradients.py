@@ -10,6 +10,8 @@ shortcut stands beside them and has no depth of its own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -97,8 +99,8 @@ def layers(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
 
 
 def histogram(magnitudes: Tensor) -> list[tuple[float, float]]:
-    """(centre of a bin of |g|, fraction of all values in it), from the first bin that holds any to the last. Zeros count
-    in the fractions but have no bin; what lies outside of `DECADES` counts in the outermost bins."""
+    """(centre of a bin of |g|, fraction of all values in it), from the first bin that holds any to the last. Zeros
+    count in the fractions but have no bin; what lies outside of `DECADES` counts in the outermost bins."""
     low, high = DECADES
     bins = round((high - low) * PER_DECADE)
     exponents = magnitudes[magnitudes > 0].double().log10().clamp(low, high)
