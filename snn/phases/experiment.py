@@ -106,7 +106,10 @@ class Experiment:
         blueprint = Blueprint(name, values, self.store.shape, self.store.n_classes, self.neuron)
         network = self.method.build(self.params, blueprint)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
-        return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]  # torch's stub lacks this form
+        if self.device != "cpu":
+            network.to(device=self.device)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        return network
 
     def load_network(self) -> tuple[Network, dict[str, Tensor]]:
         """(the trained network as evaluated, the running statistics as training left them)."""
