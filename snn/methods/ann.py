@@ -11,6 +11,7 @@ from torch import nn
 
 from snn.methods.sdt import SDT
 from snn.models.blueprint import Blueprint
+from snn.models.stages import Network
 
 
 class ANN(SDT):
@@ -18,7 +19,7 @@ class ANN(SDT):
     timeless = True
 
     @classmethod
-    def build(cls, params: Any, blueprint: Blueprint) -> nn.Module:
+    def build(cls, params: Any, blueprint: Blueprint) -> Network:
         return blueprint.build(nn.ReLU)
 
 

@@ -142,7 +142,7 @@ class Method(Generic[ModelT]):
         return None
 
     @classmethod
-    def build(cls, params: Any, blueprint: Blueprint) -> nn.Module:
+    def build(cls, params: Any, blueprint: Blueprint) -> Network:
         """The network of a cell of this method; by default that of the configuration, with spiking neurons."""
         return blueprint.build()
 
