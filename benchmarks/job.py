@@ -1,7 +1,7 @@
 """What a job costs before its work begins: the command line, the imports of each phase, and the plan of a matrix.
 
 Processor seconds of new processes, beside the imports that any script on SpikingJelly's neurons pays. A job that does
-next to nothing (`chance`) is timed whole, as a fork of the warm process and by itself, by the wall's clock: what a fork
+next to nothing (`chance`) is timed whole, as a fork of the warm server and by itself, by the wall's clock: what a fork
 spends is not the command's own.
 """
 
@@ -99,7 +99,7 @@ def _warm(turns: int) -> list[Row]:
 
 
 def _plan() -> list[Row]:
-    """`snn plan` and `snakemake -n` of a matrix of so many cells; nothing is run."""
+    """`snn plan` and `snakemake -n` of a matrix of `CELLS` cells; nothing is run."""
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "large.yaml"
         seeds = CELLS // 5

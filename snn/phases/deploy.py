@@ -121,7 +121,7 @@ def run(
 
 
 def fine_tuned(experiment: Experiment, network: Network, epochs: int) -> Network:
-    """The network trained on for so many epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
+    """The network after `epochs` more epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
     e = experiment
     if e.method.teacher(e.params) is not None:
         raise ConfigError(f"deploy.bias_free_epochs: {e.cell.method} learns from a teacher and is not fine-tuned here")

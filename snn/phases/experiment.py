@@ -141,7 +141,7 @@ class Experiment:
     def training_run(
         self, splits: Splits, *, epochs: int, teacher: nn.Module | None = None, t_train: int | None = None
     ) -> Run:
-        """What the method may know of a training of so many epochs."""
+        """What the method may know of a training of this length."""
         return Run(
             t_train=self.cell.t_train if t_train is None else t_train,
             classes=self.store.n_classes,

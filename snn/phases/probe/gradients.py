@@ -43,7 +43,7 @@ def gradients(experiment: Experiment, iterations: int, teacher: nn.Module | None
 
 
 def replay(experiment: Experiment, iterations: int, teacher: nn.Module | None) -> list[dict[str, Tensor]]:
-    """Train the cell from its start for so many iterations; the weights' gradients by layer of each iteration."""
+    """Train the cell from its start for a number of iterations; the weights' gradients by layer of each iteration."""
     e, steps = experiment, []
 
     class Watched(e.method):  # type: ignore[name-defined]  # a class that is found at run time
