@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 import torch
+from jobs import do
 
 from snn import methods
 from snn.errors import ConfigError
@@ -21,16 +22,16 @@ def teacher_of(name):
 
 
 @pytest.fixture
-def trained(make_job, run_job, tmp_path):
+def trained(make_job, tmp_path):
     """trained(name, **overlay): the experiment of a method, trained; its teacher first where it has one."""
 
     def train(name, **overlay):
         teacher = None
         if teacher_of(name):
             teacher = tmp_path / "teacher"
-            run_job(make_job(teacher_of(name), folder=teacher), "train")
+            do(make_job(teacher_of(name), folder=teacher), "train")
         experiment = make_job(name, folder=tmp_path / name, teacher=teacher, **overlay)
-        run_job(experiment, "train")
+        do(experiment, "train")
         return experiment
 
     return train
@@ -120,22 +121,24 @@ def test_every_method_begins_with_these_weights_and_the_same_order_of_data(name,
 
 
 @pytest.mark.parametrize("name", [n for n in LEARNING if not methods.find(n).timeless])
-def test_it_can_be_swept_deployed_and_perturbed(name, trained, make_job, run_job):
+def test_it_can_be_swept_deployed_and_perturbed(name, trained, make_job):
     folder = trained(name).folder
-    swept = run_job(make_job(name, "sweep", folder=folder.path), "sweep")
-    assert {row["t_eval"] for row in swept.metrics} == {1, 3, 4}
-    deployed = run_job(make_job(name, "deploy", folder=folder.path), "deploy")
-    assert deployed.status == "ok", deployed.reason
-    assert {row["mode"] for row in deployed.metrics} == {"clock", "event-float", "event-int8"}
-    perturbed = run_job(make_job(name, "robustness", folder=folder.path), "robustness")
-    modes = {row["mode"] for row in perturbed.metrics}
-    assert modes == {"clock", "mismatch-0.1", "bits-4", "noise-0.05", "dead_fraction-0.2"}
+    for phase in ("sweep", "deploy", "robustness"):
+        do(make_job(name, phase, folder=folder.path), phase)
+        assert folder.record(phase)["status"] == "ok", folder.record(phase)["reason"]
+
+    def values(phase, column):
+        return {row[column] for row in folder.rows(phase, "metrics.csv")}
+
+    assert values("sweep", "t_eval") == {"1", "3", "4"}
+    assert values("deploy", "mode") == {"clock", "event-float", "event-int8"}
+    assert values("robustness", "mode") == {"clock", "mismatch-0.1", "bits-4", "noise-0.05", "dead_fraction-0.2"}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if teacher_of(n)])
-def test_its_teacher_does_not_change(name, make_job, run_job, tmp_path):
+def test_its_teacher_does_not_change(name, make_job, tmp_path):
     folder = tmp_path / "teacher"
-    run_job(make_job(teacher_of(name), folder=folder), "train")
+    do(make_job(teacher_of(name), folder=folder), "train")
     teacher = make_job(name, teacher=folder).load_teacher()
     assert not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())

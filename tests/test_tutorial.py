@@ -1,6 +1,6 @@
-"""docs/new_baseline.md, followed to the letter in a copy of the project: its commands typed, its files written.
+"""The tutorial docs/new_baseline.md, in a copy of the project: its files are written and its commands run as they are.
 
-Only the data are smaller: config/smoke.yaml of the copy is the tiny benchmark.
+Only the data are smaller: config/smoke.yaml of the copy is a tiny benchmark.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BLOCKS = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', PAGE, re.MULT
 FILES = {title: text for _, title, text in BLOCKS if title}
 SMOKE = """
 benchmark: smoke
-matrix: {networks: [3c1fc], methods: [chance, sdt], also: [], t_train: [3], seeds: [0]}
+matrix: {networks: [3c1fc], methods: [chance, sdt], extra: [], t_train: [3], seeds: [0]}
 datasets: {saccades: {params: {samples: 80}, split: {validation: 20, test: 20}}}
 train: {epochs: 2, batch_size: 16}
 sweep: {t_eval: [1, 2]}
 deploy: {recordings: 4, modes: [event-float]}
 probe: {seeds: 0}
-disturb: {seeds: 0}
+robustness: {seeds: 0}
 """
 
 

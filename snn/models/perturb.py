@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snn.errors import ConfigError
-from snn.models.fold import copied
+from snn.models.fold import M, copied
 from snn.neurons import Neuron
 from snn.neurons.neuron import Backend
 from snn.runtime.seeds import derive

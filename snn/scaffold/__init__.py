@@ -1,9 +1,9 @@
-"""`snn new-baseline NAME`: the four files of a new training method, which runs as it is written.
+"""`snn new-baseline NAME`: the four files of a new training method, which can be run as they are.
 
-    method.py    snn/methods/<module>.py                the method: standard training plus a term, to be replaced
-    config.yaml  config/baselines/<name>.yaml           the overlay that puts it beside `sdt`
-    rule.smk     workflow/rules/baselines/<name>.smk    a target: this baseline alone
-    test.py      tests/methods/test_<module>.py         a check of its loss, beside the contract tests, which find it
+    method.py    snn/methods/<module>.py                the method: standard training and one more term, to be replaced
+    config.yaml  config/baselines/<name>.yaml           the overlay that adds it to a benchmark
+    rule.smk     workflow/rules/baselines/<name>.smk    a target that makes the cells of this method alone
+    test.py      tests/methods/test_<module>.py         a test of its loss; the tests of the contract find it themselves
 
 In `templates/`, `$name` is the name as users write it, `$module` the same with underscores, `$type` its class.
 """
@@ -30,7 +30,7 @@ TARGETS = {
 def new_baseline(name: str, root: Path = Path()) -> list[Path]:
     """Write the files of the method `name` into the project at `root`; returns their paths.
 
-    Raises UserError, before anything is written, for a name that cannot be one or that is taken.
+    UserError, before anything is written, if the name is not a valid one or is taken.
     """
     check_name(name)
     module = name.replace("-", "_")
@@ -38,7 +38,7 @@ def new_baseline(name: str, root: Path = Path()) -> list[Path]:
     paths = {template: root / target.format(**words) for template, target in TARGETS.items()}
     for path in paths.values():
         if path.exists():
-            raise UserError(f"{path} exists: the name {name!r} is taken; choose another, or remove that file first")
+            raise UserError(f"{path} exists: the name {name!r} is taken; choose another one, or remove that file")
     if module in rules(root):
         raise UserError(f"the workflow has a rule {module!r} already; choose another name than {name!r}")
     for template, path in paths.items():
@@ -48,19 +48,20 @@ def new_baseline(name: str, root: Path = Path()) -> list[Path]:
 
 
 def check_name(name: str) -> None:
-    """UserError unless `name` can be a module, a folder, a rule and a word of the configuration."""
+    """Raise UserError unless `name` can name a module, a folder, a rule and a method in the configuration."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UserError(
-            f"{name!r} cannot name a baseline: it becomes a module and a folder; use lower-case words, digits and "
-            "single hyphens, starting with a letter, e.g. 'my-method', and no word of Python's own"
+            f"{name!r} cannot name a baseline, since it becomes the name of a module and a folder: use lower-case words "
+            "and digits joined by single hyphens, starting with a letter, e.g. 'my-method', and no keyword of Python"
         )
 
 
 def rules(root: Path) -> set[str]:
     """The names of all rules of the workflow."""
     texts = (path.read_text(encoding="utf-8") for path in (root / "workflow").rglob("*") if is_rules(path))
-    return {found for text in texts for found in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)}
+    return {name for text in texts for name in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)}
 
 
 def is_rules(path: Path) -> bool:
+    """Whether a file holds rules of the workflow."""
     return path.suffix == ".smk" or path.name == "Snakefile"

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import torch
+from jobs import do
 from torch import nn
 
 from snn import models
@@ -166,17 +167,17 @@ def test_a_spiking_readout_predicts_what_the_ann_does(method, network, teacher, 
     assert (got.argmax(1) == want.argmax(1))[clear].float().mean() > 0.9
 
 
-def test_it_is_a_plain_network_that_is_swept_and_deployed(make_job, run_job, tmp_path):
-    run_job(make_job("ann", folder=tmp_path / "teacher"), "train")
+def test_it_is_a_plain_network_that_is_swept_and_deployed(make_job, tmp_path):
+    do(make_job("ann", folder=tmp_path / "teacher"), "train")
     e = make_job("conversion", folder=tmp_path / "c", teacher=tmp_path / "teacher", train={"epochs": 7})
-    run_job(e, "train")
+    do(e, "train")
     saved = torch.load(e.folder.weights, weights_only=True)["network"]
     plain = e.build_network().state_dict()
     assert {k: v.shape for k, v in saved.items()} == {k: v.shape for k, v in plain.items()}
     assert len(e.folder.rows("train", "history.csv")) == 1, "nothing is trained"
     for phase in ("sweep", "deploy"):
         experiment = make_job("conversion", phase, folder=tmp_path / "c", train={"epochs": 7})
-        assert run_job(experiment, phase).status == "ok"
+        assert do(experiment, phase).folder.record(phase)["status"] == "ok"
 
 
 def test_maximum_pooling_is_refused():

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from jobs import do
 
 from snn.config.blocks import Train
 from snn.errors import ConfigError
@@ -211,7 +212,7 @@ def test_several_batches_count_alike_and_are_all_paid_for(method, network, batch
     assert m.owed == pytest.approx(2 * 4 * (6 / 3 + 3))
 
 
-def test_a_resumed_training_goes_on_at_its_temperature(make_job, run_job, tmp_path, monkeypatch):
+def test_a_resumed_training_goes_on_at_its_temperature(make_job, tmp_path, monkeypatch):
     """After a temperature that moved in every update the resumed training starts its next epoch with that one."""
     overlay = {"train": {"epochs": 3}, "methods": {"dspike": {"weights": 2}}}
     trace = []
@@ -228,9 +229,9 @@ def test_a_resumed_training_goes_on_at_its_temperature(make_job, run_job, tmp_pa
 
     monkeypatch.setattr(dspike.Dspike, "update", upwards)
     with pytest.raises(KeyboardInterrupt):
-        run_job(make_job("dspike", **overlay), "train", on_epoch=kill)
+        do(make_job("dspike", **overlay), "train", on_epoch=kill)
     resumed = make_job("dspike", **overlay)
-    run_job(resumed, "train")
+    do(resumed, "train")
     assert trace == [(3.0, 3.0), (3.25, 3.25), (3.5, 3.5)], "state and surrogates, at the start of epochs 1 to 3"
     column = [float(row["temperature"]) for row in resumed.folder.rows("train", "history.csv")]
     assert column == [3.25, 3.5, 3.75]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from jobs import do
 
 from snn import methods
 
@@ -22,21 +23,21 @@ def kill(epoch, row):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_resumes_to_the_same_bits(name, make_job, run_job, tmp_path):
+def test_it_resumes_to_the_same_bits(name, make_job, tmp_path):
     overlay = {"train": {"epochs": 3, "augment": {"crop": 1}}, "methods": {name: HYPER.get(name, {})}}
     method, teacher = methods.find(name), None
     if taught_by := method.teacher(method.Params()):
         teacher = tmp_path / "teacher"
-        run_job(make_job(taught_by, folder=teacher), "train")
+        do(make_job(taught_by, folder=teacher), "train")
 
     def experiment(folder):
         return make_job(name, folder=tmp_path / folder, teacher=teacher, **overlay)
 
-    run_job(whole := experiment("a"), "train")
+    do(whole := experiment("a"), "train")
     with pytest.raises(Killed):
-        run_job(experiment("b"), "train", on_epoch=kill)
+        do(experiment("b"), "train", on_epoch=kill)
     done = []
-    run_job(resumed := experiment("b"), "train", on_epoch=lambda epoch, row: done.append(epoch))
+    do(resumed := experiment("b"), "train", on_epoch=lambda epoch, row: done.append(epoch))
     assert done == [3]
     a, b = (torch.load(e.folder.weights, weights_only=True) for e in (whole, resumed))
     assert all(torch.equal(a[part][k], b[part][k]) for part in a for k in a[part])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from jobs import do
 
 from snn.data.frames import Frames
 from snn.errors import DataError
@@ -43,47 +44,47 @@ def assert_same_cell(a, b):
 
 
 @pytest.mark.parametrize("name", ["sdt", "mtt", "ann"])
-def test_a_killed_training_resumes_to_the_same_bits(name, make_job, run_job, tmp_path):
+def test_a_killed_training_resumes_to_the_same_bits(name, make_job, tmp_path):
     recipe = {"epochs": 3, "augment": {"crop": 2}}
     uninterrupted = make_job(name, folder=tmp_path / "a", train=recipe)
-    run_job(uninterrupted, "train")
+    do(uninterrupted, "train")
     killed = make_job(name, folder=tmp_path / "b", train=recipe)
     with pytest.raises(Killed):
-        run_job(killed, "train", on_epoch=kill_after(2))
+        do(killed, "train", on_epoch=kill_after(2))
     assert killed.folder.checkpoint.exists()
     assert not killed.folder.is_complete("train")
     done = []
     again = make_job(name, folder=tmp_path / "b", train=recipe)
-    run_job(again, "train", on_epoch=lambda epoch, row: done.append(epoch))
+    do(again, "train", on_epoch=lambda epoch, row: done.append(epoch))
     assert done == [3], "only what was missing is trained"
     assert_same_cell(uninterrupted, again)
 
 
-def test_a_checkpoint_of_another_configuration_is_not_used(make_job, run_job):
+def test_a_checkpoint_of_another_configuration_is_not_used(make_job):
     with pytest.raises(Killed):
-        run_job(make_job("sdt", train={"epochs": 3, "lr": 1e-3}), "train", on_epoch=kill_after(2))
+        do(make_job("sdt", train={"epochs": 3, "lr": 1e-3}), "train", on_epoch=kill_after(2))
     done = []
-    run_job(make_job("sdt", train={"epochs": 3}), "train", on_epoch=lambda epoch, row: done.append(epoch))
+    do(make_job("sdt", train={"epochs": 3}), "train", on_epoch=lambda epoch, row: done.append(epoch))
     assert done == [1, 2, 3]
 
 
-def test_a_damaged_checkpoint_is_named_with_the_remedy(make_job, run_job):
+def test_a_damaged_checkpoint_is_named_with_the_remedy(make_job):
     e = make_job("sdt")
     e.folder.path.mkdir(parents=True)
     e.folder.checkpoint.write_bytes(b"not a checkpoint")
     with pytest.raises(DataError, match=r"checkpoint\.pt: not a readable checkpoint.*delete this file"):
-        run_job(e, "train")
+        do(e, "train")
 
 
-def test_a_damaged_weights_file_is_named_with_the_remedy(make_job, run_job):
+def test_a_damaged_weights_file_is_named_with_the_remedy(make_job):
     e = make_job("sdt", train={"epochs": 1})
-    run_job(e, "train")
+    do(e, "train")
     e.folder.weights.write_bytes(b"no")
     with pytest.raises(DataError, match=r"weights\.pt.*delete it and run again"):
-        run_job(make_job("sdt", "sweep", train={"epochs": 1}), "sweep")
+        do(make_job("sdt", "sweep", train={"epochs": 1}), "sweep")
 
 
-def test_divergence_is_a_result_of_its_cell(make_job, run_job, monkeypatch):
+def test_divergence_is_a_result_of_its_cell(make_job, monkeypatch):
     loss, calls = SDT.loss, []
 
     def not_a_number_after_three(self, model, x, y):
@@ -92,18 +93,18 @@ def test_divergence_is_a_result_of_its_cell(make_job, run_job, monkeypatch):
         return value * (float("nan") if len(calls) > 3 else 1.0), logits
 
     monkeypatch.setattr(SDT, "loss", not_a_number_after_three)
-    outcome = run_job(make_job("sdt"), "train")
-    assert outcome.status == "diverged"
-    assert "nan" in outcome.reason
+    record = do(make_job("sdt"), "train").folder.record("train")
+    assert record["status"] == "diverged"
+    assert "nan" in record["reason"]
     assert len(history(make_job("sdt"))) == 1, "the row of the epoch before is recorded"
     for phase in ("sweep", "deploy"):
-        assert run_job(make_job("sdt", phase), phase).status == "diverged"
+        assert do(make_job("sdt", phase), phase).folder.record(phase)["status"] == "diverged"
 
 
-def test_nothing_is_selected_on_the_test_set(make_job, run_job, tmp_path, monkeypatch):
+def test_nothing_is_selected_on_the_test_set(make_job, tmp_path, monkeypatch):
     """With other test labels, weights and predictions of the selected epoch stay what they were."""
     first = make_job("sdt", folder=tmp_path / "a", train={"epochs": 3})
-    run_job(first, "train")
+    do(first, "train")
     init = Frames.__init__
 
     def with_other_test_labels(self, store, split, *rest, **more):
@@ -113,38 +114,38 @@ def test_nothing_is_selected_on_the_test_set(make_job, run_job, tmp_path, monkey
 
     monkeypatch.setattr(Frames, "__init__", with_other_test_labels)
     second = make_job("sdt", folder=tmp_path / "b", train={"epochs": 3})
-    run_job(second, "train")
+    do(second, "train")
     a, b = (e.folder.predictions("train") for e in (first, second))
     assert all(np.array_equal(a[k], b[k]) for k in a if k.startswith("clock"))
     wa, wb = weights(first)["network"], weights(second)["network"]
     assert all(torch.equal(wa[k], wb[k]) for k in wa)
 
 
-def test_cached_frames_and_frames_binned_batch_by_batch_give_the_same_bits(make_job, run_job, tmp_path):
+def test_cached_frames_and_frames_binned_batch_by_batch_give_the_same_bits(make_job, tmp_path):
     from dataclasses import replace
 
     a = make_job("sdt", folder=tmp_path / "a")
     b = replace(make_job("sdt", folder=tmp_path / "b"), frame_cache_mb=0)
-    run_job(a, "train")
-    run_job(b, "train")
+    do(a, "train")
+    do(b, "train")
     assert_same_cell(a, b)
 
 
-def test_seeds_differ(make_job, run_job, tmp_path):
+def test_seeds_differ(make_job, tmp_path):
     a = make_job("sdt", folder=tmp_path / "a", train={"epochs": 1})
     b = make_job("sdt", folder=tmp_path / "b", seed=1, train={"epochs": 1})
-    run_job(a, "train")
-    run_job(b, "train")
+    do(a, "train")
+    do(b, "train")
     wa, wb = weights(a)["network"], weights(b)["network"]
     assert not any(torch.equal(wa[k], wb[k]) for k in wa if wa[k].dtype.is_floating_point)
 
 
-def test_time_steps_are_counted(make_job, run_job, tmp_path):
+def test_time_steps_are_counted(make_job, tmp_path):
     sdt = make_job("sdt", train={"epochs": 1})
-    run_job(sdt, "train")
+    do(sdt, "train")
     assert float(history(sdt)[0]["time_steps"]) == 40 * 4  # 40 samples at T = 4
     mtt = make_job("mtt", folder=tmp_path / "mtt", train={"epochs": 1})
-    run_job(mtt, "train")
+    do(mtt, "train")
     steps = float(history(mtt)[0]["time_steps"])
     assert 40 * 3 * 1 <= steps <= 40 * 3 * 4
     assert not math.isclose(steps, 40 * 4)
