@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from spikingjelly.activation_based import functional
@@ -39,8 +39,6 @@ from snn.models.fold import M, copied
 from snn.neurons import Neuron
 from snn.neurons.neuron import Backend
 from snn.runtime.seeds import derive
-
-M = TypeVar("M", bound=nn.Module)
 
 LEAST_THRESHOLD = 0.05
 

@@ -51,8 +51,8 @@ def check_name(name: str) -> None:
     """Raise UserError unless `name` can name a module, a folder, a rule and a method in the configuration."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UserError(
-            f"{name!r} cannot name a baseline, since it becomes the name of a module and a folder: use lower-case words "
-            "and digits joined by single hyphens, starting with a letter, e.g. 'my-method', and no keyword of Python"
+            f"{name!r} cannot name a baseline, since it becomes the name of a module and a folder: use lower-case "
+            "words and digits joined by single hyphens, starting with a letter, e.g. 'my-method', and no keyword of Python"
         )
 
 
