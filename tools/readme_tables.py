@@ -1,8 +1,8 @@
 """Fill README.md's tables from rendered reports: `python tools/readme_tables.py README.md`.
 
 Between `<!-- results NAME NETWORK/METHOD ... -->` and the next blank line stands what `reports/NAME/tables/` says of
-the clock-driven and event-driven accuracy of these (of all, where none is named). Between `<!-- claims NAME -->` and the
-next blank line stands what it says of the papers' claims.
+the clock-driven and event-driven accuracy of these (of all, where none is named). Between `<!-- claims NAME -->` and
+the next blank line stands what it says of the papers' claims.
 """
 
 from __future__ import annotations
