@@ -1,4 +1,4 @@
-"""A network with a clock, one spike a time step, in torch: what an event-driven network costs without an engine.
+"""A clock-driven network, one spike a time step, in torch: what an event-driven network costs without the engine.
 
 Layer by layer: a step holds one spike of the layer before, in the order in which that layer emitted them, because IAF
 neurons decide after each event; two spikes of one step would be added first and could fire once where the events fire

@@ -58,7 +58,7 @@ def spent(job: Callable[[], Any]) -> Spent:
 
 
 def turns(contestants: Mapping[str, Callable[[], Any]], seconds: float, least: int = 5) -> dict[str, list[Spent]]:
-    """Each contestant in turn, until `seconds` are over, and at least so many times."""
+    """Each contestant in turn, until `seconds` are over, and at least `turns` times."""
     taken: dict[str, list[Spent]] = {name: [] for name in contestants}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, taken.values())) < least:

@@ -1,6 +1,6 @@
 """A process of its own that tells by how many MiB its peak grew while an engine ran.
 
-python -m benchmarks._memory RECORDINGS EVENTS       so many recordings of so many events each, in one batch
+python -m benchmarks._memory RECORDINGS EVENTS       recordings of that many events each, in one batch
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _calibrated(input_shape: tuple, layers: list, events: np.ndarray, rate: floa
 
         def scaled(gain: float, base: np.ndarray = base) -> np.ndarray:
             # Multiples of 2^-12 below θ: every sum is exact, and no rest of an event fires by itself, so that a
-            # network with a clock gives the same spikes.
+            # clock-driven network gives the same spikes.
             return np.clip(np.rint(base * gain * 4096) / 4096, -4095 / 4096, 4095 / 4096).astype(np.float32)
 
         low, high = 1e-4, 2.0

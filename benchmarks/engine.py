@@ -1,4 +1,4 @@
-"""The event-driven engine beside the machine's own ceiling, a network with a clock, and sinabs.
+"""The event-driven engine beside the machine's own ceiling, a clock-driven network, and sinabs.
 
 Synaptic operations (SynOps) are membrane updates: one weight added, compared and clipped. Everything that a batch costs
 is counted. SNN_NMNIST: a folder of N-MNIST recordings (the embedded saccades otherwise). SNN_SINABS_PYTHON: the
@@ -104,7 +104,7 @@ def additions(dtype: type, threads: int) -> Callable[[], None]:
 
 
 def rivals(network: EventNetwork, recordings: list[np.ndarray], takes: int) -> list[Row]:
-    """Recordings a second beside torch and sinabs with a clock, which must give the same spikes."""
+    """Recordings a second beside torch and sinabs, clock-driven, which must give the same spikes."""
     layers, columns = layers_of(network), [np.stack([r["p"], r["y"], r["x"]], 1).astype(int) for r in recordings]
     batch = batch_of(network, "float", recordings, 1)
 
@@ -121,7 +121,7 @@ def rivals(network: EventNetwork, recordings: list[np.ndarray], takes: int) -> l
             if told is None:
                 break
             theirs.append(Spent(told["cpu"], told["wall"]))
-        title = f"3C1FC float; rival: {name} with a clock, one spike a step, {len(recordings)} recordings at once"
+        title = f"3C1FC float; rival: {name}, clock-driven, one spike a step, {len(recordings)} recordings at once"
         if not theirs:
             rows.append(Row(title, len(recordings) / ours[0].cpu, None, "recordings/s", None))
             continue
@@ -129,7 +129,7 @@ def rivals(network: EventNetwork, recordings: list[np.ndarray], takes: int) -> l
         if not result.spikes.all(1).any():
             raise Unequal("the recordings are too short: no spike reaches the output, nothing is compared")
         for key, mine in (("spikes", result.spikes), ("counts", result.counts), ("predictions", result.prediction)):
-            require_equal(f"{name} with a clock, {key}", mine, told[key])
+            require_equal(f"{name}, clock-driven, {key}", mine, told[key])
         print(
             f"  equal to {name}: {len(recordings)} recordings, {sum(map(len, recordings)):,} events; spikes of each "
             f"layer {result.spikes.sum(0).tolist()}, counts and predictions",

@@ -1,7 +1,7 @@
 """What a job costs before its work begins: the command line, the imports of each phase, and the plan of a matrix.
 
 Processor seconds of new processes, beside the imports that any script on SpikingJelly's neurons pays. A job that does
-next to nothing (`chance`) is timed whole, as a fork of the warm process and by itself, by the wall's clock: what a fork
+next to nothing (`chance`) is timed whole, as a fork of the warm server and by itself, by the wall's clock: what a fork
 spends is not the command's own.
 """
 
@@ -18,18 +18,26 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._measure import Row, Spent, reason
-from snn.runtime import warm
+from snn import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVAL = "import torch, spikingjelly.activation_based.neuron"
-PHASES = ("convert", "train", "sweep", "deploy", "collect", "report", "track", "status")
+MODULES = (
+    "phases.convert",
+    "phases.train",
+    "phases.sweep",
+    "phases.deploy",
+    "phases.collect",
+    "report",
+    "tracking.sync",
+)
 CELLS = 5000
 
 
 def run(quick: bool = False) -> list[Row]:
     jobs = {"snn train --help": [sys.executable, "-m", "snn", "train", "--help"]}
-    for phase in ("collect",) if quick else PHASES:
-        jobs[f"imports of the phase {phase}"] = [sys.executable, "-c", f"import snn.phases.{phase}"]
+    for module in ("phases.collect",) if quick else MODULES:
+        jobs[f"imports of {module}"] = [sys.executable, "-c", f"import snn.{module}"]
     rival = [sys.executable, "-c", RIVAL]
     taken: dict[str, list[Spent]] = {name: [] for name in (*jobs, "rival")}
     for _ in range(1 if quick else 5):
@@ -74,31 +82,24 @@ def _warm(turns: int) -> list[Row]:
         snn = [sys.executable, "-m", "snn"]
         _process([*snn, "convert", "saccades", "--configfile", "tiny.yaml"], folder)
         job = [*snn, "train", "saccades/3c1fc/chance/T1/seed0", "--configfile", "tiny.yaml"]
-        address = folder / "warm" / "socket"
-        address.parent.mkdir()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "snn.runtime.warm", str(address)],
-            cwd=folder,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-        )
-        while not address.exists() and server.poll() is None:
-            time.sleep(0.01)
+        hot = [sys.executable, "-m", "snn.warm", *job[3:]]
+        server = warm.Server(threads=1)
+        server.start(ROOT)
         taken: dict[str, list[float]] = {"warm": [], "cold": []}
-        _process(job, folder, **{warm.VARIABLE: str(address)})  # waits for the imports
+        _process(hot, folder)  # waits for the imports
         for _ in range(turns):
-            taken["warm"].append(_process(job, folder, **{warm.VARIABLE: str(address)}).wall)
+            taken["warm"].append(_process(hot, folder).wall)
             taken["cold"].append(_process(job, folder).wall)
-        if server.poll() is not None:
-            raise RuntimeError("the warm process has ended, and jobs started cold; its reason stands above")
-        server.communicate()
+        if server.process is None or server.process.poll() is not None:
+            raise RuntimeError("the server has ended, and jobs started cold; its reason stands above")
+        server.stop()
     ratio = median(c / w for w, c in zip(*taken.values(), strict=True))
     ours, rival = (median(t) for t in taken.values())
     return [Row("a job that does next to nothing, warm; rival: cold", ours, rival, "s", ratio, ratio)]
 
 
 def _plan() -> list[Row]:
-    """`snn plan` and `snakemake -n` of a matrix of so many cells; nothing is run."""
+    """`snn plan` and `snakemake -n` of a matrix of `CELLS` cells; nothing is run."""
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "large.yaml"
         seeds = CELLS // 5

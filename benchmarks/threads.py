@@ -68,13 +68,13 @@ def main(network: str, threads: int) -> None:
     import torch
 
     from snn import models
-    from snn.config.read import load
+    from snn.config.read import read_configuration
     from snn.neurons import make_neuron
     from snn.runtime.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     keep_freed_memory()
-    default = load(ROOT / "config/config.yaml")
+    default = read_configuration(ROOT / "config/config.yaml")
     batch, t = default.train.batch_size, default.matrix.t_train[0]
     torch.manual_seed(0)
     model = models.build(network, default.networks[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))

@@ -29,11 +29,11 @@ from statistics import median
 from typing import Any
 
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
-from snn.config.read import load
+from snn.config.read import read_configuration
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
-DEFAULT = load(ROOT / "config/config.yaml")
+DEFAULT = read_configuration(ROOT / "config/config.yaml")
 NETWORKS = {"3c1fc": {}, "resnet8": DEFAULT.networks["resnet8"]}  # the first as published: without normalisation
 RIVALS: dict[str, tuple[str, ...]] = {
     "3c1fc": ("spikingjelly", "spikingjelly-tuned", "default-allocator", "step-by-step", "floor"),
@@ -301,7 +301,7 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
     )
     run = Run(
         t_train=steps, classes=CLASSES, input_shape=SHAPE, epochs=1, iterations=100, train=train,
-        steps=generator(0, "steps"), teacher=teacher,
+        steps=generator(0, "steps"), teacher=teacher, labels=torch.arange(batch) % CLASSES,
     )  # fmt: skip
     method = cls(methods.parameters(name, DEFAULT.methods.get(name, {})), run)
     model = method.prepare(models.build(network, values, SHAPE, CLASSES, lambda: make_neuron(DEFAULT.neuron))).train()

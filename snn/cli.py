@@ -37,17 +37,27 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (FileNotFoundError, PermissionError) as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        print(f"error: {error.filename}: {reason}; what it needs is made by running snakemake", file=sys.stderr)
-        return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print(f"error: no space left on the disk ({error.filename or 'while writing'}); free some and run again: "
-              "what was finished is kept", file=sys.stderr)  # fmt: skip
+        print(f"error: {explained(error)}", file=sys.stderr)
+        return 2
+    except UnicodeError as error:
+        print(f"error: a name is no valid text ({error}); rename it to plain UTF-8", file=sys.stderr)
         return 2
     return 0
+
+
+def explained(error: OSError) -> str:
+    """What the system refused, where, and what to do about it, in one line."""
+    where, reason = error.filename or "while writing", os.strerror(error.errno).lower() if error.errno else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk ({where}); free some and run again: what was finished is kept"
+    if error.errno == errno.ENOENT:
+        return f"{where}: {reason}; what it needs is made by running snakemake"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}: {reason}; give this user the right to write there, or run in another folder"
+    if error.errno == errno.ELOOP:
+        return f"{where}: {reason}; a symbolic link leads back to itself: remove it"
+    return f"{where}: {reason}; mend that and run again: what was finished is kept"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ def quick(part, tmp_path, capsys):
 def test_engine_equals_torch_with_a_clock(tmp_path, capsys):
     out = quick("engine", tmp_path, capsys)
     assert "equal to torch: 2 recordings" in out
-    for row in ("float; rival: pure L1 additions", "int8, 2 threads; rival: 1 thread", "sinabs with a clock"):
+    for row in ("float; rival: pure L1 additions", "int8, 2 threads; rival: 1 thread", "sinabs, clock-driven"):
         assert f"{row}" in out
 
 
@@ -102,7 +102,7 @@ def test_unequal_results_are_refused(monkeypatch, tmp_path, capsys):
     events = blobs(np.random.default_rng(0), 300, 34, 100_000)
     network, real = three_conv(events), _clock.run
     monkeypatch.setattr(_clock, "run", lambda *a: real(*a) | {"counts": np.zeros((1, 10))})
-    with pytest.raises(Unequal, match="torch with a clock, counts: ours and the rival's differ in"):
+    with pytest.raises(Unequal, match="torch, clock-driven, counts: ours and the rival's differ in"):
         engine.rivals(network, [events], 1)
     monkeypatch.setattr(conversion, "exact", lambda events: np.zeros((10, 2, 34, 34)))
     assert main.main(["--quick", "conversion"], tmp_path) == 1

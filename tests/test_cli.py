@@ -67,3 +67,25 @@ def test_plan_status_and_schema_say_what_there_is(here, capsys):
     assert "missing: " in capsys.readouterr().out
     assert cli.main(["schema"]) == 0
     assert "methods.mtt" in json.loads(capsys.readouterr().out)["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EROFS, "read-only file system; give this user the right"),
+        (errno.EACCES, "permission denied; give this user the right"),
+        (errno.ELOOP, "a symbolic link leads back to itself"),
+        (errno.EIO, "input/output error; mend that and run again"),
+        (errno.ENOENT, "made by running snakemake"),
+    ],
+)
+def test_whatever_the_system_refuses_is_one_line(here, capsys, monkeypatch, number, words):
+    def refused(options):
+        raise OSError(number, os.strerror(number), "results/file")
+
+    monkeypatch.setattr(cli, "plan", refused)
+    assert cli.main(["plan"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: results/file: ")
+    assert words in error
+    assert len(error.strip().splitlines()) == 1

@@ -193,6 +193,22 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
     assert runs() == before
 
 
+def test_a_clone_runs_in_a_folder_of_any_name(tmp_path):
+    folder = copy_of_the_project(tmp_path / "my clone ü {x} $(touch pwned) 'q'")
+    (folder / "tiny.yaml").write_text(TINY)
+    snakemake(folder, f"{CELLS}/sdt/T3/seed0/train/record.json")
+    assert (folder / CELLS / "sdt/T3/seed0/train/record.json").exists()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_jobs_may_start_cold(tmp_path):
+    folder = copy_of_the_project(tmp_path / "project")
+    (folder / "tiny.yaml").write_text(TINY + "resources: {warm_start: false}\n")
+    (folder / "snn/warm.py").write_text((folder / "snn/warm.py").read_text() + "\nassert __name__ != '__main__'\n")
+    snakemake(folder, f"{CELLS}/chance/T1/seed0/train/record.json")
+    assert (folder / CELLS / "chance/T1/seed0/train/record.json").exists()
+
+
 def test_a_dry_run_writes_nothing(tmp_path):
     project = copy_of_the_project(tmp_path / "project")
     (project / "tiny.yaml").write_text(TINY)

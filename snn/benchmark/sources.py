@@ -2,9 +2,9 @@
 
 Snakemake reruns a job when its `params` change, but it does not see edits in imported modules. The rules therefore
 pass the digest of the *import closure* of the phase and of the method, network and reader in use. Imports are read
-from the syntax tree, nothing is executed; those for type checkers alone (`if TYPE_CHECKING:`) count too, since a package
-may import on use what it names there. What is found by name at run time (the registries) is not part of a closure by
-itself: editing one method touches that method's jobs only.
+from the syntax tree, nothing is executed; those for type checkers alone (`if TYPE_CHECKING:`) count too, since a
+package may import on use what it names there. What is found by name at run time (the registries) is not part of a
+closure by itself: editing one method touches that method's jobs only.
 """
 
 from __future__ import annotations

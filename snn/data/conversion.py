@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,8 +44,9 @@ def write(
     reader: Reader, params: Any, split: SplitParams, out: Path, progress: bool = False, origin: dict | None = None
 ) -> dict[str, Any]:
     """`convert` with a reader itself instead of its name. origin: the part of the provenance that names the reader."""
-    description: Description = reader.describe(params)
-    listing: list[Entry] = reader.listing(params)
+    with _reading_raw_data():
+        description: Description = reader.describe(params)
+        listing: list[Entry] = reader.listing(params)
     code = splitting.split(listing, split, description.classes)
     positions = np.flatnonzero(code != LEFT_OUT)
     entries, code = [listing[i] for i in positions], code[positions]
@@ -113,13 +115,29 @@ def _to_disk(file: IO[Any]) -> None:
     os.fsync(file.fileno())
 
 
-def _in_order(stream: Iterator[Sample], entries: list[Entry], progress: bool) -> Iterator[Sample]:
+@contextmanager
+def _reading_raw_data() -> Iterator[None]:
+    """What the operating system says of a raw file (no permission, a loop of links, ...) is an error of the data."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise DataError(
+            f"{os.fsdecode(error.filename)}: {error.strerror}; mend it, or replace it by an intact copy"
+        ) from None
+
+
+def _in_order(stream: Iterator[Sample], listing: list[Entry], progress: bool) -> Iterator[Sample]:
     """The samples, each checked to be the one that was listed; a progress bar on stderr while they pass."""
+    entries: Iterable[Entry] = listing
     if progress:
         from tqdm import tqdm
 
-        stream = tqdm(stream, total=len(entries), desc="convert", unit="rec", file=sys.stderr, mininterval=1)
-    for sample, entry in zip(stream, entries, strict=True):
+        entries = tqdm(listing, desc="convert", unit="rec", file=sys.stderr, mininterval=1)
+    for entry in entries:
+        with _reading_raw_data():
+            sample = next(stream)
         if (sample.label, sample.name) != (entry.label, entry.name):
             raise DataError(f"{sample.name}: the reader gives it out of order (expected {entry.name}); mend the reader")
         yield sample

@@ -81,7 +81,7 @@ def load(path: str | Path) -> EventNetwork:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (_Damaged, *ZIP_ERRORS) as error:
-        raise DataError(f"{path}: not a network file, or a damaged one ({error}); export it again") from None
+        raise DataError(f"{path}: not a network file, or a damaged one ({str(error)[:200]}); export it again") from None
     if header.get("version") != VERSION:
         version = short(header.get("version"))
         raise DataError(f"{path}: version {version}; this program reads version {VERSION}: update it")

@@ -240,7 +240,7 @@ class EventNetwork:
 def short(value: Any) -> str:
     """`repr`, of at most 80 characters: an error message stays one line whatever it quotes."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except ValueError:  # whole numbers of more than 4300 digits
         text = f"a huge {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:79]}…"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snn.errors import DataError, UserError
+from snn.events import _hdf5
 from snn.events.network import (
     INPUT,
     MAX_PARTS,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     import nir
 
 KEY = "snn_events"  # of the graph's metadata
-MAX_COMPRESSION = 1100  # of deflate, which HDF5 uses: 1032
-MAX_ITEMS, MAX_DEPTH = 40 * MAX_PARTS, 20  # of a file's groups and data sets
 
 
 def to_nir(network: EventNetwork, path: str | Path | None = None, extensions: bool = False) -> nir.NIRGraph:
@@ -102,45 +101,14 @@ def _read(nir: Any, path: Path) -> nir.NIRGraph:
     """The graph of a file, which may be damaged or hostile."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    try:
-        _check_sizes(path)
-        with warnings.catch_warnings(action="ignore"):
-            return nir.read(path)
-    except UserError as error:
-        raise DataError(f"{path}: not a NIR graph, or a damaged one ({error}); export it again") from None
-    except Exception as error:  # h5py and nir do not check what they read: any exception means that they cannot
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise DataError(
-            f"{path}: not a NIR graph that package nir can read ({type(error).__name__}: {reason}); export it again"
-        ) from None
-
-
-def _check_sizes(path: Path) -> None:
-    """Raise `UserError` where a file of HDF5 asks for more memory than its size explains.
-
-    A few bytes may declare a data set of a terabyte (what is not stored reads as 0), or a tree of links to the same
-    groups that package nir would follow again and again.
-    """
-    import h5py
-
-    items, declared = 0, 0
-    with h5py.File(path, "r") as file:
-        groups = [(file, 0)]
-        while groups:
-            group, depth = groups.pop()
-            for name in group:
-                items += 1
-                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise UserError(f"{short(name)} is a link to another place")
-                item = group[name]
-                if isinstance(item, h5py.Group):
-                    groups.append((item, depth + 1))
-                else:
-                    declared += item.nbytes
-                if items > MAX_ITEMS or depth > MAX_DEPTH:
-                    raise UserError("it holds too many groups")
-    if declared > MAX_COMPRESSION * path.stat().st_size:
-        raise UserError(f"its data sets declare {declared} bytes, more than a file of its size can hold")
+    reason = _hdf5.fault(path)
+    if reason is None:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                return nir.read(path)
+        except Exception as error:  # nir does not check what it reads: any exception means that it cannot
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    raise DataError(f"{path}: not a NIR graph, or a damaged one ({reason}); export it again")
 
 
 def _is_flat(network: EventNetwork, population: Population) -> bool:

@@ -41,10 +41,22 @@ def parameters(name: str, values: dict[str, Any], where: str = "") -> NetworkPar
     return validate(family(name).Params, values, where or f"networks.{name}")
 
 
-def build(name: str, values: dict[str, Any], input_shape: Shape, classes: int, activation: Activation) -> Network:
+def build(
+    name: str,
+    values: dict[str, Any],
+    input_shape: Shape,
+    classes: int,
+    activation: Activation,
+    steps: int | None = None,
+) -> Network:
     """The network `name` with the parameters `values`, for inputs `[T, N, *input_shape]` and this number of classes.
 
     activation: makes one layer of neurons, a module `[T, N, *]` -> `[T, N, *]`: spiking neurons, or ReLU for an `ann`.
+    steps: time steps T of the training, for normalisations with a gain for each of them (`norm: tebn`, `tescale`).
     ConfigError for unknown names, bad parameters, and inputs of which the stages leave nothing.
     """
-    return family(name).build(name, parameters(name, values), input_shape, classes, activation)
+    from snn.models.normalisation import Normalisation
+
+    params = parameters(name, values)
+    norm = Normalisation(params.norm, params.gain, activation, steps)
+    return family(name).build(name, params, input_shape, classes, activation, norm)

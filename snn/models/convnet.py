@@ -11,20 +11,21 @@ from math import prod
 
 from torch import nn
 
+from snn.models.normalisation import Normalisation
 from snn.models.params import NetworkParams as Params
-from snn.models.stages import Activation, ConvStage, Network, Readout, make_norm, output_shape, readout_neuron
+from snn.models.stages import Activation, ConvStage, Network, Readout, Shape, output_shape, readout_neuron
 
 # (channels out, stride, pooling after the neurons)
 LAYOUTS = {"3c1fc": [(8, 1, 2), (16, 1, 2), (16, 2, 1)]}
 
 
 def build(
-    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+    name: str, params: Params, input_shape: Shape, classes: int, activation: Activation, norm: Normalisation
 ) -> Network:
     channels, stages = input_shape[0], []
     for outputs, stride, pool in LAYOUTS[name]:
         conv = nn.Conv2d(channels, outputs, 3, stride, 1, bias=False)
-        stages.append(ConvStage(conv, make_norm(params.norm, outputs, params.gain), activation, pool))
+        stages.append(ConvStage(conv, norm(outputs), activation, pool))
         channels = outputs
     neuron = readout_neuron(params.readout, activation)
     return Network(stages, Readout(prod(output_shape(stages, input_shape)), classes, neuron))

@@ -22,6 +22,7 @@ from snn.events import EventNetwork, Population, Synapse
 from snn.models.fold import norm_factor
 from snn.models.norm import ScaleNorm
 from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, Shape, blocks
+from snn.models.tebn import TemporalNorm
 from snn.neurons.spec import NeuronSpec
 
 
@@ -169,6 +170,11 @@ def exported_factor(norm: nn.Module, name: str) -> torch.Tensor:
     """What a normalisation of the layer `name` multiplies each channel by, `[C]` or `[1]`; ConfigError if it shifts."""
     if isinstance(norm, nn.Identity):
         return torch.ones(1)
+    if isinstance(norm, TemporalNorm):
+        raise ConfigError(
+            f"{name}: {type(norm).__name__} has a gain for each time step, and event-driven networks have no time "
+            "steps; replace them by their mean first (snn.models.fold.without_temporal_gains)"
+        )
     if isinstance(norm, ScaleNorm):
         return norm_factor(norm).detach()
     raise ConfigError(

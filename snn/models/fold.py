@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from snn.errors import ConfigError
 from snn.models.norm import ScaleNorm
 from snn.models.stages import Network
+from snn.models.tebn import TemporalNorm
 
 M = TypeVar("M", bound=nn.Module)
 Layer = nn.Conv2d | nn.Linear
@@ -32,6 +33,7 @@ def folded(network: M) -> M:
     """
     network = copied(network)
     for parent, name, layer, norm in list(_normalised_layers(network)):
+        _refuse_temporal(name, norm)
         if layer is None or not isinstance(norm, Norm):
             raise ConfigError(f"{name} ({type(norm).__name__}): no layer before it to fold it into")
         factor = norm_factor(norm)
@@ -54,12 +56,26 @@ def without_biases(network: Network) -> Network:
     """
     network = copied(network)
     for parent, name, layer, norm in list(_normalised_layers(network)):
+        _refuse_temporal(name, norm)
         if isinstance(norm, nn.BatchNorm2d) and layer is not None:
             layer.weight.mul_(_by_output(norm_factor(norm), layer.weight))
             setattr(parent, name, nn.Identity())
     for module in network.modules():
         if isinstance(module, Layer):
             module.register_parameter("bias", None)
+    return network
+
+
+def without_temporal_gains(network: M) -> M:
+    """A copy in which the gains of time steps (`norm: tebn`, `tescale`) are replaced by their mean over time.
+
+    The same function if a layer's gains are equal. Networks need it before they are folded or deployed event-driven,
+    where there are no time steps.
+    """
+    network = copied(network)
+    for parent, name, _, norm in list(_normalised_layers(network)):
+        if isinstance(norm, TemporalNorm):
+            setattr(parent, name, norm.averaged())
     return network
 
 
@@ -91,6 +107,14 @@ def _normalised_layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, Lay
             if hasattr(child, "reset_running_stats"):
                 yield parent, name, previous if isinstance(previous, Layer) else None, child
             previous = child
+
+
+def _refuse_temporal(name: str, norm: nn.Module) -> None:
+    if isinstance(norm, TemporalNorm):
+        raise ConfigError(
+            f"{name} ({type(norm).__name__}): it has a gain for each time step, which weights cannot have; "
+            "replace them by their mean first (snn.models.fold.without_temporal_gains)"
+        )
 
 
 def _running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

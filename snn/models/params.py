@@ -8,7 +8,7 @@ from pydantic import Field
 
 from snn.config.blocks import Model
 
-Norm = Literal["none", "scale", "batch"]
+Norm = Literal["none", "scale", "tescale", "batch", "tdbn", "tebn"]
 Decision = Literal["spiking", "membrane"]
 
 
@@ -36,5 +36,5 @@ class LargeParams(NetworkParams):
 
     @property
     def layer_bias(self) -> bool:
-        """Whether layers before a normalisation have a bias. BatchNorm has one of its own."""
-        return self.bias and self.norm != "batch"
+        """Whether layers before a normalisation have a bias. BatchNorm of any kind has one of its own."""
+        return self.bias and self.norm not in ("batch", "tdbn", "tebn")

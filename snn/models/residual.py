@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 
+from snn.models.normalisation import Normalisation
 from snn.models.params import NetworkParams
 from snn.models.stages import Activation, Readout, ResidualStage, Shape, output_shape, readout_neuron
 
@@ -14,7 +15,7 @@ def residual_blocks(
     inputs: int,
     widths: Sequence[int],
     counts: Sequence[int],
-    norm: Callable[[int], nn.Module],
+    norm: Normalisation,
     activation: Activation,
     bias: bool = False,
 ) -> list[ResidualStage]:

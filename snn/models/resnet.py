@@ -11,9 +11,10 @@ from __future__ import annotations
 from pydantic import Field
 from torch import nn
 
+from snn.models.normalisation import Normalisation
 from snn.models.params import Decision, NetworkParams, Norm
 from snn.models.residual import global_readout, residual_blocks
-from snn.models.stages import Activation, ConvStage, Network, make_norm
+from snn.models.stages import Activation, ConvStage, Network, Shape
 
 BLOCKS = {"resnet8": 1, "resnet14": 2, "resnet20-tiny": 3}
 
@@ -26,11 +27,8 @@ class Params(NetworkParams):
 
 
 def build(
-    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+    name: str, params: Params, input_shape: Shape, classes: int, activation: Activation, norm: Normalisation
 ) -> Network:
-    def norm(channels: int) -> nn.Module:
-        return make_norm(params.norm, channels, params.gain)
-
     first = params.widths[0]
     stem = ConvStage(nn.Conv2d(input_shape[0], first, 3, 2, 1, bias=False), norm(first), activation)
     stages = [stem, *residual_blocks(first, params.widths, [BLOCKS[name]] * 3, norm, activation)]

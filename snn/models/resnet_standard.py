@@ -24,9 +24,10 @@ from typing import NamedTuple
 
 from torch import nn
 
+from snn.models.normalisation import Normalisation
 from snn.models.params import LargeParams as Params
 from snn.models.residual import global_readout, residual_blocks
-from snn.models.stages import Activation, ConvStage, Network, Stage, initialised, make_norm
+from snn.models.stages import Activation, ConvStage, Network, Shape, Stage, initialised
 
 
 class Layout(NamedTuple):
@@ -48,11 +49,8 @@ LAYOUTS = {
 
 
 def build(
-    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+    name: str, params: Params, input_shape: Shape, classes: int, activation: Activation, norm: Normalisation
 ) -> Network:
-    def norm(channels: int) -> nn.Module:
-        return make_norm(params.norm, channels, params.gain)
-
     layout, channels, stem = LAYOUTS[name], input_shape[0], []
     for i, outputs in enumerate(map(params.channels, layout.stem), 1):
         conv = nn.Conv2d(channels, outputs, 3, 1, 1, bias=params.layer_bias)

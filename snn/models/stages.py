@@ -19,8 +19,10 @@ from snn.errors import ConfigError
 from snn.kernels.pooling import avg_pool2d
 from snn.models import ttm
 from snn.models.norm import ScaleNorm
+from snn.models.tebn import TemporalNorm
 
 if TYPE_CHECKING:
+    from snn.models.normalisation import Normalisation
     from snn.neurons import Neuron  # at run time it would load SpikingJelly, which takes seconds; planning does without
 
 Activation = Callable[[], nn.Module]
@@ -28,20 +30,14 @@ Shape = tuple[int, int, int]
 Pooling = Literal["avg", "max"]
 
 
-def make_norm(kind: str, channels: int, gain: float) -> nn.Module:
-    """A normalisation layer. kind: `none`, `scale` (ScaleNorm) or `batch` (BatchNorm2d); gain: its initial factor."""
-    if kind == "none":
-        return nn.Identity()
-    if kind == "scale":
-        return ScaleNorm(channels, gain)
-    norm = nn.BatchNorm2d(channels)
-    nn.init.constant_(norm.weight, gain)
-    return norm
-
-
 def over_time(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a layer without state to all time steps at once, as one batch: `[T, N, ...]` -> `[T, N, ...]`."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def normalised(norm: nn.Module, x: Tensor) -> Tensor:
+    """norm(x) for x `[T, N, C, H, W]`, of the same shape."""
+    return norm(x) if isinstance(norm, TemporalNorm) else over_time(norm, x)
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -66,11 +62,12 @@ def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, residual_current: Tensor
     Where the normalisation is a factor for each channel and the neurons accept one, they multiply and add in the pass
     in which they read x, so that neither the normalised map nor the sum is written to memory.
     """
-    if isinstance(norm, ScaleNorm) and getattr(neuron, "accepts_factor", False):  # not so for ReLU
+    accepts_factor = getattr(neuron, "accepts_factor", False)  # ReLU does not
+    if isinstance(norm, ScaleNorm) and not isinstance(norm, TemporalNorm) and accepts_factor:
         if norm.training and cast("Neuron", neuron).accepts_norm(x):
             return neuron(x, norm=norm.of_batch(x.flatten(0, 1)), residual_current=residual_current)
         return neuron(x, factor=norm.factor(x.flatten(0, 1)), residual_current=residual_current)
-    x = over_time(norm, x)
+    x = normalised(norm, x)
     return neuron(x if residual_current is None else x + residual_current)
 
 
@@ -137,8 +134,7 @@ class PointwiseConv(nn.Conv2d):
 class ResidualStage(Block):
     """neurons(norm2(conv2(neurons(norm1(conv1(x))))) + shortcut(x)): both branches are currents into one population.
 
-    shortcut: the identity, or a strided 1x1 convolution with normalisation where shapes differ. norm: makes the
-    normalisation of a number of channels.
+    shortcut: the identity, or a strided 1x1 convolution with normalisation where shapes differ.
     """
 
     def __init__(
@@ -146,7 +142,7 @@ class ResidualStage(Block):
         inputs: int,
         outputs: int,
         stride: int,
-        norm: Callable[[int], nn.Module],
+        norm: Normalisation,
         activation: Activation,
         bias: bool = False,
     ):
@@ -154,17 +150,17 @@ class ResidualStage(Block):
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=bias)
         self.norm1, self.neuron1 = norm(outputs), activation()
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=bias)
-        self.norm2, self.neuron2 = norm(outputs), activation()
+        self.norm2, self.neuron2 = norm(outputs, branches=2), activation()
         self.shortcut: PointwiseConv | None = None
         if stride != 1 or inputs != outputs:
             self.shortcut = PointwiseConv(inputs, outputs, 1, stride, bias=bias)
-            self.shortcut_norm = norm(outputs)
+            self.shortcut_norm = norm(outputs, branches=2)
 
     def forward(self, x: Tensor) -> Tensor:
         y = fire(self.neuron1, self.norm1, over_time(self.conv1, x))
         y = over_time(self.conv2, y)
-        if (shortcut := self.shortcut) is not None:
-            x = over_time(lambda z: self.shortcut_norm(shortcut(z)), x)
+        if self.shortcut is not None:
+            x = normalised(self.shortcut_norm, over_time(self.shortcut, x))
         return fire(self.neuron2, self.norm2, y, x)
 
     def output_shape(self, shape: Shape) -> Shape:

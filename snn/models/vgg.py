@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 from torch import nn
 
+from snn.models.normalisation import Normalisation
 from snn.models.params import LargeParams
 from snn.models.stages import (
     Activation,
@@ -33,9 +34,9 @@ from snn.models.stages import (
     DenseStage,
     Network,
     Readout,
+    Shape,
     Stage,
     initialised,
-    make_norm,
     output_shape,
     readout_neuron,
 )
@@ -67,11 +68,8 @@ class Params(LargeParams):
 
 
 def build(
-    name: str, params: Params, input_shape: tuple[int, int, int], classes: int, activation: Activation
+    name: str, params: Params, input_shape: Shape, classes: int, activation: Activation, norm: Normalisation
 ) -> Network:
-    def norm(channels: int) -> nn.Module:
-        return make_norm(params.norm, channels, params.gain)
-
     layout, channels = LAYOUTS[name], input_shape[0]
     how = params.pooling or layout.pooling
     stages: list[nn.Module] = []

@@ -52,7 +52,7 @@ def deploy(experiment: Experiment) -> Outcome:
     subset = evaluation_subset(store, settings.recordings)
     outcome = Outcome(predictions=subset.head())
     reasons = []
-    network = trained_network(experiment)
+    network, _ = experiment.load_network()
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
             network = fine_tuned(experiment, without_biases(network), settings.bias_free_epochs)
@@ -77,16 +77,6 @@ def deploy(experiment: Experiment) -> Outcome:
         outcome.status, reasons = "refused", [str(refusal)]
     outcome.reason = "; ".join(reasons)
     return outcome
-
-
-def trained_network(experiment: Experiment) -> Network:
-    """The trained network; ConfigError where it is none of this project's stages, which cannot be deployed."""
-    network, _ = experiment.load_network()
-    if not isinstance(network, Network):
-        raise ConfigError(
-            f"{experiment.cell.key}: {type(network).__name__} is no network of stages; leave it undeployed"
-        )
-    return network
 
 
 def evaluate_clock_driven(
@@ -131,7 +121,7 @@ def run(
 
 
 def fine_tuned(experiment: Experiment, network: Network, epochs: int) -> Network:
-    """The network trained on for so many epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
+    """The network after `epochs` more epochs by its own method, at a tenth of the recipe's learning rate [ours]."""
     e = experiment
     if e.method.teacher(e.params) is not None:
         raise ConfigError(f"deploy.bias_free_epochs: {e.cell.method} learns from a teacher and is not fine-tuned here")

@@ -111,7 +111,10 @@ class Experiment:
         if self.spec.get("start", {}).get("remove_biases"):
             network = without_biases(network)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
-        return network if self.device == "cpu" else network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        if self.device != "cpu":
+            network.to(device=self.device)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        return network
 
     def initial_network(self) -> Network:
         """The network that the training starts from: of initial weights, or with those of another trained cell.
@@ -147,7 +150,7 @@ class Experiment:
             ) from None
         return network.eval(), saved["running"]
 
-    def load_teacher(self) -> nn.Module | None:
+    def load_teacher(self) -> Network | None:
         """The teacher's trained network in evaluation mode, without gradient; None if the method has no teacher.
 
         Raises Diverged where the teacher's training did.
@@ -164,7 +167,7 @@ class Experiment:
     def training_run(
         self, splits: Splits, *, epochs: int, teacher: nn.Module | None = None, t_train: int | None = None
     ) -> Run:
-        """What the method may know of a training of so many epochs."""
+        """What the method may know of a training of this length."""
         return Run(
             t_train=self.cell.t_train if t_train is None else t_train,
             classes=self.store.n_classes,

@@ -179,7 +179,7 @@ def learn(
     settings: Robustness,
     network: Network,
     splits: Splits,
-    teacher: nn.Module | None,
+    teacher: Network | None,
     evaluate: Evaluate,
 ) -> np.ndarray:
     """Train the perturbed `network` in place; predictions [epochs, recordings] after each epoch."""

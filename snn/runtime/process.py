@@ -7,7 +7,7 @@ from snn.runtime.memory import keep_freed_memory
 
 
 def prepare(threads: int, device: str) -> None:
-    """Set up this process for numerical work with so many threads on `device` (`cpu`, `cuda`, `cuda:1`).
+    """Set up this process for numerical work with this number of threads on `device` (`cpu`, `cuda`, `cuda:1`).
 
     Bits differ between thread counts: the count is part of what a job's result depends on, and goes into its record.
     Raises DataError where the device is not there.

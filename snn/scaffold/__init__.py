@@ -52,7 +52,8 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UserError(
             f"{name!r} cannot name a baseline, since it becomes the name of a module and a folder: use lower-case "
-            "words and digits, single hyphens between them, a letter first, e.g. 'my-method', and no Python keyword"
+            "words and digits joined by single hyphens, starting with a letter, e.g. 'my-method', and no keyword of "
+            "Python"
         )
 
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from snn.benchmark.cell import Cell
 from snn.errors import UserError
-from snn.tracking.runs import CELL, DIGEST, LIVE, flat, identity, metrics, numbers
-from snn.tracking.store import connect, init, reason, server
+from snn.tracking.failures import reason, server
+from snn.tracking.runs import CELL, DIGEST, LIVE, SEEN, flat, identity, metrics, numbers
+from snn.tracking.store import connect, init
 
 WATCHABLE = 60.0  # seconds: a training that ends sooner is over before anybody looks, and pays nothing
 GRACE = 10.0  # seconds that the end of a training waits for its last points
@@ -31,9 +32,12 @@ class LiveRun:
     """The run of one training that still goes on. Never fails the training and never holds it up.
 
     The points go down a pipe to a process of their own, which imports MLflow, talks to the store, and on the first
-    error prints one warning and ends. That process sees the pipe close when the training is killed, and marks the run
-    so. It starts with the first epoch that ends after `WATCHABLE` seconds. A training that goes on from a checkpoint,
-    so that its first epoch is not number 1, goes on with its run.
+    error prints one warning and ends. It starts with the first epoch that ends after `WATCHABLE` seconds. A training
+    that goes on from a checkpoint, so that its first epoch is not number 1, goes on with its run.
+
+    When the training is killed, the process sees the pipe close and marks the run as killed. When both are killed at
+    once (`scancel`, a container that is stopped, a power cut), nobody can: the run is shown as running until the
+    training goes on, or until a sync on the same machine, or on another one a day later, replaces or removes it.
     """
 
     def __init__(self, store: Path, cell: Cell, *, settings: dict[str, Any], protocol: str) -> None:
@@ -122,7 +126,7 @@ def follow(lines: Iterator[str]) -> None:
     if not server():
         init(store)
     view = connect(store)
-    name, params, tags = identity(cell, view.store)
+    name, params, tags = identity(cell, view.origin)
     tags |= {"protocol": head["protocol"], LIVE: f"{socket.gethostname()}:{os.getppid()}", "snn.status": "running"}
     first = next(lines)
     resumes = json.loads(first).get("epoch", 0) > 1
@@ -147,7 +151,7 @@ def follow(lines: Iterator[str]) -> None:
             view.log(run, tags={"snn.status": message["status"]})
         elif message["epoch"] > last_epoch:
             values = numbers(message["metrics"], "epoch/")
-            view.log(run, metrics(values, message["time"], message["epoch"]))
+            view.log(run, metrics(values, message["time"], message["epoch"]), tags={SEEN: message["time"]})
     if status == "KILLED":
         view.log(run, tags={"snn.status": "killed"})
     view.client.set_terminated(run, status, end)

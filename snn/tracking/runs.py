@@ -1,7 +1,7 @@
 """What the run of a cell is called, and what it holds: shared by live runs and by those that a sync makes.
 
-A run is found by its tag `snn.cell`; `snn.digest` says which state of the files it shows, and `snn.live` which process
-writes it while the training runs.
+A run is found by its tag `snn.cell`; `snn.digest` says which state of the files it shows. While the training runs,
+`snn.live` says which process writes it (`host:pid`), and `snn.seen` when it last did (milliseconds since 1970).
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snn.benchmark.cell import Cell
-from snn.tracking.store import ORIGIN, clean, origin
+from snn.tracking.failures import clean
+from snn.tracking.store import ORIGIN
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-CELL, DIGEST, LIVE = "snn.cell", "snn.digest", "snn.live"
+CELL, DIGEST, LIVE, SEEN = "snn.cell", "snn.digest", "snn.live", "snn.seen"
 
 
 class Identity(NamedTuple):
@@ -30,14 +30,14 @@ class Identity(NamedTuple):
     tags: dict[str, str]
 
 
-def identity(cell: Cell, store: Path) -> Identity:
-    """store: the folder of the benchmark's local store, which tells working copies apart."""
+def identity(cell: Cell, origin: str) -> Identity:
+    """origin: of the working copy (`snn.tracking.origin`)."""
     # What differs most comes first: the tables and legends of the UI cut long names.
     where = f"{cell.network} {cell.dataset}"
     params = {key: str(value) for key, value in cell.asdict().items()}
     tags = {
         CELL: cell.key,
-        ORIGIN: origin(store),
+        ORIGIN: origin,
         "group": f"{cell.method} T{cell.t_train} {where}",
         "mlflow.source.name": "snn-bench",
         "mlflow.source.type": "LOCAL",

@@ -1,26 +1,21 @@
-"""Where runs are kept: the local store of a benchmark, or the server that MLFLOW_TRACKING_URI names.
-
-On a server that several people use, the tag `snn.origin` keeps the runs of one working copy apart from those of
-another.
-"""
+"""Where runs are kept: the local store of a benchmark, or the server that MLFLOW_TRACKING_URI names."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snn.errors import UserError
 from snn.runtime.files import read_json, write_json
+from snn.tracking.failures import answering, clean, server
+from snn.tracking.lock import locked
+from snn.tracking.origin import LOCAL, origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,15 +37,20 @@ truth; this view can be deleted and is rebuilt from them.
 
 @dataclass(frozen=True)
 class View:
-    """The runs of one benchmark: a client, the id of the benchmark's experiment, and the folder of its local store."""
+    """The runs of one benchmark in one working copy.
+
+    experiment: the id of the benchmark's experiment; origin: what its runs' tag `snn.origin` says; store: the folder of
+    the local store.
+    """
 
     client: MlflowClient
     experiment: str
+    origin: str
     store: Path
 
     def runs(self, condition: str = "") -> list[Run]:
         """All runs of this working copy that are not deleted; condition: a further filter in MLflow's language."""
-        query = f"tags.`{ORIGIN}` = '{origin(self.store)}'" + (f" and {condition}" if condition else "")
+        query = f"tags.`{ORIGIN}` = '{self.origin}'" + (f" and {condition}" if condition else "")
         runs: list[Run] = []
         token: str | None = None
         while True:
@@ -83,61 +83,60 @@ class View:
             shutil.rmtree(self.store / "artifacts" / run.info.run_id, ignore_errors=True)
 
 
-def server() -> str:
-    """The address of the user's server, or an empty string where the local store is used."""
-    return os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-
-
-def origin(store: Path) -> str:
-    """Tells working copies apart on a shared server; a local store has only one."""
-    return hashlib.sha256(str(store).encode()).hexdigest()[:12] if server() else "local"
-
-
 def init(store: Path) -> None:
     """Make the store of `results/<benchmark>/mlflow` and its experiment, unless they exist. Safe to call at any time.
 
-    A store that another MLflow version made, or that was moved (MLflow keeps absolute paths), is made afresh: the
-    files have everything that it held. UserError where that is not possible.
+    A store that another MLflow version made, that was moved (MLflow keeps absolute paths), or whose making was not
+    finished, is made afresh: the files have everything that it held. UserError where that is not possible.
     """
     store = store.resolve()
-    name = store.parent.name
-    if server():
-        with answering(store):
-            _experiment(_client(store), name, None)
-        return
-    made, state = store / "made.json", {"mlflow": version("mlflow"), "folder": str(store)}
-    store.mkdir(parents=True, exist_ok=True)
-    with open(store / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if (store / "mlflow.db").exists() and made.exists() and read_json(made) == state:
+    with answering(store):
+        if server():
+            _experiment(_client(store), store.parent.name, None)
             return
-        for path in store.iterdir():  # and with it the mark that says that it is in step with the files
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != ".lock":
-                path.unlink()
-        with answering(store):
-            client = _client(store)
-            _experiment(client, name, store)
-            if empty := client.get_experiment_by_name("Default"):  # the first that a person would see
-                client.delete_experiment(empty.experiment_id)
-        write_json(made, state)
+        with locked(store / ".lock"):
+            _make(store)
 
 
 def connect(store: Path) -> View:
     """The benchmark's runs, in a store that `init` has made, or on the server."""
     store = store.resolve()
     client = _client(store)
-    return View(client, _experiment(client, store.parent.name, None if server() else store), store)
+    experiment = _experiment(client, store.parent.name, None if server() else store)
+    return View(client, experiment, origin(store) if server() else LOCAL, store)
 
 
-@contextmanager
-def one_at_a_time(store: Path) -> Iterator[None]:
-    """Hold the lock of this working copy's runs. It lies beside the store: with a server there is no store here."""
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with open(store.with_name(f".{store.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _make(store: Path) -> None:
+    made, state = store / "made.json", {"mlflow": version("mlflow"), "folder": str(store)}
+    if (store / "mlflow.db").exists():
+        try:
+            state_then = read_json(made)
+        except (FileNotFoundError, ValueError):
+            state_then = None
+        if state_then == state:
+            return
+        print(
+            f"MLflow: {store} {_difference(state_then)}; it is made afresh from the files", file=sys.stderr, flush=True
+        )
+    for path in store.iterdir():  # and with it the mark that says that it is in step with the files
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+    client = _client(store)
+    _experiment(client, store.parent.name, store)
+    if empty := client.get_experiment_by_name("Default"):  # the first that a person would see
+        client.delete_experiment(empty.experiment_id)
+    write_json(made, state)
+
+
+def _difference(state: Any) -> str:
+    """Why a store with this content of made.json cannot be used."""
+    if not isinstance(state, dict) or not {"mlflow", "folder"} <= state.keys():
+        return "was not finished"
+    if state["mlflow"] != version("mlflow"):
+        return f"was made by MLflow {state['mlflow']}, this is {version('mlflow')}"
+    return f"was made as {state['folder']}"
 
 
 def _client(store: Path) -> MlflowClient:
@@ -171,39 +170,3 @@ def _experiment(client: MlflowClient, name: str, store: Path | None) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id
-
-
-@contextmanager
-def answering(store: Path) -> Iterator[None]:
-    """Any failure of MLflow as a UserError: one line that says what to do."""
-    try:
-        yield
-    except (UserError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        then = "no result is lost: they are in files, and `snn mlflow-sync` brings them to MLflow at any time"
-        if uri := server():
-            raise UserError(
-                f"MLFLOW_TRACKING_URI={clean(uri)}: {reason(error)}; start that server, correct the variable, "
-                f"or unset it to use the local store ({then})"
-            ) from None
-        raise UserError(
-            f"{store / 'mlflow.db'}: {reason(error)}; free the disk or delete {store}, it is only a view ({then})"
-        ) from None
-
-
-def reason(error: BaseException) -> str:
-    """The innermost reason on one short line."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    text = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
-    return clean(" ".join(str(text).split()))[:200] or type(error).__name__
-
-
-def clean(text: str) -> str:
-    """`text` without passwords in addresses and without the values of secret environment variables."""
-    text = re.sub(r"(\w://)[^/\s@]+@", r"\1***@", text)
-    for name, value in os.environ.items():
-        if len(value) >= 6 and re.search("TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_KEY", name, re.I):
-            text = text.replace(value, "***")
-    return text

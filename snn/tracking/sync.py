@@ -10,6 +10,7 @@ import hashlib
 import os
 import socket
 import tempfile
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +21,16 @@ from snn.benchmark.cell import Cell
 from snn.benchmark.layout import REMEDY, CellFolder, Layout
 from snn.errors import UserError
 from snn.runtime.files import sha256
-from snn.tracking.runs import CELL, DIGEST, LIVE, flat, identity, metrics, numbers
-from snn.tracking.store import ORIGIN, View, answering, clean, connect, init, one_at_a_time, server
+from snn.tracking.failures import answering, clean, server
+from snn.tracking.lock import locked
+from snn.tracking.runs import CELL, DIGEST, LIVE, SEEN, flat, identity, metrics, numbers
+from snn.tracking.store import ORIGIN, View, connect, init
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 LAYOUT = "1"  # how runs are laid out; raise it, and the next sync replaces every run
+SILENCE = 24 * 3600  # seconds without a point after which a live run of another machine counts as dead
 SMALL = 2 << 20  # bytes: larger files are not copied into a run
 
 
@@ -78,8 +82,10 @@ def sync(layout: Layout, cells: dict[Cell, list[str]]) -> Summary:
     store = layout.mlflow.resolve()
     init(store)
     count: dict[str, int] = defaultdict(int)
-    with one_at_a_time(store), answering(store):  # two at once would make every run twice
+    with answering(store):
         view = connect(store)
+    # Two at once would make every run twice. The lock lies beside the store: with a server there is no store here.
+    with locked(store.with_name(f".{store.name}.lock")), answering(store):
         runs = defaultdict(list)
         for run in view.runs():
             runs[run.data.tags.get(CELL)].append(run)
@@ -104,7 +110,7 @@ def _bring(view: View, cell: Cell, folder: CellFolder, files: dict[str, Path], o
     digest = _digest(files)
     right = [run for run in old if run.data.tags.get(DIGEST) == digest][:1]
     if not right:
-        content = read(cell, folder, files, view.store)
+        content = read(cell, folder, files, view.origin)
         owner = {key: content.tags[key] for key in (CELL, ORIGIN)}
         run = view.client.create_run(view.experiment, content.start, owner, content.name).info.run_id
         points = [metric for point in content.points for metric in metrics(point.values, point.time_ms, point.step)]
@@ -137,9 +143,9 @@ def _digest(files: dict[str, Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def read(cell: Cell, folder: CellFolder, files: dict[str, Path], store: Path) -> Content:
+def read(cell: Cell, folder: CellFolder, files: dict[str, Path], origin: str) -> Content:
     """What the run of a cell shows. UserError, naming the file, where one is not as this program writes it."""
-    name, params, tags = identity(cell, store)
+    name, params, tags = identity(cell, origin)
     record = folder.record("train")
     path = folder.phase("train") / "record.json"
     points = []
@@ -183,15 +189,20 @@ def _note(cell: Cell, record: dict[str, Any], points: list[Point]) -> str:
 
 
 def _alive(run: Run) -> bool:
-    """Whether a live run's training may still be going on; one on another machine cannot be asked."""
+    """Whether a live run's training may still be going on.
+
+    A process of this machine is asked for; one of another machine counts as dead after `SILENCE`.
+    """
     if run.info.status != "RUNNING" or LIVE not in run.data.tags:
         return False
     host, _, pid = run.data.tags[LIVE].rpartition(":")
-    if host == socket.gethostname():
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
+    if host != socket.gethostname():
+        seen = int(run.data.tags.get(SEEN, run.info.start_time))
+        return time.time() - seen / 1000 < SILENCE
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
     return True

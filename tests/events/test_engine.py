@@ -91,6 +91,14 @@ def test_invalid_events_are_refused(residual):
         run([1], checkpoints={"times": [3]})
     with pytest.raises(UserError, match="fractions"):
         run([1], checkpoints={"fractions": [1.1]})
+    for checkpoints in ({"fractions": ["a"]}, {"times_us": [[1], [1, 2]]}, {"times_us": [float("nan")]}, [0.5], "all"):
+        with pytest.raises(UserError, match="checkpoints"):
+            run([1], checkpoints=checkpoints)
+    assert run([1], checkpoints={"times_us": [1e300], "fractions": []}).times_us.tolist() == [2**62]
+    with pytest.raises(UserError, match="t must be a list of whole numbers"):
+        run([[1], [1, 2]])
+    with pytest.raises(UserError, match="t holds 18446744073709551615"):
+        run(np.array([2**64 - 1], np.uint64))
 
 
 def test_sorting_on_request_keeps_ties_in_order(residual, stream):
@@ -130,6 +138,34 @@ def test_a_batch_names_the_recording_with_an_invalid_event(residual, recordings,
         Engine(residual).run_batch(np.zeros(3), offsets)
     with pytest.raises(UserError, match="threads"):
         Engine(residual).run_batch(events, offsets, threads=0)
+    with pytest.raises(UserError, match="threads"):
+        Engine(residual).run_batch(events, offsets, threads="two")
+    with pytest.raises(UserError, match="offsets"):
+        Engine(residual).run_batch(events, np.array([0, 2**64 - 1], np.uint64))
+
+
+def test_a_stride_beyond_the_kernel_keeps_no_weights_for_positions_that_meet_nothing(stream):
+    """The layout of stride 2^20 would otherwise take terabytes."""
+    network = EventNetwork(
+        (1, 3, 3),
+        [Population("a", (1, 1, 1))],
+        [Synapse("input", "a", "conv", np.ones((1, 1, 2, 2)), stride=2**20)],
+    )
+    result = Engine(network).run(*stream(200, (1, 3, 3)), trace=True)
+    _, x, y, _ = stream(200, (1, 3, 3))
+    assert result.trace[0][:, 0].tolist() == np.flatnonzero((x < 2) & (y < 2)).tolist()
+
+
+def test_more_neurons_than_memory_holds_are_refused():
+    shape = (1, 2**14, 2**14)
+    network = EventNetwork(shape, [Population("a", shape)], [Synapse("input", "a", "identity")])
+    with pytest.raises(UserError, match="more than 268435456 neurons"):
+        Engine(network)
+
+
+def test_only_a_network_makes_an_engine():
+    with pytest.raises(UserError, match="needs an EventNetwork, not str"):
+        Engine("network.npz")
 
 
 def test_unknown_modes_and_orders(residual):

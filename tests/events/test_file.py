@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 
 from snn.errors import DataError
 from snn.events import Engine, load, save
+
+from .mutations import Parts, network_content
 
 
 def test_save_and_load(residual, stream, tmp_path):
@@ -58,3 +62,70 @@ def test_files_of_other_kinds_and_versions_are_refused(residual, tmp_path):
     np.savez(tmp_path / "changed.npz", **arrays)
     with pytest.raises(DataError, match=r"changed\.npz: the checksum"):
         load(tmp_path / "changed.npz")
+
+
+def changed(path, change, **how):
+    """Write a valid network file with one thing changed, the checksum refitted."""
+    parts = Parts(network_content())
+    change(parts)
+    path.write_bytes(parts.pack(**how))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("threshold", 10**400, "'stem': threshold must be a number within"),
+        ("threshold", 1e39, "'stem': threshold must be a number within"),
+        ("threshold", 1e-60, "'stem': threshold must be positive in float32"),
+        ("threshold", "1.0", "'stem': threshold must be a number"),
+        ("threshold", True, "'stem': threshold must be a number"),
+        ("spiking", "no", "'stem': spiking must be true or false, not 'no'"),
+        ("spiking", 2, "'stem': spiking must be true or false, not 2"),
+        ("shape", [2**20, 2**20, 2**20], "more than 268435456 neurons"),
+        ("shape", [4, 3], "'stem': shape must be three whole numbers"),
+        ("reset", ["soft"], "'stem': reset"),
+        ("name", "a\nb", "printable characters"),
+        ("v_rest", 0.0, "a population must have the keys"),
+    ],
+)
+def test_a_header_with_impossible_values_is_refused(tmp_path, key, value, message):
+    path = changed(tmp_path / "network.npz", lambda parts: parts.header["populations"][0].update({key: value}))
+    with pytest.raises(DataError, match=rf"network\.npz: .*{message}"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (lambda w: w.astype("c8"), "weight/0' holds complex64"),
+        (lambda w: w.astype("U8"), "weight/0' holds <U8"),
+        (lambda w: w.astype("f8"), "weight/0' holds float64"),
+        (lambda w: w * np.float32(3e38), "the weights must lie within"),
+        (lambda w: w[:3], r"weight \(3, 2, 3, 3\), but the populations need \(4, 2, 3, 3\)"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused(tmp_path, weight, message):
+    path = changed(tmp_path / "network.npz", lambda p: p.weights.update({"weight/0": weight(p.weights["weight/0"])}))
+    with pytest.raises(DataError, match=rf"network\.npz: .*{message}"):
+        load(path)
+
+
+def test_members_are_compared_with_the_file_before_anything_is_allocated(tmp_path):
+    """An array of 1 TiB in a file of 5 kB; members that are compressed, encrypted, left over."""
+
+    def promised(members):
+        members["weight/0.npy"] = members["weight/0.npy"].replace(b"(4, 2, 3, 3), }", b"(274877906944,),}")
+
+    path = tmp_path / "network.npz"
+    path.write_bytes(Parts(network_content()).pack(promised))
+    with pytest.raises(DataError, match=r"network\.npz: .*weight/0' does not hold the \(274877906944,\) numbers"):
+        load(path)
+    path.write_bytes(Parts(network_content()).pack(compression=zipfile.ZIP_DEFLATED))
+    with pytest.raises(DataError, match="encrypted or compressed"):
+        load(path)
+    changed(path, lambda parts: parts.weights.update({"weight/9": parts.weights["weight/0"]}))
+    with pytest.raises(DataError, match="'weight/9' belongs to no synapse"):
+        load(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        load(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn.errors import DataError, UserError
-from snn.events import Engine, EventNetwork, Population, Synapse, from_nir, to_nir
+from snn.events import Engine, EventNetwork, Population, Synapse, _hdf5, from_nir, to_nir
 
 nir = pytest.importorskip("nir")
 
@@ -134,3 +134,69 @@ def test_a_file_that_is_not_nir(tmp_path):
     (tmp_path / "x.nir").write_text("nothing")
     with pytest.raises(DataError, match=r"x\.nir"):
         from_nir(tmp_path / "x.nir")
+
+
+def test_a_file_that_asks_for_a_terabyte(residual, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    to_nir(residual, tmp_path / "network.nir", extensions=True)
+    with h5py.File(tmp_path / "network.nir", "r+") as stored:
+        del stored["node/nodes/stem/r"]
+        stored.create_dataset("node/nodes/stem/r", (2**38,), "f4")
+    with pytest.raises(DataError, match=r"network\.nir: .*'r' declares more data than"):
+        from_nir(tmp_path / "network.nir")
+
+
+def test_links_are_not_followed(residual, tmp_path):
+    """Groups that hold each other twice, thirty times over, would be a thousand million groups."""
+    h5py = pytest.importorskip("h5py")
+    to_nir(residual, tmp_path / "tree.nir", extensions=True)
+    with h5py.File(tmp_path / "tree.nir", "r+") as stored:
+        stored["node/loop"] = stored["node"]
+    with pytest.raises(DataError, match=r"tree\.nir: .*too many groups"):
+        from_nir(tmp_path / "tree.nir")
+    to_nir(residual, tmp_path / "link.nir", extensions=True)
+    with h5py.File(tmp_path / "link.nir", "r+") as stored:
+        stored["node/elsewhere"] = h5py.ExternalLink("other.nir", "/node")
+    with pytest.raises(DataError, match=r"link\.nir: .*'elsewhere' is a link"):
+        from_nir(tmp_path / "link.nir")
+
+
+def test_a_file_that_hdf5_never_finishes_reading(residual, tmp_path, monkeypatch):
+    """A damaged heap of texts sends the HDF5 library round in a circle for ever."""
+    monkeypatch.setattr(_hdf5, "SECONDS", 3)
+    to_nir(residual, tmp_path / "network.nir", extensions=True)
+    content = (tmp_path / "network.nir").read_bytes()
+    heap = content.index(b"GCOL")
+    (tmp_path / "network.nir").write_bytes(content[: heap + 16] + bytes(64) + content[heap + 80 :])
+    with pytest.raises(DataError, match=r"network\.nir: .*HDF5 does not finish reading it within 3 s"):
+        from_nir(tmp_path / "network.nir")
+
+
+def test_a_crash_of_hdf5_is_one_line(residual, tmp_path, monkeypatch):
+    to_nir(residual, tmp_path / "network.nir", extensions=True)
+    script = tmp_path / "crash.py"
+    script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr(_hdf5, "__file__", str(script))
+    with pytest.raises(DataError, match=r"network\.nir: .*HDF5 fails reading it, with exit status -11"):
+        from_nir(tmp_path / "network.nir")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g: setattr(g.nodes["spikes"], "r", np.zeros(0)), "'spikes': r must be numbers"),
+        (lambda g: setattr(g.nodes["spikes"], "v_threshold", "high"), "'spikes': v_threshold must be numbers"),
+        (lambda g: setattr(g.nodes["n0"], "weight", np.ones(3)), "'n0': its weight must be 4-dimensional"),
+        (lambda g: setattr(g.nodes["n0"], "stride", (0, 0)), "'n0': stride must be a whole number from 1"),
+        (lambda g: g.edges.append(("n0", "nowhere")), "an edge leads from 'n0' to 'nowhere'"),
+        (lambda g: g.metadata.update(snn_events="[1]"), "metadata 'snn_events' is not a mapping"),
+        (lambda g: g.metadata.update(snn_events="{"), "metadata 'snn_events' is not JSON"),
+        (lambda g: g.metadata.update(snn_events='{"populations": [1]}'), "holds no mapping of populations"),
+    ],
+)
+def test_graphs_with_impossible_values_are_refused_by_name(change, message):
+    graph = foreign(conv(k=4))
+    graph.metadata = {}
+    change(graph)
+    with pytest.raises(DataError, match=message):
+        from_nir(graph)

@@ -13,6 +13,7 @@ from snn.events import Engine
 from snn.kernels.pooling import avg_pool2d
 from snn.models.export import export
 from snn.models.norm import ScaleNorm
+from snn.models.normalisation import Normalisation
 from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, Stage, blocks, output_shape
 from snn.neurons import NeuronSpec, make_neuron
 
@@ -72,7 +73,7 @@ def composed():
         return ConvStage(nn.Conv2d(i, o, 3, stride, 1, bias=False), ScaleNorm(o), lambda: make_neuron(IAF), pool)
 
     torch.manual_seed(0)
-    block = ResidualStage(8, 8, 1, ScaleNorm, lambda: make_neuron(IAF))
+    block = ResidualStage(8, 8, 1, Normalisation("scale", 1.0, nn.ReLU), lambda: make_neuron(IAF))
     dense = DenseStage(nn.Linear(8 * 4 * 4, 24, bias=False), ScaleNorm(24), lambda: make_neuron(IAF))
     stages = [Stage(conv(2, 8, 1, 2), conv(8, 8, 2, 2), block), dense]
     assert output_shape(stages[:1], SHAPE) == (8, 4, 4)

@@ -7,14 +7,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import fake_cells
 import pytest
 
 from snn.benchmark.cell import Cell
 from snn.errors import UserError
-from snn.tracking.runs import LIVE, identity
+from snn.tracking.runs import LIVE, SEEN, identity
 from snn.tracking.store import View, connect
 from snn.tracking.sync import sync
 
@@ -114,12 +116,19 @@ def test_a_sync_leaves_a_training_that_still_runs_alone_and_clears_up_after_a_de
     here = socket.gethostname()
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for seed, pid in enumerate((os.getpid(), dead.pid)):
-        name, params, tags = identity(Cell("saccades", "3c1fc", "mtt", 4, seed), view.store)
+    now, day = int(time.time() * 1000), 24 * 3600 * 1000
+    writers = [
+        (f"{here}:{os.getpid()}", 0),
+        (f"{here}:{dead.pid}", now),
+        ("elsewhere:1", now),
+        ("elsewhere:1", now - day),
+    ]
+    for seed, (writer, seen) in enumerate(writers):
+        name, params, tags = identity(replace(CELL, seed=seed), view.origin)
         run = view.client.create_run(view.experiment, run_name=name).info.run_id
-        view.log(run, params=params, tags=tags | {LIVE: f"{here}:{pid}"})
-    assert sync(layout, {}).removed == 1
-    assert list(see.runs(store)) == [CELL.key]
+        view.log(run, params=params, tags=tags | {LIVE: writer, SEEN: seen})
+    assert sync(layout, {}).removed == 2
+    assert sorted(see.runs(store)) == [CELL.key, replace(CELL, seed=2).key]
 
 
 def test_no_secret_reaches_a_run(layout, store, monkeypatch):

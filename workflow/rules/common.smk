@@ -36,11 +36,6 @@ MADE_BY_SNAKEMAKE = workflow.deployment_settings.deployment_method  # environmen
 CELL = LAYOUT.cell("{cell}")
 STORE = LAYOUT.store_files("{dataset}")
 
-# Jobs run in the environment that Snakemake runs in, unless it is told to make one for them.
-if not MADE_BY_SNAKEMAKE:
-    binaries = shlex.quote(str(Path(sys.executable).parent))
-    shell.prefix(f"export PATH={binaries}:$PATH; ".replace("{", "{{").replace("}", "}}"))
-
 # Jobs on this machine start warm, as forks of one process (docs/warm.md), unless `resources.warm_start` is false.
 WARM = warm.Server(
     threads=C.resources.threads,
@@ -49,7 +44,13 @@ WARM = warm.Server(
     and not MADE_BY_SNAKEMAKE
     and not GPU,
 )
-SNN = WARM.command  # `python -m snn`, or the same through the warm process
+
+# Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
+# unless it is told to make one for them.
+prefix = f"SNN={shlex.quote(WARM.command)}; "
+if not MADE_BY_SNAKEMAKE:
+    prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 # What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
 # its token.
@@ -102,7 +103,9 @@ def cell_files(method=None):
         if PLAN.is_foreign(cell):
             files += folder.adopted_files()
         else:
-            files += [file for phase in PLAN.phases(cell) for file in folder.files(phase)]
+            files += [
+                file for phase in PLAN.phases(cell) for file in folder.files(phase)
+            ]
     return files
 
 

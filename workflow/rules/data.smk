@@ -4,7 +4,11 @@
 rule configuration:
     output:
         LAYOUT.configuration,
+    log:
+        LAYOUT.log("configuration"),
     localrule: True
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=0,
@@ -13,7 +17,7 @@ rule configuration:
     message:
         "write the resolved configuration"
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q}"
+        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
 
 
 rule convert:
@@ -36,4 +40,4 @@ rule convert:
     message:
         "convert {wildcards.dataset}"
     shell:
-        "{SNN} convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"

@@ -28,7 +28,7 @@ rule collect:
     message:
         "collect all cells"
     shell:
-        "{SNN} collect --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN collect --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule render:
@@ -91,7 +91,7 @@ rule render:
     message:
         "render the report"
     shell:
-        "{SNN} report --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN report --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule mlflow:
@@ -117,4 +117,4 @@ rule mlflow:
     message:
         "mlflow: bring the view up to date"
     shell:
-        "{SNN} mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"
+        "$SNN mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"

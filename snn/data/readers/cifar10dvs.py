@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from snn.data.event_files import aedat4
 from snn.data.format import Description, Entry, Recording, Sensor, check_events
 from snn.errors import DataError
 
@@ -76,9 +77,7 @@ def inputs(params: Params) -> list[Path]:
 
 def read(file: Path, size: int = 128) -> np.ndarray:
     """The `EVENT` records of one file on a grid of `size` x `size`; `DataError` where it is no intact recording."""
-    from snn.data.tonic_io import read_aedat4  # takes seconds to import: only when events are read
-
-    events = read_aedat4(file)
+    events = aedat4.read(file)
     check_events(events, SENSOR, str(file))
     events["t"] -= events["t"][0]
     for axis in "xy":

@@ -13,6 +13,7 @@ labels: number), then one byte a pixel, row by row, or one byte a label. The spl
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from snn.runtime import files
 KIND = "images"
 PREFIX = {"train": "train", "test": "t10k"}
 IMAGES, LABELS = 2051, 2049
+GZIP_RATIO = 1032  # no .gz holds more than this number of bytes in one of its own
 
 
 class Params(BaseModel):
@@ -132,8 +134,13 @@ def _header(file: Path, magic: int) -> tuple[int, ...]:
             raise DataError(f"{file}: starts with {value} instead of {magic}: no IDX file of {what}; replace it")
         n = 3 if magic == IMAGES else 1
         sizes = struct.unpack(f">{n}i", _read(f, 4 * n, file))
-    if min(sizes) < 1:
-        raise DataError(f"{file}: says sizes {sizes}; the file is damaged: replace it by an intact copy")
+    stated, actual = 4 * (1 + n) + math.prod(sizes), file.stat().st_size
+    fits = stated <= GZIP_RATIO * actual if file.suffix == ".gz" else stated == actual
+    if min(sizes) < 1 or not fits:
+        raise DataError(
+            f"{file}: {actual} bytes do not hold the sizes {sizes} that its header says; it is truncated or damaged: "
+            "replace it by an intact copy"
+        )
     return sizes
 
 

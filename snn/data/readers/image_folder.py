@@ -10,6 +10,7 @@ everywhere is removed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,7 @@ SPLITS = ("train", "test")
 LOSSY = {".jpg", ".jpeg"}
 SUFFIXES = {".png", *LOSSY}
 MODES = {"rgb": "RGB", "grey": "L"}
+LARGEST = 1 << 24  # pixels of an image: a header that says more is refused before anything is decoded
 
 
 class Params(BaseModel):
@@ -90,6 +92,11 @@ def _official(root: Path) -> bool:
 def _pixels(file: Path, mode: str) -> np.ndarray:
     """uint8 [C, H, W], upright."""
     with _opened(file) as image:
+        if image.width * image.height > LARGEST:
+            raise DataError(
+                f"{file}: {image.width}x{image.height} pixels; the largest images have {LARGEST} pixels: resize it, or "
+                "replace it by an intact copy"
+            )
         if image.format == "PNG" and (bits := _bits(file)) > 8:
             raise DataError(f"{file}: {bits} bits a channel; save it with 8, scaled as you want it (Pillow would clip)")
         try:
@@ -111,8 +118,10 @@ def _bits(png: Path) -> int:
 
 def _opened(file: Path) -> Pillow.Image:
     try:
-        return Pillow.open(file, formats=("PNG", "JPEG"))
-    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # `LARGEST` is stricter
+            return Pillow.open(file, formats=("PNG", "JPEG"))
+    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise
         raise DataError(f"{file}: no readable PNG or JPEG; delete it, or replace it by an intact copy") from None

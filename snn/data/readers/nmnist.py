@@ -4,8 +4,7 @@ The reader takes folders `Train/<digit>/*.bin` and `Test/<digit>/*.bin`, directl
 (where tonic downloads to). In a partial copy the official split stays as it is, digits that have no folder in either
 split are no classes, and the manifest states how many recordings are missing.
 
-A `.bin` file is a sequence of 5-byte events, big-endian: x (8 bits), y (8), p (1), time in microseconds (23). y = 240
-marks an overflow of the time stamp.
+The format of a `.bin` file is that of `snn.data.event_files.atis`.
 
 - G. Orchard, A. Jayawant, G. K. Cohen, N. Thakor. Converting static image datasets to spiking neuromorphic datasets
   using saccades. Frontiers in Neuroscience 9:437, 2015. The data are under CC BY-SA 4.0.
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from snn.data.event_files import atis
 from snn.data.format import Description, Entry, Recording, Sensor, check_events
 from snn.errors import DataError
 
@@ -86,17 +86,7 @@ def inputs(params: Params) -> list[Path]:
 
 def read(file: Path) -> np.ndarray:
     """The `EVENT` records of one file; `DataError` where it is no intact N-MNIST recording."""
-    from snn.data.tonic_io import read_nmnist  # takes seconds to import: only when events are read
-
-    size = file.stat().st_size
-    if size == 0:
-        raise DataError(f"{file}: is empty; delete it, or replace it by an intact copy")
-    if size % 5:
-        raise DataError(
-            f"{file}: {size} bytes are no whole number of 5-byte events; it is truncated or no N-MNIST recording: "
-            "replace it by an intact copy, or delete it"
-        )
-    events = read_nmnist(file)
+    events = atis.read(file)
     check_events(events, SENSOR, str(file))
     return events
 

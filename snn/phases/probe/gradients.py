@@ -43,7 +43,7 @@ def gradients(experiment: Experiment, iterations: int, teacher: nn.Module | None
 
 
 def replay(experiment: Experiment, iterations: int, teacher: nn.Module | None) -> list[dict[str, Tensor]]:
-    """Train the cell from its start for so many iterations; the weights' gradients by layer of each iteration."""
+    """Train the cell from its start for a number of iterations; the weights' gradients by layer of each iteration."""
     e, steps = experiment, []
 
     class Watched(e.method):  # type: ignore[name-defined]  # a class that is found at run time
@@ -99,8 +99,8 @@ def layers(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
 
 
 def histogram(magnitudes: Tensor) -> list[tuple[float, float]]:
-    """(centre of a bin of |g|, fraction of all values in it), from the first bin that holds any to the last. Zeros count
-    in the fractions but have no bin; what lies outside of `DECADES` counts in the outermost bins."""
+    """(centre of a bin of |g|, fraction of all values in it), from the first bin that holds any to the last. Zeros
+    count in the fractions but have no bin; what lies outside of `DECADES` counts in the outermost bins."""
     low, high = DECADES
     bins = round((high - low) * PER_DECADE)
     exponents = magnitudes[magnitudes > 0].double().log10().clamp(low, high)

@@ -62,6 +62,28 @@ def test_a_coarser_grid_keeps_every_event(recorded):
 
 
 @decoding
+@pytest.mark.parametrize("compression", aedat4.COMPRESSIONS)
+def test_every_compression_is_read(tmp_path, compression):
+    events = random_events(np.random.default_rng(0), 250, Sensor(128, 128))
+    events["t"] -= events["t"][0]
+    aedat4.write(tmp_path / "a.aedat4", events, compression=compression)
+    np.testing.assert_array_equal(reader.read(tmp_path / "a.aedat4"), events)
+
+
+@decoding
+def test_what_the_decoder_prints_of_damage_is_dropped(tmp_path, capfd):
+    aedat4.write(tmp_path / "a.aedat4", random_events(np.random.default_rng(0), 50, Sensor(128, 128)))
+    content = bytearray((tmp_path / "a.aedat4").read_bytes())
+    at = content.index(b"EVTS") - 12
+    content[at : at + 4] = (4).to_bytes(4, "little")  # a packet too short for its own header: the decoder panics
+    (tmp_path / "a.aedat4").write_bytes(content)
+    with pytest.raises(DataError, match=r"no intact .aedat4 recording") as error:
+        reader.read(tmp_path / "a.aedat4")
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr().err == ""
+
+
+@decoding
 def test_a_damaged_file_is_named(recorded, tmp_path):
     folder, _ = recorded
     file = folder / "dog/1.aedat4"

@@ -121,7 +121,7 @@ def no_digits(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncated, r"Train/0/00000.bin: 198 bytes are no whole number of 5-byte events; .* replace it"),
+        (truncated, r"Train/0/00000.bin: 198 bytes are no whole number of 5-byte events; .*replace it"),
         (emptied, r"Train/0/00000.bin: is empty; delete it"),
         (foreign, r"Train/0/00000.bin: event 0 at x=116, .* outside the 34x34 sensor .* replace it"),
         (only_overflows, r"Train/0/00000.bin: holds no events; delete"),
