@@ -27,8 +27,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from snn.methods.ltl_offline import OfflineLTL
+from snn.methods.shared.online import one_step
 from snn.methods.shared.teacher import after_each
-from snn.models.stages import Network, channels_last
+from snn.models.stages import Network
 from snn.training.method import FORWARD, StepResult
 
 
@@ -71,14 +72,6 @@ class OnlineLTL(OfflineLTL):
                 functional.detach_net(model)
                 output = output.detach()
         return StepResult(total.item(), logits.detach(), steps - warm + (warm + 1) * FORWARD)
-
-
-def one_step(network: Network, x: Tensor) -> Tensor:
-    """The readout `[1, N, K]` of the next time step x `[1, N, C, H, W]`; the membranes are carried on."""
-    for stage in network.stages:
-        x = stage(channels_last(x))
-    output: Tensor = network.readout(x)
-    return output
 
 
 METHOD = OnlineLTL
