@@ -118,7 +118,15 @@ def configuration(options: argparse.Namespace) -> Config:
     """The configuration of the options; overlays are laid over config/config.yaml."""
     paths = options.configfile
     resolved = len(paths) == 1 and paths[0].suffix == ".json"
-    return read_configuration(*(paths if resolved else [Path("config/config.yaml"), *paths]))
+    return read_configuration(*(paths if resolved else [project_configuration(), *paths]))
+
+
+def project_configuration() -> Path:
+    """config/config.yaml of the working folder, or the project's own where there is none."""
+    from snn.benchmark import sources
+
+    path = Path("config/config.yaml")
+    return path if path.exists() else sources.ROOT / path
 
 
 def planned(options: argparse.Namespace) -> Plan:
@@ -260,11 +268,11 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from snn.report import render
+    from snn.report import TEMPLATES, render
 
     c = configuration(options)
     folder = Layout(c.benchmark).report
-    render(folder, c.model_dump(mode="json"), Path("reports/templates"))
+    render(folder, c.model_dump(mode="json"), TEMPLATES)
     print(f"report: {folder / 'index.html'}")
 
 

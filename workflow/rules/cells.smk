@@ -11,8 +11,6 @@ rule train:
         CELL.files("train"),
     log:
         LAYOUT.log("{cell}", "train"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
@@ -36,8 +34,6 @@ rule sweep:
         CELL.files("sweep"),
     log:
         LAYOUT.log("{cell}", "sweep"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
@@ -61,8 +57,6 @@ rule deploy:
         CELL.files("deploy"),
     log:
         LAYOUT.log("{cell}", "deploy"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,

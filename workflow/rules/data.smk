@@ -28,8 +28,6 @@ rule convert:
         STORE,
     log:
         LAYOUT.log("convert", "{dataset}"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

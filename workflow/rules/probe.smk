@@ -11,8 +11,6 @@ rule probe:
         CELL.files("probe"),
     log:
         LAYOUT.log("{cell}", "probe"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,

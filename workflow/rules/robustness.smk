@@ -11,8 +11,6 @@ rule robustness:
         CELL.files("robustness"),
     log:
         LAYOUT.log("{cell}", "robustness"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
