@@ -7,8 +7,6 @@ rule configuration:
     log:
         LAYOUT.log("configuration"),
     localrule: True
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         gpu=0,
