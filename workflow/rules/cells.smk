@@ -8,7 +8,7 @@ rule train:
         store=store_of_cell,
         teacher=teacher_of_cell,
     output:
-        CELL.files("train"),
+        **CELL.named("train"),
     log:
         LAYOUT.log("{cell}", "train"),
     threads: C.resources.threads
@@ -27,11 +27,11 @@ rule train:
 
 rule sweep:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
     output:
-        CELL.files("sweep"),
+        **CELL.named("sweep"),
     log:
         LAYOUT.log("{cell}", "sweep"),
     threads: C.resources.threads
@@ -50,11 +50,11 @@ rule sweep:
 
 rule deploy:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
     output:
-        CELL.files("deploy"),
+        **CELL.named("deploy"),
     log:
         LAYOUT.log("{cell}", "deploy"),
     threads: C.resources.threads

@@ -3,12 +3,12 @@
 
 rule probe:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
         teacher=teacher_of_cell,
     output:
-        CELL.files("probe"),
+        **CELL.named("probe"),
     log:
         LAYOUT.log("{cell}", "probe"),
     threads: C.resources.threads

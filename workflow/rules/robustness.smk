@@ -3,12 +3,12 @@
 
 rule robustness:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
         teacher=teacher_of_cell,
     output:
-        CELL.files("robustness"),
+        **CELL.named("robustness"),
     log:
         LAYOUT.log("{cell}", "robustness"),
     threads: C.resources.threads
