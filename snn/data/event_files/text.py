@@ -15,7 +15,7 @@ from snn.errors import DataError
 
 def read(file: Path, table: Table) -> np.ndarray:
     """The `EVENT` records of a file; `DataError` where a line is no event."""
-    with open(file, encoding="utf-8", errors="replace") as lines:
+    with open(file, encoding="utf-8-sig", errors="replace") as lines:
         first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     delimiter = next((d for d in ",;" if d in first), None)
     names = [token.strip() for token in first.split(delimiter)]
@@ -42,7 +42,7 @@ def _number(token: str) -> bool:
 
 def _matrix(file: Path, delimiter: str | None, skip_names: bool) -> np.ndarray:
     """All numbers [lines, columns]: int64, or float64 where one has a fraction."""
-    with open(file, encoding="utf-8") as lines:
+    with open(file, encoding="utf-8-sig") as lines:  # spreadsheets begin with a mark of the encoding
         rows = (line for line in lines if line.strip() and not line.startswith("#"))
         if skip_names:
             next(rows)
