@@ -35,11 +35,12 @@ def tiny_store(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def make_job(tiny_store, tmp_path):
-    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., teacher=..., **overlay): the experiment
-    of a job on the small store; overlay: of the configuration; teacher: the folder of the teacher's cell."""
+    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., teacher=..., start=..., **overlay): the experiment
+    of a job on the small store; overlay: of the configuration; teacher, start: the folders of the cells that it learns and starts
+    from."""
     from snn.phases.experiment import Experiment
 
-    def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, teacher=None, **overlay):
+    def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, teacher=None, start=None, **overlay):
         base = read_configuration(ROOT / "config/config.yaml").model_dump()
         one = {"methods": [method], "networks": [network], "t_train": [t], "seeds": [seed], "extra": [], "exclude": []}
         small = {
@@ -62,6 +63,7 @@ def make_job(tiny_store, tmp_path):
             store_path=tiny_store,
             folder=CellFolder(Path(folder or tmp_path / "cell")),
             teacher=None if teacher is None else CellFolder(Path(teacher)),
+            start=None if start is None else CellFolder(Path(start)),
             frame_cache_mb=100,
         )
 

@@ -60,12 +60,25 @@ def _check_networks(plan: Plan, used: set[str]) -> None:
         if name in models.FAMILIES or not re.fullmatch(NAME, name):
             raise ConfigError(f"variants.{name}: taken by a network, or not of letters, digits, - and _; rename it")
         models.parameters(*plan.network(name), f"variants.{name}.params")
+        _check_start(plan, name)
         plan.neuron("", name)
         plan.recipe("", name)
     for name in sorted({*c.networks} & {*c.variants}):
         raise ConfigError(f"networks.{name}: a variant's parameters are set in variants.{name}.params")
     for name in sorted({*c.networks, *used} - {*c.variants}):
         models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
+
+
+def _check_start(plan: Plan, variant: str) -> None:
+    start = plan.config.variants[variant].start_from
+    if start is None:
+        return
+    key = f"variants.{variant}.start_from"
+    if start in plan.config.foreign:
+        raise ConfigError(f"{key}: {start} is a foreign method, whose network is not one of this project")
+    method = methods.find(start)
+    if not method.trains and method.teacher(plan.params(start)) is None:
+        raise ConfigError(f"{key}: {start} has no trained network that a training could start from")
 
 
 def _check_methods(plan: Plan, used: set[str]) -> None:

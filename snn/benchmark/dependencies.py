@@ -49,6 +49,9 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
         result["network"] = dict(zip(("name", "values"), plan.network(cell.network), strict=True))
         result["method"] = c.methods.get(cell.method, {})
         result["neuron"] = plan.neuron(cell.method, cell.network).model_dump()
+        if start := plan.start(cell):
+            remove_biases = c.variants[cell.network].remove_biases
+            result["start"] = {"cell": start.asdict(), "remove_biases": remove_biases}
     match phase:
         case "sweep":
             result["sweep"] = c.sweep.model_dump()
@@ -72,6 +75,8 @@ def modules(plan: Plan, cell: Cell, phase: str) -> list[str]:
     roots = [f"snn.phases.{phase}", "snn.phases.run", methods.module_name(cell.method), family]
     if phase in ("train", "probe", "robustness") and (teacher := plan.teacher(cell)):
         roots.append(methods.module_name(teacher.method))
+    if phase in ("train", "probe") and (start := plan.start(cell)):
+        roots.append(methods.module_name(start.method))
     return roots
 
 

@@ -62,8 +62,13 @@ class Plan:
 
     @cached_property
     def all_cells(self) -> list[Cell]:
-        """All cells that are trained: those of the matrix and the teachers that they need."""
-        return sorted({*self.cells, *filter(None, map(self.teacher, self.cells))})
+        """All cells that are trained: those of the matrix, and those whose trained networks they need."""
+        cells: set[Cell] = set()
+        new = set(self.cells)
+        while new:
+            cells |= new
+            new = {needed for cell in new for needed in (self.teacher(cell), self.start(cell)) if needed} - cells
+        return sorted(cells)
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -78,6 +83,14 @@ class Plan:
         if name is None:
             return None
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
+
+    def start(self, cell: Cell) -> Cell | None:
+        """The cell whose trained network this one's training starts from, if its network is a variant that says so."""
+        variant = self.config.variants.get(cell.network)
+        if variant is None or variant.start_from is None or self.is_foreign(cell):
+            return None
+        t = 1 if self.is_timeless(variant.start_from) else cell.t_train
+        return Cell(cell.dataset, variant.base, variant.start_from, t, cell.seed)
 
     def is_foreign(self, cell: Cell) -> bool:
         """Whether the script of another framework trains it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from snn.neurons.spec import NeuronSpec
 
@@ -94,7 +94,13 @@ class Train(Model):
     lr: float = Field(default=2e-3, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
     weight_decay: float = Field(default=0.0, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "multistep"] = Field(
+        default="cosine", description="of the learning rate: to zero, constant, or times gamma at each milestone"
+    )
+    milestones: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[], description="multistep only: epochs after which the rate is multiplied by gamma"
+    )
+    gamma: float = Field(default=0.1, gt=0, le=1, description="multistep only: factor on the learning rate")
     warmup: float = Field(default=0.0, ge=0, lt=1, description="fraction of all iterations with a linearly rising rate")
     clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the whole gradient")
     logits: Literal["mean", "sum"] = Field(default="mean", description="how the readout is taken over time")
@@ -103,6 +109,14 @@ class Train(Model):
     selection: Literal["last"] = Field(
         default="last", description="the result is the last epoch; others are recorded beside it"
     )
+
+    @model_validator(mode="after")
+    def _milestones_of_multistep(self) -> Train:
+        if self.schedule == "multistep" and not self.milestones:
+            raise ValueError("schedule: multistep needs milestones, e.g. milestones: [60, 120]")
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must rise from one to the next, unlike {self.milestones}")
+        return self
 
 
 class Sweep(Model):
@@ -224,13 +238,26 @@ class Recipe(Model):
 
 
 class Variant(Model):
-    """A network of the registry under a name of its own, with other neurons or another recipe: a factor that every
-    table shows."""
+    """A network of the registry under a name of its own: with other neurons, another recipe, or fine-tuned from the
+    trained network of another method. A factor that every table shows."""
 
     base: Name = Field(description="the network that it is, e.g. 3c1fc; its parameters are those of `networks`")
     params: Values = Field(default={}, description="parameters of the network that replace those")
     neuron: Values = Field(default={}, description="keys that replace those of the block `neuron`")
     train: Values = Field(default={}, description="keys that replace those of the block `train`")
+    start_from: Name | None = Field(
+        default=None,
+        description="method whose trained network of `base` its trainings start from; null: random weights",
+    )
+    remove_biases: bool = Field(
+        default=False, description="with start_from: BatchNorm becomes its factor, folded into the weights; no biases"
+    )
+
+    @model_validator(mode="after")
+    def _biases_of_a_trained_network(self) -> Variant:
+        if self.remove_biases and self.start_from is None:
+            raise ValueError("remove_biases needs start_from: the factor of BatchNorm is that of a trained network")
+        return self
 
 
 class Foreign(Model):

@@ -11,20 +11,21 @@ layer's loss is therefore taken, and its graph let go, as soon as the layer has 
 is O(N·T) of one layer at a time, not O(L·N·T).
 
 C_l, A_l, â_l: [N, C, H, W] at the neurons of layer l, before the stage's pooling; the percentile is over the batch.
-The teacher is the cell `ann`, in evaluation mode and without gradient (the published code leaves its dropout on). The
-loss of the readout is on its decoded output alone (the published code adds the last layer's spikes to it by aliasing).
+The teacher is in evaluation mode and without gradient (the published code leaves its dropout on). The loss of the
+readout is on its decoded output alone (the published code adds the last layer's spikes to it by aliasing).
 
-Ours: the published teacher has the clip in its ReLU, also while it is trained; the shared `ann` is trained without, and
-`clip` bounds its activations here only. A residual block has two layers of neurons, each with its loss. LTL's students
-have no normalisation; if the network has one, its statistics are those of the first batch and stay fixed. It is then an
-initial scale of the weights, derived from the data, and the same in training and evaluation.
+Ours: the default `teacher` is the cell `ann`, which other methods share; it is trained without the published clip,
+which then bounds its activations here only. `ann-ltl` is the published teacher. A residual block has two layers of
+neurons, each with its loss. LTL's students have no normalisation; if the network has one, its statistics are those of
+the first batch and stay fixed. It is then an initial scale of the weights, derived from the data, and the same in
+training and evaluation.
 
-Time steps: T, and one forward pass of the teacher at `FORWARD`. The teacher's own training is the cell `ann`'s.
+Time steps: T, and one forward pass of the teacher at `FORWARD`; the teacher's training is a cell of its own.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -45,11 +46,13 @@ class OfflineLTL(Method[Network]):
         percentile: float = Field(
             99.9, gt=0, le=100, description="p: the percentile of the activations that a full rate stands for"
         )
+        teacher: Literal["ann", "ann-ltl"] = Field("ann", description="its method; `ann-ltl` is the published teacher")
         clip: float | None = Field(2.0, gt=0, description="upper bound of the teacher's ReLU; null for none")
 
     @classmethod
     def teacher(cls, params: Any) -> str:
-        return "ann"
+        name: str = params.teacher
+        return name
 
     def prepare(self, network: Network) -> Network:
         self.layers = matching_layers(network, self.run.require_teacher())

@@ -17,8 +17,9 @@ from snn.benchmark.layout import CellFolder
 from snn.config.blocks import Train
 from snn.data.frames import Frames
 from snn.data.store import Store, open_store
-from snn.errors import DataError, Diverged
+from snn.errors import ConfigError, DataError, Diverged
 from snn.models.blueprint import Blueprint
+from snn.models.fold import without_biases
 from snn.models.stages import Network
 from snn.neurons import NeuronSpec
 from snn.runtime import files
@@ -33,7 +34,8 @@ class Experiment:
 
     spec: all of the configuration that the job depends on (`snn.benchmark.dependencies.spec`); token: the digest of
     that and of the code; store_path: the converted data set; folder: the cell's files; teacher: those of the cell that
-    its method learns from; frame_cache_mb: a split whose frames are larger is binned batch by batch.
+    its method learns from; start: those of the cell whose trained network its training starts from; frame_cache_mb: a
+    split whose frames are larger is binned batch by batch.
     """
 
     spec: dict[str, Any]
@@ -41,6 +43,7 @@ class Experiment:
     store_path: Path
     folder: CellFolder
     teacher: CellFolder | None = None
+    start: CellFolder | None = None
     frame_cache_mb: float = 0
 
     @cached_property
@@ -100,15 +103,38 @@ class Experiment:
     # --- networks
 
     def build_network(self) -> Network:
-        """The cell's network with initial weights drawn from its seed (the same for every method)."""
+        """The cell's network with initial weights drawn from its seed, the same ones for every method."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
         name, values = self.spec["network"]["name"], self.spec["network"]["values"]
         blueprint = Blueprint(name, values, self.store.shape, self.store.n_classes, self.neuron)
         network = self.method.build(self.params, blueprint)
+        if self.spec.get("start", {}).get("remove_biases"):
+            network = without_biases(network)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.
         if self.device != "cpu":
             network.to(device=self.device)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+        return network
+
+    def initial_network(self) -> Network:
+        """The network that the training starts from: of initial weights, or with those of another trained cell.
+
+        Raises Diverged where that cell's training did, and ConfigError where the two networks are not of one layout.
+        """
+        network = self.build_network()
+        if self.start is None:
+            return network
+        trained = self._trained(self.start, "the network that it starts from")
+        if self.spec["start"]["remove_biases"]:
+            trained = without_biases(trained)
+        shapes, others = ({k: v.shape for k, v in n.state_dict().items()} for n in (network, trained))
+        if shapes != others:
+            differing = ", ".join(sorted(k for k in shapes | others if shapes.get(k) != others.get(k)))
+            raise ConfigError(
+                f"{self.cell.key} cannot start from {self.spec['start']['cell']}: they differ in {differing}; set "
+                f"variants.{self.cell.network}.params or remove_biases so that both have the same layers"
+            )
+        network.load_state_dict(trained.state_dict())
         return network
 
     def load_network(self) -> tuple[Network, dict[str, Tensor]]:
@@ -129,14 +155,14 @@ class Experiment:
 
         Raises Diverged where the teacher's training did.
         """
-        if self.teacher is None:
-            return None
-        record = self.teacher.record("train")
-        other = Experiment(record["config"], "", self.store_path, self.teacher)
-        if reason := self.teacher.training_failure():
-            raise Diverged(f"its teacher {other.cell.key} diverged: {reason}")
-        network, _ = other.load_network()
-        return network.requires_grad_(False)
+        return None if self.teacher is None else self._trained(self.teacher, "its teacher").requires_grad_(False)
+
+    def _trained(self, folder: CellFolder, role: str) -> Network:
+        """The trained network of another cell; role: what it is to this one."""
+        other = Experiment(folder.record("train")["config"], "", self.store_path, folder)
+        if reason := folder.training_failure():
+            raise Diverged(f"{role}, {other.cell.key}, diverged: {reason}")
+        return other.load_network()[0]
 
     def training_run(
         self, splits: Splits, *, epochs: int, teacher: nn.Module | None = None, t_train: int | None = None

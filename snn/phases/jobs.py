@@ -35,12 +35,13 @@ def planned_cell(plan: Plan, key: str, phase: str, token: str | None = None, *, 
 
 def experiment(plan: Plan, cell: Cell, phase: str) -> Experiment:
     """What the job (cell, phase) works on."""
-    layout, teacher = plan.layout, plan.teacher(cell)
+    layout, teacher, start = plan.layout, plan.teacher(cell), plan.start(cell)
     return Experiment(
         spec=plan.spec(cell, phase),
         token=plan.token(cell, phase),
         store_path=layout.store(cell.dataset),
         folder=layout.cell(cell),
         teacher=None if teacher is None else layout.cell(teacher),
+        start=None if start is None else layout.cell(start),
         frame_cache_mb=plan.config.resources.frame_cache_mb,
     )

@@ -27,20 +27,19 @@ def train(experiment: Experiment, on_epoch: Callable[[int, dict[str, float]], No
     """
     e, cell = experiment, experiment.cell
     splits = e.splits()
-    network = e.build_network()
     labels = {"index": splits.test.indices.astype(np.int64), "label": splits.test.labels.cpu().numpy()}
-    about: dict[str, Any] = {"dataset_version": e.store.version, "parameters": weight_count(network)}
+    about: dict[str, Any] = {"dataset_version": e.store.version, "parameters": weight_count(e.build_network())}
     with tqdm(total=e.epochs, desc=cell.key, unit="epoch", file=sys.stderr, ncols=110, mininterval=0) as bar:
         try:
             result = fit(
-                network,
+                e.initial_network(),
                 e.method,
                 e.params,
                 e.training_run(splits, epochs=e.epochs, teacher=e.load_teacher()),
                 splits,
                 seed=cell.seed,
                 checkpoint=e.folder.checkpoint,
-                identity=e.identity(e.teacher),
+                identity=e.identity(e.teacher, e.start),
                 precision=e.precision,
                 on_epoch=partial(_report, bar, on_epoch),
             )

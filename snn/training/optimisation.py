@@ -19,10 +19,16 @@ def optimizer_for(parameters: Iterable[torch.nn.Parameter], train: Train) -> tor
 
 
 def lr_factor(i: int, iterations: int, train: Train) -> float:
-    """Factor on the learning rate at iteration i of all: linear warm-up, then cosine to zero, or constant."""
+    """Factor on the learning rate at iteration i (from 0) of all: linear warm-up, then the schedule of the recipe.
+
+    Milestones are epochs of the recipe. Where a method trains longer than the recipe says, they are stretched alike.
+    """
     warm = train.warmup * iterations
     if i < warm:
         return (i + 1) / (warm + 1)
     if train.schedule == "constant":
         return 1.0
+    if train.schedule == "multistep":
+        epoch = i / iterations * train.epochs
+        return train.gamma ** sum(epoch >= milestone for milestone in train.milestones)
     return 0.5 * (1 + math.cos(math.pi * (i - warm) / max(1.0, iterations - warm)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from snn.data.format import EVENT, Description, Entry, Image, Picture, Recording
 from snn.data.params import SplitParams
 from snn.events import Engine
 from snn.models.export import export
+from snn.models.fold import without_biases
 from snn.models.stages import weight_count
 from snn.neurons import make_neuron
 from snn.phases.experiment import Experiment
@@ -42,16 +44,23 @@ LIF = {"decay": 0.5, "threshold": 1.0, "strict_threshold": True, "reset": "hard"
        "multi_spike": False, "v_min": None}  # fmt: skip
 SHORTCUT = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.02, "batch_size": 128, "epochs": 300,
             "schedule": "cosine"}  # fmt: skip
-LTL = {"optimizer": "adam", "lr": 1e-4}
-LTL_LIF = {"decay": math.exp(-0.1), "threshold": 0.6, "reset": "hard"}
+LTL = {"optimizer": "adam", "lr": 1e-4, "batch_size": 64, "schedule": "multistep"}
+LTL_OFFLINE = LTL | {"epochs": 100, "milestones": [10, 20, 30, 40, 50, 80, 90], "gamma": 0.5}
+LTL_ONLINE = LTL | {"epochs": 50, "milestones": list(range(10, 50, 5)), "gamma": 0.2}
+LTL_LIF = {"decay": math.exp(-0.1), "threshold": 0.6, "reset": "hard", "strict_threshold": True}
+TEACHER = {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "epochs": 200, "batch_size": 64,
+           "schedule": "multistep", "milestones": [60, 120, 160], "gamma": 0.2}  # fmt: skip
+TET = {"optimizer": "adam", "lr": 1e-3, "schedule": "cosine", "epochs": 150, "batch_size": 128}
 PUBLISHED = {  # method -> (train, neuron, surrogate in force)
     "mtt": (MTT, LIF, ("triangle", {"width": 1.0, "height": 1.0})),
     "sdt": (MTT, LIF, ("triangle", {"width": 1.0, "height": 1.0})),
     "shortcut": (SHORTCUT, LIF, ("rectangle", {"width": 1.0, "height": 1.0})),
     "shortcut-evolutionary": (SHORTCUT, LIF, ("rectangle", {"width": 1.0, "height": 1.0})),
     "dspike": ({}, {"decay": 0.25, "threshold": 0.5, "reset": "hard"}, None),
-    "ltl-offline": (LTL | {"epochs": 100}, LTL_LIF, ("boxcar", {"width": 0.4, "height": 1.0})),
-    "ltl-online": (LTL | {"epochs": 50}, LTL_LIF, ("boxcar", {"width": 0.4, "height": 1.0})),
+    "ltl-offline": (LTL_OFFLINE, LTL_LIF, ("boxcar", {"width": 0.4, "height": 1.0})),
+    "ltl-online": (LTL_ONLINE, LTL_LIF, ("boxcar", {"width": 0.4, "height": 1.0})),
+    "ann-ltl": (TEACHER, {}, None),
+    "tet": (TET, LIF, ("triangle", {"width": 1.0, "height": 1.0})),
 }
 
 
@@ -69,10 +78,10 @@ def test_recipes_are_exactly_the_published_ones(name, method):
     if method in ("mtt", "sdt"):
         assert recipe["batch_size"] == (50 if name == "cifar10dvs" else 256)
     images = {"crop": 4, "roll": 0, "flip": True, "autoaugment": True, "cutout": 16}
-    if name != "cifar10dvs" and not method.startswith("ltl"):
+    if name != "cifar10dvs" and "ltl" not in method:
         assert recipe["augment"] == images | ({"cutout": 0} if method.startswith("shortcut") else {})
     if name == "cifar10dvs":
-        rolls = method.startswith("shortcut")
+        rolls = method.startswith("shortcut") or method == "tet"
         shifts = {"crop": 0 if rolls else 5, "roll": 5 if rolls else 0, "flip": True}
         assert recipe["augment"] == shifts | {"autoaugment": False, "cutout": 0}, "the last two are for images"
 
@@ -89,14 +98,17 @@ def test_every_method_is_planned_on_its_published_network(name):
                      ("resnet20mod", "dspike", 6)}  # fmt: skip
     assert published <= cells
     assert ("vgg11", "ltl-online", 16) in cells
-    assert {(c.network, c.method) for c in p.all_cells} - {(c.network, c.method) for c in p.cells} == {("vgg11", "ann")}
+    assert {(c.network, c.method) for c in p.all_cells} - {(c.network, c.method) for c in p.cells} == {
+        ("vgg11", "ann-ltl")
+    }
     m = p.config.methods
     assert (m["mtt"]["draws"], m["mtt"]["t_min"], m["mtt"]["reduction"]) == (3, 1, "sum")
     assert (m["tet"]["regularisation"], m["tet"]["target"]) == (1e-3, 1.0)
     assert m["shortcut-evolutionary"]["start"] == 0.25
     assert (m["ltl-offline"]["percentile"], m["ltl-online"]["percentile"]) == (99.9, 99.0)
     assert int(m["ltl-online"]["warm"] * 16) == 12
-    assert p.config.networks["vgg11"] == {"norm": "none"}
+    assert p.config.networks["vgg11"] == {"norm": "none", "bias": True}
+    assert m["ann-ltl"] == {"clip": 2.0, "dropout": 0.2}
 
 
 def test_the_two_cifars_have_one_recipe():
@@ -108,8 +120,15 @@ def test_the_two_cifars_have_one_recipe():
 def test_what_is_deployed_event_driven_is_trained_as_published():
     files = [CONFIG / f"published/cifar10dvs{of}.yaml" for of in ("", "-events")]
     p = Plan(read_configuration(CONFIG / "config.yaml", *files, CONFIG / "gpu.yaml"))
-    assert {(c.network, c.method, c.t_train) for c in p.cells} == {("vggsnn", "sdt", 10), ("vggsnn", "mtt", 10)}
-    neuron = p.neuron("mtt", "vggsnn")
+    tuned = "vggsnn-fine-tuned"
+    assert {(c.network, c.method, c.t_train) for c in p.cells} == {(tuned, "sdt", 10), (tuned, "mtt", 10)}
+    assert {(c.network, c.method) for c in p.all_cells} - {(tuned, "sdt"), (tuned, "mtt")} == {("vggsnn", "sdt")}
+    cell = next(c for c in p.cells if c.method == "mtt")
+    assert p.start(cell) == replace(cell, network="vggsnn", method="sdt")
+    first, second = p.recipe("sdt", "vggsnn").model_dump(), p.recipe("mtt", tuned).model_dump()
+    assert first == first | {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.02, "batch_size": 32, "epochs": 300}
+    assert second == second | {"optimizer": "sgd", "lr": 1e-3, "momentum": 0.0, "batch_size": 32, "epochs": 60}
+    neuron = p.neuron("mtt", tuned)
     published = {
         "decay": 1.0,
         "threshold": 1.0,
@@ -121,9 +140,8 @@ def test_what_is_deployed_event_driven_is_trained_as_published():
     assert neuron.model_dump() == neuron.model_dump() | published
     assert neuron.surrogate.parameters(1.0) == {"scale": 2.0, "sharpness": 2.0}
     assert not neuron.surrogate.periodic
-    assert p.recipe("mtt", "vggsnn").model_dump() == p.recipe("mtt", "vggsnn").model_dump() | MTT
-    name, values = p.network("vggsnn")
-    network = models.build(name, values, (2, 32, 32), 10, lambda: make_neuron(neuron))
+    name, values = p.network(tuned)
+    network = without_biases(models.build(name, values, (2, 32, 32), 10, lambda: make_neuron(neuron)))
     assert weight_count(network) == 9_237_632
     assert Engine(export(network, neuron, (2, 32, 32), [str(k) for k in range(10)]))
 

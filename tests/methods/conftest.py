@@ -8,6 +8,7 @@ from torch import nn
 
 from snn import methods, models
 from snn.config.blocks import Train
+from snn.models.blueprint import Blueprint
 from snn.neurons import NeuronSpec, make_neuron
 from snn.training.loop import generator
 from snn.training.method import Run
@@ -26,6 +27,16 @@ def network():
         return models.build(name, params or {"readout": "membrane"}, SHAPE, CLASSES, make)
 
     return build
+
+
+@pytest.fixture
+def blueprint():
+    """blueprint(name, params, spec): what a method builds its network from."""
+
+    def make(name="3c1fc", params=None, spec=SPEC):
+        return Blueprint(name, params or {"readout": "membrane"}, SHAPE, CLASSES, spec)
+
+    return make
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import CLASSES, SHAPE
 
 from snn import methods
-from snn.models.blueprint import Blueprint
 from snn.neurons import NeuronSpec
 
 NEURON = NeuronSpec(surrogate={"name": "triangle"})
@@ -24,7 +22,7 @@ def params(name):
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_every_method_trains_it(name, method, network, batch):
+def test_every_method_trains_it(name, method, network, blueprint, batch):
     x, y = batch(t=3, n=3)
     teacher = network(name, params(name), relu=True).train()
     teacher(x.sum(0, keepdim=True))
@@ -32,9 +30,8 @@ def test_every_method_trains_it(name, method, network, batch):
     for m in sorted({*methods.names()} - {"chance"}):  # which has no network
         kind = methods.find(m)
         torch.manual_seed(0)
-        blueprint = Blueprint(name, params(name), SHAPE, CLASSES, NEURON)
         hyper = methods.parameters(m, SMALL.get(m, {}))
-        plain = kind.build(hyper, blueprint).train()
+        plain = kind.build(hyper, blueprint(name, params(name), NEURON)).train()
         keys = list(plain.state_dict())
         trainer = method(m, t_train=3, teacher=teacher if kind.teacher(hyper) else None, **SMALL.get(m, {}))
         model = trainer.prepare(plain)

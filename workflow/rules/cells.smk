@@ -7,6 +7,7 @@ rule train:
         configuration=CONFIGURATION,
         store=store_of_cell,
         teacher=teacher_of_cell,
+        start=start_of_cell,
     output:
         **CELL.named("train"),
     log:

@@ -97,6 +97,12 @@ def teacher_of_cell(wildcards):
     return [] if teacher is None else LAYOUT.cell(teacher).weights
 
 
+def start_of_cell(wildcards):
+    """The trained network that this cell's training starts from, if its network is a variant that says so."""
+    start = PLAN.start(Cell.parse(wildcards.cell))
+    return [] if start is None else LAYOUT.cell(start).weights
+
+
 def cell_files(method=None):
     """What the tables are made of: the files of every phase of every cell, or of one method's cells alone."""
     cells = [cell for cell in PLAN.all_cells if method in (None, cell.method)]

@@ -62,7 +62,7 @@ def replay(experiment: Experiment, iterations: int, teacher: nn.Module | None) -
     watched: type[Method[Any]] = Watched
     try:
         fit(
-            e.build_network(),
+            e.initial_network(),
             watched,
             e.params,
             run,

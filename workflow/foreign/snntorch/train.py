@@ -90,12 +90,15 @@ def optimizer_for(network, recipe):
 
 
 def rate(i, iterations, recipe):
-    """Factor on the learning rate at iteration i: linear warm-up, then cosine to zero, or constant."""
+    """Factor on the learning rate at iteration i: linear warm-up, then cosine to zero, constant or in steps."""
     warm = recipe["warmup"] * iterations
     if i < warm:
         return (i + 1) / (warm + 1)
     if recipe["schedule"] == "constant":
         return 1.0
+    if recipe["schedule"] == "multistep":
+        epoch = i / iterations * recipe["epochs"]
+        return recipe["gamma"] ** sum(epoch >= milestone for milestone in recipe["milestones"])
     return 0.5 * (1 + math.cos(math.pi * (i - warm) / max(1.0, iterations - warm)))
 
 

@@ -1,0 +1,58 @@
+"""The teacher of local tandem learning as published: an ANN with BatchNorm, clipped ReLU and dropout.
+
+The method `ann` with three additions of the authors' code [authors' code]: BatchNorm, whatever normalisation the
+configured network has; ReLU clipped from above at 2; dropout of 0.2, after each ReLU [ours: the place]. `ltl-offline`
+and `ltl-online` learn from it if their `teacher` is `ann-ltl`; their students have no normalisation. The masks of the
+dropout are drawn from the method's own generator; in evaluation, and so as a teacher, there is none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from snn.config.blocks import Model
+from snn.methods.ann import ANN
+from snn.models.blueprint import Blueprint
+from snn.models.stages import Network
+
+
+class ClippedReLU(nn.ReLU):
+    """min(max(x, 0), clip), in training with dropout: each element is 0 with probability p, others times 1/(1 - p)."""
+
+    def __init__(self, clip: float, p: float):
+        super().__init__()
+        self.clip, self.p = clip, p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.clamp(0, self.clip)
+        if not self.training or self.p == 0:
+            return y
+        remaining = torch.rand(x.shape, generator=self.generator).to(x.device) >= self.p
+        return y * remaining / (1 - self.p)
+
+
+class LTLTeacher(ANN):
+    paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
+
+    class Params(Model):
+        clip: float = Field(2.0, gt=0, description="upper bound of the ReLU")
+        dropout: float = Field(0.2, ge=0, lt=1, description="p, probability that an activation is dropped")
+
+    @classmethod
+    def build(cls, params: Any, blueprint: Blueprint) -> Network:
+        return blueprint.build(partial(ClippedReLU, params.clip, params.dropout), norm="batch")
+
+    def prepare(self, network: Network) -> Network:
+        for module in network.modules():
+            if isinstance(module, ClippedReLU):
+                module.generator = self.run.steps
+        return network
+
+
+METHOD = LTLTeacher
