@@ -21,7 +21,7 @@ rule train:
     message:
         "train {wildcards.cell}"
     shell:
-        "{SNN} train {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        "$SNN train {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
         " > {log:q} 2>&1"
 
 
@@ -44,7 +44,7 @@ rule sweep:
     message:
         "sweep {wildcards.cell}"
     shell:
-        "{SNN} sweep {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        "$SNN sweep {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
         " > {log:q} 2>&1"
 
 
@@ -67,5 +67,5 @@ rule deploy:
     message:
         "deploy {wildcards.cell}"
     shell:
-        "{SNN} deploy {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        "$SNN deploy {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
         " > {log:q} 2>&1"

@@ -21,10 +21,12 @@ from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError
+from snn.runtime.planning import without_torch
 
 try:
-    PLAN = Plan.load(config)
-    checks.check_inputs(PLAN)
+    with without_torch():  # a plan computes nothing, and torch takes seconds to import
+        PLAN = Plan.load(config)
+        checks.check_inputs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -50,13 +52,6 @@ if "conda" in DEPLOYMENT:
 CELL = LAYOUT.cell("{cell}")
 STORE = LAYOUT.store_files("{dataset}")
 
-# Jobs run in the environment that Snakemake runs in, or in that of the container (docs/container.md).
-if not IN_CONTAINER:
-    binaries = shlex.quote(str(Path(sys.executable).parent))
-    shell.prefix(
-        f"export PATH={binaries}:$PATH; ".replace("{", "{{").replace("}", "}}")
-    )
-
 # Jobs on this machine start warm, as forks of one process (docs/warm.md), unless `resources.warm_start` is false.
 WARM = warm.Server(
     threads=C.resources.threads,
@@ -65,7 +60,13 @@ WARM = warm.Server(
     and not IN_CONTAINER
     and not GPU,
 )
-SNN = WARM.command  # `python -m snn`, or the same through the warm process
+
+# Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
+# or in that of the container (docs/container.md).
+prefix = f"SNN={shlex.quote(WARM.command)}; "
+if not IN_CONTAINER:
+    prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 # What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
 # its token.

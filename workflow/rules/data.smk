@@ -4,6 +4,8 @@
 rule configuration:
     output:
         LAYOUT.configuration,
+    log:
+        LAYOUT.log("configuration"),
     localrule: True
     threads: 1
     resources:
@@ -13,7 +15,7 @@ rule configuration:
     message:
         "write the resolved configuration"
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q}"
+        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
 
 
 rule convert:
@@ -34,4 +36,4 @@ rule convert:
     message:
         "convert {wildcards.dataset}"
     shell:
-        "{SNN} convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"

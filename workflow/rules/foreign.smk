@@ -44,7 +44,7 @@ rule export_frames:
     message:
         "frames of {wildcards.dataset} at T {wildcards.t} for foreign scripts"
     shell:
-        "{SNN} export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {input.configuration:q}"
+        "$SNN export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {input.configuration:q}"
         " > {log:q} 2>&1"
 
 
@@ -69,4 +69,4 @@ rule adopt:
     message:
         "adopt {wildcards.cell}"
     shell:
-        "{SNN} adopt {wildcards.cell} --configfile {input.configuration:q} --token {params.token} > {log:q} 2>&1"
+        "$SNN adopt {wildcards.cell} --configfile {input.configuration:q} --token {params.token} > {log:q} 2>&1"

@@ -21,5 +21,5 @@ rule probe:
     message:
         "probe {wildcards.cell}"
     shell:
-        "{SNN} probe {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        "$SNN probe {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
         " > {log:q} 2>&1"

@@ -25,7 +25,7 @@ rule collect:
     message:
         "collect all cells"
     shell:
-        "{SNN} collect --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN collect --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule render:
@@ -88,7 +88,7 @@ rule render:
     message:
         "render the report"
     shell:
-        "{SNN} report --configfile {input.configuration:q} > {log:q} 2>&1"
+        "$SNN report --configfile {input.configuration:q} > {log:q} 2>&1"
 
 
 rule mlflow:
@@ -112,4 +112,4 @@ rule mlflow:
     message:
         "mlflow: bring the view up to date"
     shell:
-        "{SNN} mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"
+        "$SNN mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"
