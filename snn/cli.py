@@ -136,15 +136,21 @@ def planned(options: argparse.Namespace) -> Plan:
 
 
 def plan(options: argparse.Namespace) -> None:
-    from snn.benchmark.status import plan_text
+    from snn.runtime.planning import without_torch
 
-    print(plan_text(planned(options)))
+    with without_torch():
+        from snn.benchmark.status import plan_text
+
+        print(plan_text(planned(options)))
 
 
 def status(options: argparse.Namespace) -> None:
-    from snn.benchmark.status import status_text
+    from snn.runtime.planning import without_torch
 
-    print(status_text(planned(options)))
+    with without_torch():
+        from snn.benchmark.status import status_text
+
+        print(status_text(planned(options)))
 
 
 def schema(options: argparse.Namespace) -> None:

@@ -21,10 +21,12 @@ from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError
+from snn.runtime.planning import without_torch
 
 try:
-    PLAN = Plan.load(config)
-    checks.check_inputs(PLAN)
+    with without_torch():  # a plan computes nothing, and torch takes seconds to import
+        PLAN = Plan.load(config)
+        checks.check_inputs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -59,8 +61,8 @@ WARM = warm.Server(
     and not GPU,
 )
 
-# Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in, or
-# in that of the container (docs/container.md).
+# Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
+# or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
 if not IN_CONTAINER:
     prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
