@@ -25,7 +25,7 @@ from snn.errors import ConfigError, Diverged, UserError
 from snn.events import Engine, EventNetwork, RunResult, save
 from snn.models.export import export
 from snn.models.fold import has_biases, without_biases, without_temporal_gains
-from snn.models.norm import TemporalNorm
+from  import TemporalNorm
 from snn.models.stages import Network
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
