@@ -118,7 +118,15 @@ def configuration(options: argparse.Namespace) -> Config:
     """The configuration of the options; overlays are laid over config/config.yaml."""
     paths = options.configfile
     resolved = len(paths) == 1 and paths[0].suffix == ".json"
-    return read_configuration(*(paths if resolved else [Path("config/config.yaml"), *paths]))
+    return read_configuration(*(paths if resolved else [project_configuration(), *paths]))
+
+
+def project_configuration() -> Path:
+    """config/config.yaml of the working folder, or the project's own where there is none."""
+    from snn.benchmark import sources
+
+    path = Path("config/config.yaml")
+    return path if path.exists() else sources.ROOT / path
 
 
 def planned(options: argparse.Namespace) -> Plan:
@@ -128,15 +136,21 @@ def planned(options: argparse.Namespace) -> Plan:
 
 
 def plan(options: argparse.Namespace) -> None:
-    from snn.benchmark.status import plan_text
+    from snn.runtime.planning import without_torch
 
-    print(plan_text(planned(options)))
+    with without_torch():
+        from snn.benchmark.status import plan_text
+
+        print(plan_text(planned(options)))
 
 
 def status(options: argparse.Namespace) -> None:
-    from snn.benchmark.status import status_text
+    from snn.runtime.planning import without_torch
 
-    print(status_text(planned(options)))
+    with without_torch():
+        from snn.benchmark.status import status_text
+
+        print(status_text(planned(options)))
 
 
 def schema(options: argparse.Namespace) -> None:
@@ -260,11 +274,11 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from snn.report import render
+    from snn.report import TEMPLATES, render
 
     c = configuration(options)
     folder = Layout(c.benchmark).report
-    render(folder, c.model_dump(mode="json"), Path("reports/templates"))
+    render(folder, c.model_dump(mode="json"), TEMPLATES)
     print(f"report: {folder / 'index.html'}")
 
 

@@ -35,9 +35,10 @@ def tiny_store(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def make_job(tiny_store, tmp_path):
-    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., teacher=..., start=..., **overlay): the experiment
-    of a job on the small store; overlay: of the configuration; teacher, start: the folders of the cells that it learns and starts
-    from."""
+    """make_job(method, phase="train", network="3c1fc", t=4, seed=0, folder=..., teacher=..., start=..., **overlay): the
+    experiment of a job on the small store.
+
+    overlay: of the configuration; teacher, start: the folders of the cells that it learns from and starts from."""
     from snn.phases.experiment import Experiment
 
     def make(method, phase="train", network="3c1fc", t=4, seed=0, folder=None, teacher=None, start=None, **overlay):

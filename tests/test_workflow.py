@@ -66,7 +66,6 @@ def copy_of_the_project(folder: Path) -> Path:
     """What a run needs, and the compiled kernels beside the sources: compiling them anew takes longer than a run."""
     for name in ("snn", "workflow", "config"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "reports/templates", folder / "reports/templates")
     for name in ("environment.yml", "requirements.lock"):
         shutil.copy(ROOT / name, folder / name)
     return folder
@@ -162,7 +161,7 @@ def test_editing_a_phase_reruns_that_phase(project, edited):
 
 
 def test_editing_a_caption_reruns_rendering_and_nothing_else(project, edited):
-    (caption,) = (project / "reports/templates").glob("captions*")
+    (caption,) = (project / "snn/report/templates").glob("captions*")
     edited(str(caption.relative_to(project)), lambda text: text + "\n# a change\n")
     assert planned(project) == {("render", "")}
 

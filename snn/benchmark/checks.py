@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snn import methods, models
 from snn.benchmark.cell import Cell
-from snn.benchmark.dependencies import raw_inputs
+from snn.benchmark.dependencies import raw_inputs, script
 from snn.config.blocks import Train
 from snn.config.validation import unknown, validate
 from snn.data import readers
@@ -86,7 +86,7 @@ def _check_methods(plan: Plan, used: set[str]) -> None:
     for name, foreign in c.foreign.items():
         if name in methods.names() or not re.fullmatch(NAME, name):
             raise ConfigError(f"foreign.{name}: taken by a method, or not of letters, digits, - and _; rename it")
-        if not Path(foreign.script).is_file():
+        if not script(foreign).is_file():
             raise ConfigError(f"foreign.{name}.script: {foreign.script}: no such file; mend the path")
     for name in sorted({*c.methods, *used} - {*c.foreign}):
         methods.parameters(name, c.methods.get(name, {}))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snn import methods, models
 from snn.benchmark import sources
 from snn.benchmark.cell import Cell
-from snn.config.blocks import Robustness
+from snn.config.blocks import Foreign, Robustness
 from snn.data import readers
 from snn.runtime import files
 from snn.runtime.seeds import Purpose, derive
@@ -42,7 +43,7 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
     if foreign := c.foreign.get(cell.method):
         purposes: tuple[Purpose, ...] = ("initialisation", "order", "augmentation", "method")
         seeds = {purpose: derive(cell.seed, purpose) for purpose in purposes}
-        code = files.sha256(foreign.script)
+        code = files.sha256(script(foreign))
         result["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
     else:
         result["network"] = dict(zip(("name", "values"), plan.network(cell.network), strict=True))
@@ -77,6 +78,12 @@ def modules(plan: Plan, cell: Cell, phase: str) -> list[str]:
     if phase in ("train", "probe") and (start := plan.start(cell)):
         roots.append(methods.module_name(start.method))
     return roots
+
+
+def script(foreign: Foreign) -> Path:
+    """The script of a method of another framework: a path from the working folder, or from the project's folder where
+    the working folder has no such file."""
+    return next((p for p in (Path(foreign.script), sources.ROOT / foreign.script) if p.is_file()), Path(foreign.script))
 
 
 def dataset_token(plan: Plan, name: str) -> str:

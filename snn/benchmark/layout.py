@@ -64,6 +64,10 @@ class CellFolder:
         """The files of a phase, as the workflow declares them."""
         return [self.path / phase / name for name in PHASES[phase]]
 
+    def named(self, phase: str) -> dict[str, Path]:
+        """The same by name, e.g. `metrics` for metrics.csv."""
+        return {path.stem: path for path in self.files(phase)}
+
     def foreign_files(self) -> list[Path]:
         """What the script of another framework leaves."""
         return [self.path / "foreign" / name for name in FOREIGN]

@@ -48,7 +48,7 @@ def save(network: EventNetwork, path: str | Path) -> None:
         "output": network.output,
         "classes": network.classes,
         "meta": network.meta,
-        "populations": [asdict(p) for p in network.populations],
+        "populations": [_without_default_v0(asdict(p)) for p in network.populations],
         "synapses": [{f.name: getattr(s, f.name) for f in fields(s) if f.name != "weight"} for s in network.synapses],
     }
     weights = {f"weight/{i}": s.weight for i, s in enumerate(network.synapses) if s.weight is not None}
@@ -91,6 +91,11 @@ def load(path: str | Path) -> EventNetwork:
         return _network(header, arrays)
     except (UserError, _Damaged, RecursionError, UnicodeEncodeError, ValueError) as error:
         raise DataError(f"{path}: {error}; the file is damaged, export it again") from None
+
+
+def _without_default_v0(population: dict[str, Any]) -> dict[str, Any]:
+    """`v0` came later: networks that do not use it give the same bytes as before, and older programs read them."""
+    return {key: value for key, value in population.items() if (key, value) != ("v0", 0)}
 
 
 class _Damaged(Exception):

@@ -462,10 +462,15 @@ def run_many(layout, work, queue, t, x, y, p, bounds, shape, chunk, integer, tim
         what, _ = check(t[begin:end], x[begin:end], y[begin:end], p[begin:end], -1, shape)
         if what != IN_ORDER:
             return queue, i
-        for j in range(len(work.v)):
-            work.v[j] = 0
+        origin, now = (t[begin], t[end - 1]) if end > begin else (np.int64(0), np.int64(0))
+        if len(layout.initial):
+            for j in range(len(work.v)):
+                work.v[j] = layout.initial[j]
+        else:
+            for j in range(len(work.v)):
+                work.v[j] = 0
         for j in range(len(work.last)):
-            work.last[j] = 0
+            work.last[j] = origin
         for j in range(len(work.counts)):
             work.counts[j], work.first[j], values[j] = 0, -1, 0
         work.leader[0].label, work.leader[0].spikes = -1, 0
@@ -474,7 +479,6 @@ def run_many(layout, work, queue, t, x, y, p, bounds, shape, chunk, integer, tim
         for j in range(len(work.synops)):
             work.synops[j] = 0
         stops_of(t[begin:end], times_us, fractions, stops, where)
-        origin, now = (t[begin], t[end - 1]) if end > begin else (np.int64(0), np.int64(0))
         queue = advance(
             layout, work, queue, t[begin:end], x[begin:end], y[begin:end], p[begin:end], origin, chunk, stops, decisions
         )

@@ -74,6 +74,7 @@ class Layout(NamedTuple):
     theta: np.ndarray  # [P+1], threshold θ; like `below` and `floor` in the membranes' type, float32 or int16
     below: np.ndarray  # [P+1], the largest number under θ, so that `v > below` is `v ≥ θ`
     floor: np.ndarray  # [P+1], v_min
+    initial: np.ndarray  # all membranes at the start of a recording, in their type; empty if all are 0
     tau: np.ndarray  # float64 [P+1], µs, 0 for no leak
     scale: np.ndarray  # float64 [P+1], membrane units per weight unit
     membranes: int
@@ -88,6 +89,7 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
     kind = np.int16 if integer else np.float32
     theta, below, floor = (np.zeros(len(index), kind) for _ in range(3))
     tau, scale = np.zeros(len(index)), np.ones(len(index))
+    initial = np.zeros(membranes if any(p.v0 for p in network.populations) else 0, kind)
     for i, population in enumerate(network.populations, 1):
         tau[i] = population.tau_us or 0.0
         if integer:
@@ -99,6 +101,11 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
             theta[i] = population.threshold
             floor[i] = -np.inf if population.v_min is None else population.v_min
             below[i] = np.nextafter(theta[i], np.float32(-np.inf)) if population.spiking else np.inf
+        if population.v0:
+            row, area = populations[i], population.size // population.shape[0]
+            part = initial[row["offset"] : row["offset"] + area * row["stride"]].reshape(area, row["stride"])
+            v0 = integer_v0(population, scale[i]) if integer else population.v0
+            part[:, : row["channels"]] = v0  # the padding stays 0
 
     synapses = np.zeros(len(network.synapses), SYNAPSE)
     taps, weights = [], []
@@ -129,6 +136,7 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
         theta=theta,
         below=below,
         floor=floor,
+        initial=initial,
         tau=tau,
         scale=scale,
         membranes=membranes,
@@ -155,6 +163,17 @@ def integer_threshold(population: Population, scale: float) -> tuple[int, int]:
     theta = min(max(theta, 1), INT16.max)
     floor = INT16.min if population.v_min is None else max(round(population.v_min * scale), INT16.min)
     return theta, floor
+
+
+def integer_v0(population: Population, scale: float) -> int:
+    """v0 in membrane units, rounded as the threshold is."""
+    units = round(population.v0 * scale)
+    if not INT16.min <= units <= INT16.max:
+        raise UserError(
+            f"population {population.name!r}: its v0 is {units:.6g} in integer units, int16 membranes hold "
+            f"{INT16.min} to {INT16.max}; use mode='float' or rescale the weights"
+        )
+    return units
 
 
 def aligned_zeros(size: int, dtype: Any, values: np.ndarray | None = None) -> np.ndarray:

@@ -47,6 +47,7 @@ class State:
     """A recording in progress. Made by `Engine.state`, advanced by `Engine.feed`, read by `Engine.result`."""
 
     def __init__(self, layout: Layout, trace: bool = False) -> None:
+        self._initial = layout.initial
         n, classes = len(layout.populations), int(layout.populations["size"][layout.output])
         self.work = Work(
             v=aligned_zeros(layout.membranes, layout.theta.dtype.type),
@@ -67,9 +68,11 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start of a recording: every membrane 0."""
+        """Back to the start of a recording: every membrane at its initial potential."""
         for array in self.work:
             array.fill(0)
+        if len(self._initial):
+            self.work.v[:] = self._initial
         self.work.first.fill(-1)
         self.work.leader["label"] = -1
         self.n_events, self.t_first, self.t_last = 0, 0, 0

@@ -208,6 +208,7 @@ class Engine:
         n = len(events.t)
         if n and not state.n_events:
             state.t_first = int(events.t[0])
+            state.work.last.fill(state.t_first)
         decisions = np.full(len(stops), -1, np.int64)
         # The queues hold the spikes of one chunk: to keep all of them, they are read after each.
         step = CHUNK if state.trace is not None else max(n, 1)

@@ -38,7 +38,8 @@ class Population:
         v ← max(v, v_min)
 
     name: unique; shape: (C, H, W), a flat layer is (K, 1, 1); threshold: θ > 0; v_min: ≤ 0, or None for no clip;
-    tau_us: τ in microseconds, None for no leak; spiking=False: v only accumulates (no threshold, no clip: an output).
+    tau_us: τ in microseconds, None for no leak; spiking=False: v only accumulates (no threshold, no clip: an output);
+    v0: v of every neuron at the start of a recording, ≥ v_min; it leaks from the recording's first event on.
     Raises `UserError`, naming the population and the value that cannot be used.
     """
 
@@ -49,6 +50,7 @@ class Population:
     spiking: bool = True
     tau_us: float | None = None
     reset: str = "soft"
+    v0: float = 0.0
 
     def __post_init__(self) -> None:
         _check_name(self.name, "a population's name")
@@ -72,6 +74,9 @@ class Population:
                 raise UserError(f"{where}: tau_us must be None or positive microseconds, not {self.tau_us}")
         if not isinstance(self.reset, str) or self.reset not in RESETS:
             raise UserError(f"{where}: reset {short(self.reset)} is not one of {', '.join(RESETS)}")
+        store(self, "v0", real_number(self.v0, f"{where}: v0"))
+        if self.v_min is not None and self.v0 < self.v_min:
+            raise UserError(f"{where}: v0 must be at least v_min, {self.v_min}, not {self.v0}")
 
     @property
     def size(self) -> int:

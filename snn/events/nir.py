@@ -2,8 +2,8 @@
 
 What both have is written as NIR defines it: convolutions, linear layers, sum pooling, IF and LIF neurons, I and LI
 for populations that only accumulate. A weight w is a jump of the membrane: R = 1 in IF, R = τ in LIF.
-NIR's neurons are reset to a potential ("hard") and have no lower clip; the soft reset and v_min are *extensions*,
-written as metadata that only this library reads, and only where the caller asks for them.
+NIR's neurons are reset to a potential ("hard"), have no lower clip and start at 0; the soft reset, v_min and v0 are
+*extensions*, written as metadata that only this library reads, and only where the caller asks for them.
 NIR fires above the threshold, this library at it: they differ where a membrane meets it exactly.
 """
 
@@ -42,8 +42,8 @@ KEY = "snn_events"  # of the graph's metadata
 def to_nir(network: EventNetwork, path: str | Path | None = None, extensions: bool = False) -> nir.NIRGraph:
     """The network as a NIR graph, also written to `path` if one is given.
 
-    extensions: write v_min, the soft reset, classes and meta as metadata. Without, a network that has a lower clip or
-    a soft reset is refused: another tool would run something else.
+    extensions: write v_min, v0, the soft reset, classes and meta as metadata. Without, a network that has a lower clip,
+    an initial potential or a soft reset is refused: another tool would run something else.
     Raises `UserError`, naming the population or synapse that NIR cannot express.
     """
     import nir
@@ -67,7 +67,7 @@ def to_nir(network: EventNetwork, path: str | Path | None = None, extensions: bo
     nodes[end] = nir.Output({"output": np.array((output.size,) if flat[output.name] else output.shape)})
     edges.append((network.output, end))
     extra = {
-        "populations": {p.name: {"v_min": p.v_min, "reset": p.reset} for p in network.populations},
+        "populations": {p.name: {"v_min": p.v_min, "reset": p.reset, "v0": p.v0} for p in network.populations},
         "classes": network.classes,
         "meta": network.meta,
     }
@@ -123,8 +123,12 @@ def _refuse_population(population: Population, extensions: bool) -> None:
     name = population.name
     if "/" in name:
         raise UserError(f"population {name!r}: NIR node names hold no '/'")
-    if population.spiking and not extensions:
-        for what, differs in (("soft reset", population.reset == "soft"), ("lower clip", population.v_min is not None)):
+    if not extensions:
+        for what, differs in (
+            ("soft reset", population.spiking and population.reset == "soft"),
+            ("lower clip", population.v_min is not None),
+            ("initial potential", population.v0 != 0),
+        ):
             if differs:
                 raise UserError(
                     f"population {name!r}: NIR has no {what}; extensions=True writes it as metadata, which only "
@@ -276,7 +280,7 @@ class _Reader:
         if isinstance(node, nir.Output):
             return {"spiking": False}, 1.0
         gain = self._uniform(node.r, name, "r")
-        constants: dict[str, Any] = {"spiking": isinstance(node, (nir.IF, nir.LIF))}
+        constants: dict[str, Any] = {"spiking": isinstance(node, (nir.IF, nir.LIF)), "v0": extra.get("v0", 0.0)}
         if isinstance(node, (nir.LIF, nir.LI)):
             tau = self._uniform(node.tau, name, "tau")
             if tau <= 0:

@@ -24,7 +24,8 @@ from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
 from snn.events import Engine, EventNetwork, RunResult, save
 from snn.models.export import export
-from snn.models.fold import has_biases, without_biases
+from snn.models.fold import has_biases, without_biases, without_temporal_gains
+from  import TemporalNorm
 from snn.models.stages import Network
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
@@ -59,6 +60,11 @@ def deploy(experiment: Experiment) -> Outcome:
             outcome.superseded.append(fine_tuning_checkpoint(experiment))
         reference, clock_driven_part = evaluate_clock_driven(experiment, network, settings, subset)
         outcome.include(clock_driven_part)
+        if any(isinstance(module, TemporalNorm) for module in network.modules()):
+            # Gains of time steps have no meaning event-driven: what their mean over time costs is a result of its own.
+            network = without_temporal_gains(network)
+            predicted, _ = clock_driven(network, experiment.frames("test", at=subset.positions))
+            outcome.add("accuracy_mean_gains", float((predicted == subset.labels).mean()), experiment.cell.t_train)
         deployable = to_events(experiment, network, store)
         save(deployable, experiment.folder.network_file)
         for mode in settings.modes:

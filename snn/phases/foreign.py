@@ -185,11 +185,11 @@ def read_predictions(path: Path, shapes: dict[str, tuple], classes: int, index: 
     """The arrays, each of its shape and of whole numbers in -1 … classes - 1, of the recordings `index`."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            predictions = {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, EOFError) as error:
         raise wrong(path, f"not readable as arrays ({error})") from None
-    if found.keys() != shapes.keys():
-        missing, more = shapes.keys() - found.keys(), found.keys() - shapes.keys()
+    if predictions.keys() != shapes.keys():
+        missing, more = shapes.keys() - predictions.keys(), predictions.keys() - shapes.keys()
         raise wrong(
             path,
             f"arrays missing: {', '.join(sorted(missing)) or 'none'}; unknown: {', '.join(sorted(more)) or 'none'}",
@@ -197,12 +197,12 @@ def read_predictions(path: Path, shapes: dict[str, tuple], classes: int, index: 
     if 0 in shapes["test"]:
         raise wrong(path.with_name("history.csv"), "no epoch")
     for name, shape in shapes.items():
-        if found[name].shape != shape or not np.issubdtype(found[name].dtype, np.integer):
-            raise wrong(path, f"{name} is {found[name].dtype} {found[name].shape}, not whole numbers {shape}")
-        found[name] = found[name].astype(np.int64)
-    if not np.array_equal(found.pop("index"), index):
+        if predictions[name].shape != shape or not np.issubdtype(predictions[name].dtype, np.integer):
+            raise wrong(path, f"{name} is {predictions[name].dtype} {predictions[name].shape}, not whole numbers {shape}")
+        predictions[name] = predictions[name].astype(np.int64)
+    if not np.array_equal(predictions.pop("index"), index):
         raise wrong(path, "index is not the test split's, in its order")
-    for name, values in found.items():
+    for name, values in predictions.items():
         if values.size and not NO_OUTPUT <= values.min() <= values.max() < classes:
             raise wrong(path, f"{name} has classes outside -1 … {classes - 1}")
-    return found
+    return predictions

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from snn.config.blocks import Robustness
 from snn.errors import DataError, Diverged
-from snn.models.fold import folded
+from snn.models.fold import folded, without_temporal_gains
 from snn.models.perturb import Perturbation, perturbed, restart_noise
 from snn.models.stages import Network
 from snn.phases.experiment import Experiment
@@ -91,7 +91,7 @@ def robustness(experiment: Experiment) -> Outcome:
     subset = evaluation_subset(e.store, settings.recordings)
     outcome = Outcome(predictions=subset.head(), record={"simulated_chips": settings.simulated_chips})
     frames = e.frames("test", at=subset.positions)
-    network = folded(e.load_network()[0])
+    network = folded(without_temporal_gains(e.load_network()[0]))
 
     def evaluate(network: nn.Module) -> np.ndarray:
         restart_noise(network, 0)
@@ -160,7 +160,7 @@ def recovery(
     failures: list[str] = []
     if todo:
         teacher = e.load_teacher()
-        teacher = None if teacher is None else folded(teacher)
+        teacher = None if teacher is None else folded(without_temporal_gains(teacher))
         positions = stratified(e.store, settings.recovery_recordings, "train")
         few = e.frames("validation", at=np.arange(1), cached=False)  # nothing is chosen by them
         splits = Splits(e.frames("train", at=positions), few, few)

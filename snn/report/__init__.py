@@ -12,7 +12,7 @@
     captions.py         the captions, with numbers of seeds and recordings filled in
     page.py, html.py    everything into one `index.html` that needs nothing beside it
 
-Captions, published numbers and the page itself are in `reports/templates/`: editing them reruns rendering only.
+Captions, published numbers and the page itself are in `templates/`: editing them reruns rendering only.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ ROBUSTNESS_FIGURES = (
     "on_chip_learning",
 )
 FIGURES = GENERAL_FIGURES + MECHANISM_FIGURES + ROBUSTNESS_FIGURES
+TEMPLATES = Path(__file__).parent / "templates"
+"""Beside the code that fills them, so that they are found from any working folder and in an installed package."""
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "png")
 

@@ -85,7 +85,7 @@ def write(file: Path, events: np.ndarray, packet: int = 100, compression: str = 
 
 
 def header(text: bytes, compression: str) -> bytes:
-    """The size-prefixed buffer `IOHE`: field 0 compression (int32), field 1 the data table (none), field 2 a text."""
+    """The size-prefixed buffer `IOHE`: field 0 the compression, field 1 the data table (none), field 2 a text."""
     vtable = struct.pack("<5H", 10, 12, 8, 0, 4)
     table = 8 + len(vtable) + 2
     fields = struct.pack("<i", table - 8) + struct.pack("<I", 8) + struct.pack("<i", COMPRESSIONS[compression])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from snn.data.format import EVENT, Description, Entry, Recording, Sensor
 
@@ -53,3 +55,11 @@ def bin_bytes(events: np.ndarray) -> bytes:
     rows[:, 2] = (events["p"] << 7) | ((t >> 16) & 127)
     rows[:, 3], rows[:, 4] = (t >> 8) & 255, t & 255
     return rows.tobytes()
+
+
+def spikingjelly_utils():
+    """SpikingJelly's decoders; without a torchvision that works, the test is skipped by name."""
+    try:
+        return importlib.import_module("spikingjelly.datasets.utils")
+    except Exception as error:
+        pytest.skip(f"spikingjelly.datasets cannot be imported here: {str(error).splitlines()[0]}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import struct
 import sys
 import tempfile
 import time
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from snn.data.conversion import convert
 from snn.data.format import Sensor
@@ -39,6 +42,7 @@ from snn.errors import UserError
 
 from . import aedat4
 from .event_data import bin_bytes, random_events
+from .event_writers import WRITERS
 from .image_data import write_folder, write_idx
 
 SECONDS, MEMORY = 20, 6 << 30
@@ -104,6 +108,60 @@ def cifar(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"folder": str(folder)}, {"validation": 10}
 
 
+def event_folder(suffix: str) -> Layout:
+    """Two classes of three recordings in one format."""
+
+    def make(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        rng = np.random.default_rng(0)
+        for name in ("left", "right"):
+            (folder / name).mkdir(parents=True)
+            for i in range(3):
+                WRITERS[suffix](folder / name / f"{i}{suffix}", random_events(rng, 60, Sensor(30, 40)))
+        params = {"folder": str(folder), "width": 40, "height": 30}
+        return params, {"validation": 2, "test": 2}
+
+    return make
+
+
+def dvs_gesture(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for listed, name in (("train", "user01_led"), ("test", "user24_lab")):
+        (folder / f"trials_to_{listed}.txt").write_text(f"{name}.aedat\n")
+        WRITERS[".aedat"](folder / f"{name}.aedat", random_events(rng, 2200, Sensor(128, 128), 2_200_000))
+        rows = [f"{1 + i % 11},{100_000 * i},{100_000 * (i + 1)}\n" for i in range(22)]
+        (folder / f"{name}_labels.csv").write_text("class,startTime_usec,endTime_usec\n" + "".join(rows))
+    return {"folder": str(folder)}, {"validation": 11}
+
+
+def n_caltech101(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    for name in ("Faces_easy", "yin_yang"):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            WRITERS[".bin"](folder / name / f"image_{i:04d}.bin", random_events(rng, 60, Sensor(180, 240)))
+    return {"folder": str(folder), "published_split": "names-90"}, {"validation": 2}
+
+
+def tiny_imagenet(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    rng, lines = np.random.default_rng(0), []
+    names = ("n02124075", "n01443537")
+    (folder / "val" / "images").mkdir(parents=True)
+    (folder / "wnids.txt").write_text("".join(f"{name}\n" for name in names))
+
+    def save(file: Path) -> None:
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(file, "JPEG")
+
+    for i, name in enumerate(names):
+        (folder / "train" / name / "images").mkdir(parents=True)
+        for k in range(2):
+            save(folder / "train" / name / "images" / f"{name}_{k}.JPEG")
+        save(folder / "val" / "images" / f"val_{i}.JPEG")
+        lines.append(f"val_{i}.JPEG\t{name}\t0\t0\t9\t9\n")
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+    return {"folder": str(folder)}, {"validation": 2}
+
+
 LAYOUTS: dict[str, tuple[str, Layout]] = {
     "nmnist": ("nmnist", nmnist),
     "idx": ("idx", idx),
@@ -111,10 +169,15 @@ LAYOUTS: dict[str, tuple[str, Layout]] = {
     "image-folder .png": ("image-folder", png),
     "image-folder .jpg": ("image-folder", jpeg),
     "cifar10": ("cifar10", cifar),
-}
+    "dvs-gesture": ("dvs-gesture", dvs_gesture),
+    "n-caltech101": ("n-caltech101", n_caltech101),
+    "tiny-imagenet": ("tiny-imagenet", tiny_imagenet),
+    "cifar10dvs .aedat4": ("cifar10dvs", cifar10_dvs),
+} | {f"event-folder {suffix.strip()}": ("event-folder", event_folder(suffix)) for suffix in WRITERS}
 """Name of a campaign -> (reader, its intact data)."""
-if find_spec("aedat"):
-    LAYOUTS["cifar10dvs"] = ("cifar10dvs", cifar10_dvs)
+for ending, package in ((".aedat4", "aedat"), (".h5", "h5py")):  # optional packages
+    if not find_spec(package):
+        LAYOUTS = {name: layout for name, layout in LAYOUTS.items() if not name.endswith(ending)}
 
 # --- damage
 
@@ -211,11 +274,26 @@ def damage_file(file: Path, rng: random.Random) -> None:
     content = file.read_bytes()
     if content[:2] == b"\x1f\x8b" and rng.random() < 0.7:
         damaged = gzip.compress(mutated(gzip.decompress(content), rng), mtime=0)
+    elif content[:2] == b"PK" and rng.random() < 0.7:
+        damaged = refitted_zip(file, rng)
     elif content[:8] == b"\x89PNG\r\n\x1a\n" and rng.random() < 0.7:
         damaged = refitted_png(mutated(content, rng))
     else:
         damaged = mutated(content, rng)
     file.write_bytes(damaged)
+
+
+def refitted_zip(file: Path, rng: random.Random) -> bytes:
+    """With one of its members damaged, and the checksums right."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    chosen = rng.choice(sorted(members))
+    members[chosen] = mutated(members[chosen], rng)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
 
 
 def refitted_png(content: bytes) -> bytes:

@@ -62,7 +62,7 @@ def valid_network() -> EventNetwork:
         (2, 6, 6),
         [
             Population("stem", (4, 3, 3), threshold=0.9, v_min=-0.5),
-            Population("block", (4, 3, 3), tau_us=500.0),
+            Population("block", (4, 3, 3), tau_us=500.0, v0=0.25),
             Population("sum", (4, 3, 3), v_min=None),
             Population("out", (3, 1, 1), spiking=False),
         ],

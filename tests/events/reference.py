@@ -16,10 +16,12 @@ class FloatNumbers:
     """Weights and membranes as float32."""
 
     zero = np.float32(0)
+    scale = 1.0
 
     def __init__(self, network, population):
         self.threshold = np.float32(population.threshold)
         self.v_min = np.float32(-math.inf if population.v_min is None else population.v_min)
+        self.v0 = np.float32(population.v0)
 
     def weight(self, w):
         return np.float32(w)
@@ -43,6 +45,7 @@ class IntegerNumbers:
         self.scale = 127 / largest if largest > 0 else 127 / population.threshold
         self.threshold = round(population.threshold * self.scale)
         self.v_min = -32768 if population.v_min is None else max(-32768, round(population.v_min * self.scale))
+        self.v0 = round(population.v0 * self.scale)
 
     def weight(self, w):
         return int(np.rint(np.float64(w) * self.scale))
@@ -106,6 +109,7 @@ class Reference:
         self.last = {name: {} for name in names}
         self.out = Outcome({name: [] for name in names}, [0] * len(network.synapses), self.v)
         self.reached = False
+        self.begin = events[0][0] if events else 0  # membranes leak from their v0 from here on
         for root, (t, x, y, p) in enumerate(events):
             self.root, self.t = root, t
             if self.order == "breadth":
@@ -141,9 +145,9 @@ class Reference:
         for neuron, w in targets(synapse, self.network.shape_of(synapse.source), population.shape, event):
             self.out.synops[number] += 1
             self.reached |= synapse.target == self.network.output
-            now = v.get(neuron, numbers.zero)
-            if population.tau_us and self.t > last.get(neuron, 0):
-                now = numbers.leak(now, self.t - last.get(neuron, 0), population.tau_us)
+            now = v.get(neuron, numbers.v0)
+            if population.tau_us and self.t > last.get(neuron, self.begin):
+                now = numbers.leak(now, self.t - last.get(neuron, self.begin), population.tau_us)
             last[neuron] = self.t
             now = numbers.add(now, numbers.weight(w))
             if population.spiking:
@@ -171,11 +175,11 @@ class Reference:
                 if self.out.counts[k] > most:
                     most, self.out.prediction = self.out.counts[k], k
         else:
-            scale = getattr(self.numbers[output.name], "scale", 1.0)
+            numbers = self.numbers[output.name]
             for neuron in neurons:
-                value = float(self.v[output.name].get(neuron, 0)) / scale
+                value = float(self.v[output.name].get(neuron, numbers.v0)) / numbers.scale
                 if output.tau_us and events:
-                    dt = events[-1][0] - self.last[output.name].get(neuron, 0)
+                    dt = events[-1][0] - self.last[output.name].get(neuron, self.begin)
                     value *= math.exp(-dt / output.tau_us)
                 self.out.counts.append(value)
             if self.reached:

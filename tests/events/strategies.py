@@ -60,6 +60,7 @@ def networks(draw, spiking_output=None, leak=True):
                 spiking=spiking,
                 tau_us=draw(st.sampled_from([None, None, 40.0])) if leak else None,
                 reset=draw(st.sampled_from(["soft", "soft", "soft", "hard"])),
+                v0=draw(st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 2.0])),
             )
         )
     order = draw(st.permutations(range(len(synapses))))  # the order in the file is part of the meaning

@@ -118,6 +118,45 @@ def test_leak_in_microseconds(one_neuron, mode):
         assert fired_at(feed(network, 2, mode, dt)) == expected
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_initial_membranes(one_neuron, mode):
+    """v0 = 0.5 and weights of 0.25: θ = 1 is met by the second event, then by every fourth one. In integers: 254 + 2 ·
+    127 = 508."""
+    network = one_neuron(0.25, v0=0.5)
+    assert fired_at(feed(network, 8, mode)) == [1, 5]
+    engine = Engine(network, mode)
+    events = np.zeros(6, [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")])
+    assert engine.run_batch(events, [0, 2, 3, 6]).counts.tolist() == [[1], [0], [1]]  # each recording begins at v0
+    assert fired_at(feed(one_neuron(0.25, v0=3.0), 3, mode)) == [0, 1, 2]  # above θ: at the first event, not before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_initial_membranes_leak_from_the_first_event_on(mode):
+    """Two input pixels; the second one's event comes Δt after the first one's: 0.75 exp(−Δt / 1000 µs) + 0.5 ≥ 1 up to
+    Δt = 405 µs, whatever the time of the first event."""
+    network = EventNetwork(
+        (2, 1, 1),
+        [Population("neurons", (2, 1, 1), tau_us=1000.0, v0=0.75)],
+        [Synapse("input", "neurons", "linear", np.array([[0.0, 0.5], [0.01, 0.0]]))],
+    )
+    for begin in (0, 10**9):
+        for dt, spikes in [(0, 1), (400, 1), (410, 0)]:
+            result = Engine(network, mode).run([begin, begin + dt], [0, 0], [0, 0], [0, 1])
+            assert result.counts.tolist() == [spikes, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_output_that_does_not_spike_begins_at_v0(one_neuron, mode):
+    engine = Engine(one_neuron(1.0, spiking=False, v0=-2.0), mode)
+    assert engine.run([], [], [], []).counts.tolist() == [-2.0]
+    assert engine.run([5], [0], [0], [0]).counts.tolist() == [-1.0]
+
+
+def test_initial_membranes_that_int16_cannot_hold_are_refused(one_neuron):
+    with pytest.raises(UserError, match=r"'neuron'.*v0 is 127000.*int16"):
+        Engine(one_neuron(1.0, v0=1000.0), "int8")
+
+
 def test_ties_go_to_the_class_that_was_first():
     network = EventNetwork(
         (2, 1, 1),

@@ -32,6 +32,15 @@ def test_save_and_load(residual, stream, tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["network.npz"]
 
 
+def test_the_initial_potential_is_kept_and_written_only_where_it_is_used(one_neuron, tmp_path):
+    """Files from before `v0` load, and networks without it give the same bytes as then."""
+    save(one_neuron(0.5, v0=0.25), tmp_path / "v0.npz")
+    assert load(tmp_path / "v0.npz").populations[0].v0 == 0.25
+    save(one_neuron(0.5), tmp_path / "without.npz")
+    assert b'"v0"' not in (tmp_path / "without.npz").read_bytes()
+    assert load(tmp_path / "without.npz").populations[0].v0 == 0
+
+
 def test_a_damaged_file_names_itself(residual, tmp_path):
     path = tmp_path / "network.npz"
     save(residual, path)

@@ -25,6 +25,8 @@ def small(**changes):
         ({"population": {"threshold": float("nan")}}, "'a': threshold"),
         ({"population": {"v_min": 0.5}}, "'a': v_min"),
         ({"population": {"tau_us": 0}}, "'a': tau_us"),
+        ({"population": {"v0": float("nan")}}, "'a': v0"),
+        ({"population": {"v0": -1.5}}, "'a': v0 must be at least v_min, -1.0"),
         ({"population": {"reset": "zero"}}, "'a': reset"),
         ({"population": {"shape": (2, 3)}}, "'a': shape"),
         ({"population": {"name": "input"}}, "unique"),

@@ -61,6 +61,14 @@ def test_soft_reset_and_clip_are_refused_without_extensions(one_neuron):
         to_nir(one_neuron(0.5))
     with pytest.raises(UserError, match=r"'neuron'.*lower clip"):
         to_nir(one_neuron(0.5, reset="hard"))
+    with pytest.raises(UserError, match=r"'neuron'.*initial potential"):
+        to_nir(one_neuron(0.5, spiking=False, v0=0.5))
+
+
+def test_the_initial_potential_travels_as_metadata(one_neuron, tmp_path):
+    for spiking in (True, False):
+        to_nir(one_neuron(0.5, spiking=spiking, v0=0.25), tmp_path / "network.nir", extensions=True)
+        assert from_nir(tmp_path / "network.nir").populations[0].v0 == 0.25
 
 
 def test_grouped_convolutions_are_refused():

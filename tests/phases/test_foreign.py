@@ -245,11 +245,10 @@ def test_editing_the_script_changes_its_cells_and_no_other(script):
     assert all(plan.phases(c) == ["train", "sweep"] for c in plan.cells if c.method == NAME)
 
 
-def test_both_ways_to_its_environment_have_the_same_pins():
-    environment = yaml.safe_load((FRAMEWORK / "environment.yml").read_text())
-    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert pip == (FRAMEWORK / "requirements.txt").read_text().split()
-    assert all(line.count("==") == 1 for line in pip)
+def test_its_environment_is_pinned():
+    lines = (FRAMEWORK / "requirements.txt").read_text().split()
+    assert lines
+    assert all(line.count("==") == 1 for line in lines)
 
 
 @pytest.mark.workflow

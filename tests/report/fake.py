@@ -266,8 +266,8 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 if __name__ == "__main__":
     from snn.phases.collect import collect
-    from snn.report import render
+    from snn.report import TEMPLATES, render
 
     out = Path(sys.argv[1])
     collect("fake", "matched", make_cells(out / "cells"), out / "report")
-    render(out / "report", {}, Path(__file__).parents[2] / "reports" / "templates")
+    render(out / "report", {}, TEMPLATES)

@@ -1,17 +1,14 @@
 """The figures about mechanisms show what the probes and histories hold, or say what they need."""
 
-from pathlib import Path
-
 import pytest
 from fake import CEILING, MORE, make_cells
 from matplotlib.figure import Figure
 
 from snn.phases.collect import collect
-from snn.report import MECHANISM_FIGURES, figures, render
+from snn.report import MECHANISM_FIGURES, TEMPLATES, figures, render
 from snn.report.results import Results
 from snn.report.style import method_label
 
-TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
 SMALL = {"networks": ("3c1fc",), "samples": 60, "epochs": 12, "diverged": (), "seeds": (0, 1), "probes": True}
 SHOWN = {
     "gradient_depth": {"sdt", "shortcut", "shortcut-evolutionary", "mine"},

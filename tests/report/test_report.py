@@ -21,6 +21,7 @@ from snn.report import (
     MECHANISM_FIGURES,
     TABLE_FORMATS,
     TABLES,
+    TEMPLATES,
     figures,
     render,
     tables,
@@ -39,7 +40,6 @@ from snn.report.tables.files import latex, markdown
 from snn.statistics import TOO_FEW, Interval
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = ROOT / "reports" / "templates"
 SMALL = {"networks": ("3c1fc",), "samples": 300, "epochs": 2, "diverged": (), "star": ()}
 
 

@@ -9,11 +9,9 @@ rule train:
         teacher=teacher_of_cell,
         start=start_of_cell,
     output:
-        CELL.files("train"),
+        **CELL.named("train"),
     log:
         LAYOUT.log("{cell}", "train"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
@@ -30,15 +28,13 @@ rule train:
 
 rule sweep:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
     output:
-        CELL.files("sweep"),
+        **CELL.named("sweep"),
     log:
         LAYOUT.log("{cell}", "sweep"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
@@ -55,15 +51,13 @@ rule sweep:
 
 rule deploy:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
     output:
-        CELL.files("deploy"),
+        **CELL.named("deploy"),
     log:
         LAYOUT.log("{cell}", "deploy"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,

@@ -6,17 +6,27 @@ import shlex
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir).parent))
+if not (PROJECT / "snn").is_dir():
+    raise WorkflowError(
+        f"{PROJECT}: the project's Python package is not beside the workflow; take the Snakefile of a local clone"
+    )
+sys.path.insert(0, str(PROJECT))
+# Jobs run in the working folder, which may be another than the project's.
+paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+if str(PROJECT) not in paths:
+    os.environ |= {"PYTHONPATH": os.pathsep.join([str(PROJECT), *paths])}
 
 from snn import warm
 from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError
+from snn.runtime.planning import without_torch
 
 try:
-    PLAN = Plan.load(config)
-    checks.check_inputs(PLAN)
+    with without_torch():  # a plan computes nothing, and torch takes seconds to import
+        PLAN = Plan.load(config)
+        checks.check_inputs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -29,8 +39,14 @@ C = PLAN.config
 LAYOUT = PLAN.layout
 GPU = int(C.resources.device != "cpu")
 VENVS = "results/.venvs"
-ENVIRONMENT = "../../environment.yml"
-MADE_BY_SNAKEMAKE = workflow.deployment_settings.deployment_method  # environments
+DEPLOYMENT = {str(method) for method in workflow.deployment_settings.deployment_method}
+IN_CONTAINER = "apptainer" in DEPLOYMENT  # --sdm apptainer
+
+if "conda" in DEPLOYMENT:
+    raise WorkflowError(
+        "--sdm conda: this project has one environment for all jobs, which Snakemake itself runs in; make it once by "
+        "`make env` or `conda env create -f environment.yml`, and leave the option out"
+    )
 
 # The files of a cell and of a data set, with Snakemake's wildcards {cell} and {dataset}.
 CELL = LAYOUT.cell("{cell}")
@@ -41,14 +57,14 @@ WARM = warm.Server(
     threads=C.resources.threads,
     enabled=C.resources.warm_start
     and workflow.local_exec
-    and not MADE_BY_SNAKEMAKE
+    and not IN_CONTAINER
     and not GPU,
 )
 
 # Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
-# unless it is told to make one for them.
+# or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
-if not MADE_BY_SNAKEMAKE:
+if not IN_CONTAINER:
     prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
@@ -111,7 +127,9 @@ def cell_files(method=None):
 
 def foreign_script(wildcards):
     """The script of a foreign method; its digest is in foreign_spec, so that edits rerun it and touches do not."""
-    return ancient(C.foreign[Cell.parse(wildcards.cell).method].script)
+    return ancient(
+        str(dependencies.script(C.foreign[Cell.parse(wildcards.cell).method]))
+    )
 
 
 def foreign_frames(wildcards):
@@ -125,9 +143,9 @@ def foreign_spec(wildcards):
 
 
 def foreign_environment(framework):
-    """What shows that the environment of a framework is there; Snakemake's own are made by itself."""
-    return [] if MADE_BY_SNAKEMAKE else f"{VENVS}/{framework}.txt"
+    """What shows that the environment of a framework is there."""
+    return f"{VENVS}/{framework}.txt"
 
 
 def foreign_python(framework):
-    return "python" if MADE_BY_SNAKEMAKE else f"{VENVS}/{framework}/bin/python"
+    return f"{VENVS}/{framework}/bin/python"

@@ -7,8 +7,6 @@ rule configuration:
     log:
         LAYOUT.log("configuration"),
     localrule: True
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         gpu=0,
@@ -28,8 +26,6 @@ rule convert:
         STORE,
     log:
         LAYOUT.log("convert", "{dataset}"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

@@ -3,15 +3,13 @@
 
 
 rule foreign_venv:
-    # Where Snakemake makes no environments (`--sdm conda`), pip does, from the framework's exact pins.
+    # Made by pip from the framework's exact pins.
     input:
-        "workflow/foreign/{framework}/requirements.txt",
+        str(PROJECT / "workflow/foreign/{framework}/requirements.txt"),
     output:
         f"{VENVS}/{{framework}}.txt",
     log:
         f"{VENVS}/{{framework}}.log",
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
@@ -35,8 +33,6 @@ rule export_frames:
         temp(LAYOUT.frames("{dataset}", "{t}")),
     log:
         LAYOUT.log("foreign", "{dataset}-T{t}"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=C.resources.train_mem_mb,
@@ -63,8 +59,6 @@ rule adopt:
         LAYOUT.log("{cell}", "adopt"),
     wildcard_constraints:
         cell=FOREIGN_CELL,
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

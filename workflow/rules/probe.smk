@@ -3,17 +3,15 @@
 
 rule probe:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
         teacher=teacher_of_cell,
         start=start_of_cell,
     output:
-        CELL.files("probe"),
+        **CELL.named("probe"),
     log:
         LAYOUT.log("{cell}", "probe"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,

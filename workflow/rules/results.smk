@@ -1,8 +1,7 @@
 # From the files of all cells to the tables, the pages and MLflow.
 
-from snn.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES
-
-TEMPLATES = sorted(str(p) for p in Path("reports/templates").rglob("*") if p.is_file())
+from snn.report import FIGURE_FORMATS, FIGURES, TABLE_FORMATS, TABLES, TEMPLATES
+from snn.runtime import files
 
 
 rule collect:
@@ -14,8 +13,6 @@ rule collect:
         LAYOUT.collected(),
     log:
         LAYOUT.log("collect"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
@@ -35,7 +32,6 @@ rule render:
     input:
         configuration=CONFIGURATION,
         collected=LAYOUT.collected(),
-        templates=TEMPLATES,
     output:
         page=report(
             LAYOUT.report / "index.html",
@@ -75,8 +71,6 @@ rule render:
         ],
     log:
         LAYOUT.log("report"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,
@@ -88,6 +82,9 @@ rule render:
         t_train=C.matrix.t_train,
         variants={name: variant.base for name, variant in C.variants.items()},
         code=sources.digest("snn.report", "snn.report.page"),
+        templates=dependencies.digest(
+            [files.sha256(path) for path in sorted(TEMPLATES.iterdir())]
+        ),
     message:
         "render the report"
     shell:
@@ -104,8 +101,6 @@ rule mlflow:
         LAYOUT.mlflow / "synced.txt",
     log:
         LAYOUT.log("mlflow"),
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

@@ -3,16 +3,14 @@
 
 rule robustness:
     input:
+        **CELL.named("train"),
         configuration=CONFIGURATION,
         store=store_of_cell,
-        trained=CELL.files("train"),
         teacher=teacher_of_cell,
     output:
-        CELL.files("robustness"),
+        **CELL.named("robustness"),
     log:
         LAYOUT.log("{cell}", "robustness"),
-    conda:
-        ENVIRONMENT
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,

@@ -2,7 +2,7 @@
 
 The reader takes folders `<class>/*.aedat4`, directly in `folder` or in `folder/CIFAR10DVS` (where tonic downloads to,
 with the publisher's checksum). A partial copy is accepted, and the manifest states how many recordings it lacks. There
-is no official split: set `split.test` (0.1 is customary).
+is no official split: set `split.test` for a random one (0.1 is customary), or `published_split`.
 
 The time of a recording begins with its first event. `size` maps the pixels to a coarser grid, x -> ⌊x · size / 128⌋:
 the published recipes train at 48x48, where they rescale frames by interpolation; here the events themselves are mapped,
@@ -21,7 +21,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.event_files import aedat4
-from snn.data.format import Description, Entry, Recording, Sensor, check_events
+from snn.data.format import Description, Entry, Recording, Sensor
+from snn.data.normal_form import normal
+from snn.data.readers._published_splits import PublishedSplit, official
 from snn.errors import DataError
 
 KIND = "events"
@@ -41,6 +43,8 @@ class Params(BaseModel):
     """Let tonic download the data set into `folder` where it is not there."""
     size: int = Field(128, ge=8, le=128)
     """Rows and columns of the grid that the events are mapped to."""
+    published_split: PublishedSplit | None = None
+    """The split that published code makes (`readers/_published_splits.py`); null: a random one by `split.test`."""
     provenance: str = Field("", max_length=1000)
     """Where this copy came from, if it is not the official one; goes into the manifest."""
 
@@ -66,7 +70,7 @@ def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[
     pairs = _pairs(params)
     for i in range(len(pairs)) if positions is None else positions:
         file, entry = pairs[i]
-        yield Recording(read(file, params.size), entry.label, entry.name)
+        yield Recording(read(file, params.size), entry.label, entry.name, entry.split)
 
 
 def inputs(params: Params) -> list[Path]:
@@ -77,9 +81,7 @@ def inputs(params: Params) -> list[Path]:
 
 def read(file: Path, size: int = 128) -> np.ndarray:
     """The `EVENT` records of one file on a grid of `size` x `size`; `DataError` where it is no intact recording."""
-    events = aedat4.read(file)
-    check_events(events, SENSOR, str(file))
-    events["t"] -= events["t"][0]
+    events = normal(aedat4.read(file), SENSOR, str(file))
     for axis in "xy":
         events[axis] = events[axis].astype(np.uint32) * size // 128
     return events
@@ -114,4 +116,8 @@ def _files(params: Params) -> dict[str, list[Path]]:
 
 def _pairs(params: Params) -> list[tuple[Path, Entry]]:
     files = _files(params)
-    return [(file, Entry(label, f"{name}/{file.name}")) for label, name in enumerate(CLASSES) for file in files[name]]
+    return [
+        (file, Entry(label, f"{name}/{file.name}", split))
+        for label, name in enumerate(CLASSES)
+        for file, split in zip(files[name], official(files[name], params.published_split), strict=True)
+    ]

@@ -88,9 +88,9 @@ def dropped(x: Tensor, p: float, g: torch.Generator) -> Tensor:
     """Of the events counted in x each is lost with probability p."""
     counts = x.cpu()
     at = counts > 0
-    kept = counts.clone()
-    kept[at] = torch.binomial(counts[at], torch.full_like(counts[at], 1 - p), generator=g)
-    return kept.to(x)
+    remaining = counts.clone()
+    remaining[at] = torch.binomial(counts[at], torch.full_like(counts[at], 1 - p), generator=g)
+    return remaining.to(x)
 
 
 def added(x: Tensor, fraction: float, g: torch.Generator) -> Tensor:

@@ -61,7 +61,7 @@ def test_faults_of_an_image_folder_are_named_in_one_line(tmp_path):
     file.write_bytes(good)
     for image in (raw / "test/owl").iterdir():
         image.unlink()
-    refused(r"class without samples: .*test/owl holds no .png, .jpg or .jpeg")
+    refused(r"class without samples: .*test/owl holds no .jpeg, .jpg or .png")
     (raw / "test/owl").rmdir()
     refused(r"class without samples: .*test/owl holds no")
 

@@ -6,8 +6,8 @@ from snn.data import readers
 from snn.data.conversion import convert
 from snn.errors import ConfigError
 
-IMAGES = {"cifar10", "cifar100", "idx", "image-folder"}
-EVENTS = {"cifar10dvs", "nmnist", "saccades"}
+IMAGES = {"cifar10", "cifar100", "idx", "image-folder", "tiny-imagenet"}
+EVENTS = {"cifar10dvs", "dvs-gesture", "event-folder", "n-caltech101", "nmnist", "saccades"}
 
 
 def test_readers_are_found_by_name_and_their_kind_is_known_without_data():

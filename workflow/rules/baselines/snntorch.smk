@@ -13,8 +13,6 @@ rule snntorch:
         LAYOUT.log("{cell}", "foreign"),
     wildcard_constraints:
         cell=pattern("snntorch-[^/]+"),
-    conda:
-        "../../foreign/snntorch/environment.yml"
     threads: C.resources.threads
     resources:
         mem_mb=C.resources.train_mem_mb,
