@@ -91,7 +91,7 @@ ui: env ## open the MLflow UI on 127.0.0.1
 	  echo "error: MLFLOW_TRACKING_URI is set, its server shows the results; unset it for the local store" >&2; exit 2; }
 	@test -f $(STORE) || { \
 	  echo "error: $(STORE) is not there; run \`make reproduce\`, or \`make sync\` where results are there" >&2; exit 2; }
-	@echo "ui: http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@echo "ui: http://127.0.0.1:$(PORT)/#/experiments/1/runs?compareRunsMode=CHART (Ctrl-C ends it)"
 	@$(BIN)/mlflow ui --backend-store-uri "sqlite:///$(CURDIR)/$(STORE)" --host 127.0.0.1 --port $(PORT) --workers 1
 
 sync: env ## make MLflow show what the files say; rebuilds a deleted store

@@ -1,4 +1,4 @@
-"""How sure the tables are: intervals over seeds and test samples together, paired tests, Holm's correction.
+"""How sure the tables are: intervals over seeds and test samples together, paired tests, Holm's correction, power.
 
 A result has two sources of chance: the seed of the training and the draw of the test set. All seeds are tested on
 the same samples, so the two are crossed, not nested, and both are resampled:
@@ -16,13 +16,22 @@ the same samples, so the two are crossed, not nested, and both are resampled:
   two variances: near S-1 where seeds dominate, near N-1 where the test set does.
 
 `tests/test_statistics.py` checks the coverage by simulation. Below three seeds the variance between trainings is
-unknown: the interval then speaks of the test samples only, and says "too few seeds".
+unknown: the interval then is about the test samples only, and says "too few seeds".
+
+All of this takes seeds for a sample of a distribution that is not far from normal. Where one training in five fails (is
+8 points worse, the others vary by half a point), the 95 % interval covers the true mean in 59 % of cases with 3 seeds,
+67 % with 5, 83 % with 8 and 89 % with 10 (where the variance of few test recordings is in it too, about 91 %). It errs
+to one side: where all of few seeds are good, by luck, it is narrow and lies above the truth. Hence every seed is drawn
+as a point.
+
+Claims are judged by an `Estimate`: one-sided 95 % bounds (together the two-sided 90 % interval), of which two decide an
+equivalence (two one-sided tests, Schuirmann 1987), and the number of seeds at which they would decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -31,6 +40,11 @@ from scipy import stats
 
 MIN_SEEDS = 3
 TOO_FEW = "too few seeds"
+ALPHA = 0.05
+"""Level of each one-sided test."""
+POWER = 0.80
+MAX_SEEDS = 10_000
+"""Where the search for a number of seeds ends."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,110 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95, resamples
     return Paired(**vars(interval), p=p)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A mean difference with what its tests and its power analysis need.
+
+    mean, se: in the unit of the differences; df: degrees of freedom of its t. `se` and `df` are nan below three seeds.
+    per_seed: the mean difference of each seed. se² with n seeds is about seed_variance / n + sample_variance: the
+    second is not lowered by more seeds, since all are tested on the same samples. n_samples: 0 where a difference is
+    one number a seed.
+    """
+
+    mean: float
+    se: float
+    df: float
+    per_seed: tuple[float, ...]
+    seed_variance: float
+    sample_variance: float
+    n_samples: int
+
+    @property
+    def n_seeds(self) -> int:
+        return len(self.per_seed)
+
+    @property
+    def is_testable(self) -> bool:
+        return not np.isnan(self.se)
+
+    def bounds(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """The one-sided lower and upper bounds at level 1 - alpha each: the two-sided interval at 1 - 2·alpha."""
+        if not self.is_testable:
+            return np.nan, np.nan
+        half = float(stats.t.ppf(1 - alpha, self.df)) * self.se
+        return self.mean - half, self.mean + half
+
+    def p_greater(self, value: float) -> float | None:
+        """One-sided p-value of the true mean being at most `value`; None below three seeds."""
+        if not self.is_testable:
+            return None
+        if self.se == 0:
+            return 0.0 if self.mean > value else 1.0
+        return float(stats.t.sf((self.mean - value) / self.se, self.df))
+
+    def p_less(self, value: float) -> float | None:
+        """One-sided p-value of the true mean being at least `value`; None below three seeds."""
+        return replace(self, mean=-self.mean).p_greater(-value)
+
+    def p_within(self, margin: float) -> float | None:
+        """The p-value of the two one-sided tests of the true mean being outside of ±margin; None below three seeds."""
+        above, below = self.p_greater(-margin), self.p_less(margin)
+        return None if above is None or below is None else max(above, below)
+
+
+def estimate(differences: ArrayLike, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """Of paired differences: [seeds, samples] of correctness (crossed bootstrap), or [seeds], one number each."""
+    array = np.asarray(differences, dtype=float)
+    if array.ndim == 2:
+        interval, se, df = _interval(_matrix(array), 1 - 2 * ALPHA, resamples, seed, bounds=(-np.inf, np.inf))
+        per_seed, n_samples = array.mean(axis=1), interval.n_samples
+        seed_variance, sample_variance = _variance_components(array)
+    elif array.ndim == 1 and array.size:
+        per_seed, n_samples = array, 0
+        seed_variance, sample_variance = (float(array.var(ddof=1)) if array.size > 1 else np.nan), 0.0
+        se, df = (per_seed.std(ddof=1) / np.sqrt(array.size) if array.size > 1 else np.nan), array.size - 1
+    else:
+        raise ValueError(f"expected differences [seeds] or [seeds, samples], got shape {array.shape}")
+    if len(per_seed) < MIN_SEEDS:
+        se, df = np.nan, np.nan
+    each = tuple(map(float, per_seed))
+    return Estimate(float(per_seed.mean()), float(se), float(df), each, seed_variance, sample_variance, n_samples)
+
+
+def exact_estimate(value: float) -> Estimate:
+    """Of a quantity that is counted and not sampled: the same for every seed, so one is enough."""
+    return Estimate(float(value), 0.0, np.inf, (float(value),), 0.0, 0.0, 0)
+
+
+def seeds_for_power(estimate: Estimate, effect: float, power: float = POWER, alpha: float = ALPHA) -> int | None:
+    """The smallest number of seeds at which a one-sided test at level `alpha` finds a true `effect` with that power.
+
+    The variance between seeds is the observed one of the paired differences; the variance over test samples stays.
+    None below two seeds, and where the test samples alone leave too much uncertainty for any number of seeds (up to
+    `MAX_SEEDS`). At least `MIN_SEEDS`. Two one-sided tests of a margin at a true difference of zero fail with at most
+    twice the probability of one: their power is at least 80 % where that of one is 90 %.
+    """
+    if effect <= 0:
+        raise ValueError(f"the effect to be found must be positive, got {effect}")
+    if estimate.n_seeds < 2:
+        return None
+
+    def enough(n: int) -> bool:
+        se = np.sqrt(estimate.seed_variance / n + estimate.sample_variance)
+        if se == 0:
+            return True
+        df = _satterthwaite(estimate.seed_variance / n, n, estimate.sample_variance, estimate.n_samples)
+        return float(stats.nct.sf(stats.t.ppf(1 - alpha, df), df, effect / se)) >= power
+
+    if not enough(MAX_SEEDS):
+        return None
+    low, high = MIN_SEEDS - 1, MAX_SEEDS  # more seeds are never worse: the power rises with their number
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
 def holm(pvalues: Sequence[float | None]) -> list[float | None]:
     """Holm's (1979) step-down adjustment of a family of p-values; None stays None and does not count.
 
@@ -141,8 +259,35 @@ def _counts(n: int, draws: int, resamples: int, seed: int) -> np.ndarray:
 def _degrees_of_freedom(values: np.ndarray) -> float:
     """Satterthwaite's, of the sum of the variance between seeds and the variance between samples."""
     n_seeds, n_samples = values.shape
-    of_seeds = values.mean(axis=1).var(ddof=1) / n_seeds
+    of_seeds, of_samples = _variance_of_means(values)
+    return _satterthwaite(of_seeds, n_seeds, of_samples, n_samples)
+
+
+def _variance_of_means(values: np.ndarray) -> tuple[float, float]:
+    """The two parts of the variance of the mean of `values` [seeds, samples]: from the seeds, from the samples."""
+    n_seeds, n_samples = values.shape
+    of_seeds = values.mean(axis=1).var(ddof=1) / n_seeds if n_seeds > 1 else 0.0
     of_samples = values.mean(axis=0).var(ddof=1) / n_samples if n_samples > 1 else 0.0
+    return float(of_seeds), float(of_samples)
+
+
+def _variance_components(values: np.ndarray) -> tuple[float, float]:
+    """(v, w) such that the squared standard error of the mean of `values` [seeds, samples] with n seeds is v / n + w.
+
+    A two-way analysis of variance separates seeds, samples, and what a seed does on single samples; the last counts
+    three times in crossed resampling (Owen 2007). v is nan for one seed.
+    """
+    n_seeds, n_samples = values.shape
+    if n_seeds < 2 or n_samples < 2:
+        return float("nan"), 0.0
+    seeds, samples = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
+    rest = ((values - seeds - samples + values.mean()) ** 2).sum() / (n_seeds - 1) / (n_samples - 1)
+    of_seed = max(0.0, seeds.var(ddof=1) - rest / n_samples)
+    of_sample = max(0.0, samples.var(ddof=1) - rest / n_seeds)
+    return float(of_seed + 3 * rest / n_samples), float(of_sample / n_samples)
+
+
+def _satterthwaite(of_seeds: float, n_seeds: int, of_samples: float, n_samples: int) -> float:
     spread = of_seeds**2 / (n_seeds - 1) + of_samples**2 / max(1, n_samples - 1)
     return float((of_seeds + of_samples) ** 2 / spread) if spread > 0 else float(n_seeds - 1)
 

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn.statistics import TOO_FEW, hierarchical_interval, holm, mean_interval, paired_difference
+from snn.statistics import (
+    TOO_FEW,
+    estimate,
+    exact_estimate,
+    hierarchical_interval,
+    holm,
+    mean_interval,
+    paired_difference,
+    seeds_for_power,
+)
 
 
 def test_mean_interval_by_hand():
@@ -139,3 +148,153 @@ def test_an_interval_over_seeds_stays_within_what_the_quantity_can_be():
     assert unbounded.high > 1.0
     bounded = mean_interval([0.98, 0.99, 1.0], bounds=(0.0, 1.0))
     assert (bounded.low, bounded.high) == (unbounded.low, 1.0)
+
+
+# --- estimates: one-sided tests, equivalence, power
+
+
+def test_an_estimate_by_hand():
+    of_three = estimate([1.0, 2.0, 3.0])  # sd 1, se 1/√3, t(0.95, 2) = 2.92
+    assert (of_three.mean, of_three.df, of_three.n_seeds, of_three.per_seed) == (2, 2, 3, (1.0, 2.0, 3.0))
+    low, high = of_three.bounds()
+    assert (high - 2, 2 - low) == pytest.approx((2.919986 / math.sqrt(3),) * 2, rel=1e-6)
+    assert of_three.p_greater(0) == pytest.approx(0.037, abs=0.001)  # t = 3.46
+    assert of_three.p_less(0) == pytest.approx(1 - of_three.p_greater(0))
+    assert of_three.p_within(5) == pytest.approx(max(of_three.p_greater(-5), of_three.p_less(5)))
+
+
+def test_below_three_seeds_nothing_is_tested():
+    of_two = estimate([1.0, 2.0])
+    assert not of_two.is_testable
+    assert math.isnan(of_two.bounds()[0])
+    assert of_two.p_greater(0) is of_two.p_less(0) is of_two.p_within(1) is None
+    assert estimate([1.0]).mean == 1
+
+
+def test_a_count_is_exact():
+    assert exact_estimate(0.2).bounds() == (0.2, 0.2)
+    assert (exact_estimate(0.2).p_greater(0.1), exact_estimate(0.2).p_less(0.1)) == (0, 1)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 2, 2)])
+def test_an_estimate_needs_differences_by_seed(shape):
+    with pytest.raises(ValueError, match="seeds"):
+        estimate(np.zeros(shape))
+
+
+def differences(seeds, samples, seed_sd=0.05, draw=None):
+    draw = draw or np.random.default_rng(1)
+    skill, hard = seed_sd * draw.standard_normal((seeds, 1)), 0.1 * draw.standard_normal((1, samples))
+    return (draw.random((seeds, samples)) < 0.8 + skill + hard).astype(float) - (
+        draw.random((seeds, samples)) < 0.75 + hard
+    )
+
+
+def test_the_bounds_are_the_ninety_percent_interval_of_the_paired_difference():
+    values = differences(5, 400)
+    interval = paired_difference(values, np.zeros_like(values), level=0.90)
+    assert estimate(values).bounds() == pytest.approx((interval.low, interval.high))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=8, unique=True), st.floats(-1, 1), st.floats(0.01, 1))
+def test_bounds_and_one_sided_tests_agree(values, value, margin):
+    of_values = estimate(values)
+    low, high = of_values.bounds()
+    for bound, p in ((low - value, of_values.p_greater(value)), (value - high, of_values.p_less(value))):
+        if abs(bound) > 1e-9:
+            assert (bound > 0) == (p < 0.05)
+    if min(abs(low + margin), abs(high - margin)) > 1e-9:
+        assert (-margin < low and high < margin) == (of_values.p_within(margin) < 0.05)
+    turned = estimate([-v for v in values])
+    assert turned.p_greater(-value) == pytest.approx(of_values.p_less(value))
+
+
+def test_false_equivalences_are_rare():
+    """At a true difference of just the margin, two one-sided tests call it equivalent in at most 5 % of cases."""
+    draw = np.random.default_rng(2)
+    called = [estimate(draw.normal(1.0, 0.5, 6)).p_within(1.0) < 0.05 for _ in range(2000)]
+    assert np.mean(called) <= 0.06
+
+
+@pytest.mark.parametrize(("n", "sd", "effect"), [(3, 1.0, 3.0), (5, 4.0, 2.5), (8, 1.0, 1.0)])
+def test_the_number_of_seeds_has_the_power_that_it_promises(n, sd, effect):
+    draw = np.random.default_rng(5)
+    shape = np.linspace(-1, 1, n)
+    needed = seeds_for_power(estimate(sd * shape / shape.std(ddof=1)), effect)
+
+    def power(seeds):
+        return np.mean([estimate(draw.normal(effect, sd, seeds)).p_greater(0) < 0.05 for _ in range(2000)])
+
+    assert power(needed) >= 0.77
+    if needed > 3:
+        assert power(needed - 1) <= 0.83
+
+
+def test_the_number_of_seeds_by_the_table_of_the_audit():
+    """Standard deviation and effect in points, two-sided at 5 % as there: 5, 23, 7, 3 and 29 seeds (ours 30)."""
+    shape = np.array([-1, -0.5, 0, 0.5, 1])
+    found = [
+        seeds_for_power(estimate(sd * shape / shape.std(ddof=1)), effect, alpha=0.025)
+        for sd, effect in ((3.9, 6.9), (4.0, 2.5), (5.9, 8.1), (1.4, 6.1), (3.0, 1.6))
+    ]
+    assert found == [5, 23, 7, 3, 30]
+
+
+@given(st.floats(0.1, 5), st.floats(0.1, 5), st.floats(1.0, 3))
+def test_smaller_effects_and_larger_variances_ask_for_more_seeds(sd, effect, factor):
+    shape = np.array([-1, 0, 1.0])
+    needed = seeds_for_power(estimate(sd * shape), effect) or np.inf
+    assert (seeds_for_power(estimate(factor * sd * shape), effect) or np.inf) >= needed
+    assert (seeds_for_power(estimate(sd * shape), effect / factor) or np.inf) >= needed
+    assert (seeds_for_power(estimate(sd * shape), effect, power=0.9) or np.inf) >= needed
+
+
+def test_no_number_of_seeds_makes_up_for_few_recordings():
+    draw = np.random.default_rng(4)
+    hard = np.sign(draw.standard_normal((1, 50)))  # the same recordings differ for all seeds
+    few = estimate(np.repeat(hard, 4, axis=0) + 0.01 * draw.standard_normal((4, 1)))
+    assert seeds_for_power(few, 0.05) is None
+    assert seeds_for_power(estimate([1.0]), 0.05) is None
+    with pytest.raises(ValueError, match="positive"):
+        seeds_for_power(few, 0.0)
+
+
+@pytest.mark.parametrize("seed_sd", [0.0, 0.05, 0.1])
+def test_the_variance_that_the_power_analysis_expects_is_that_of_the_intervals(seed_sd):
+    """At the number of seeds at hand, v / n + w is about the squared standard error of the crossed bootstrap."""
+    draw = np.random.default_rng(6)
+    estimates = [estimate(differences(5, 200, seed_sd, draw), resamples=400) for _ in range(40)]
+    expected = np.mean([np.sqrt(e.seed_variance / 5 + e.sample_variance) for e in estimates])
+    assert expected == pytest.approx(np.mean([e.se for e in estimates]), rel=0.1)
+
+
+# --- what the intervals are worth where one training in five fails
+
+
+def mixture(draw, runs, seeds):
+    """[runs, seeds]: differences in points; one seed in five is 8 points worse, all vary by half a point."""
+    return -8.0 * (draw.random((runs, seeds)) < 0.2) + 0.5 * draw.standard_normal((runs, seeds))
+
+
+@pytest.mark.parametrize(("seeds", "covered"), [(3, 0.59), (5, 0.67), (8, 0.83), (10, 0.89)])
+def test_coverage_where_one_seed_in_five_fails(seeds, covered):
+    """The real coverage of a 95 % interval: it is the chance that a failure is among the seeds, not 95 %."""
+    runs = mixture(np.random.default_rng(10), 5000, seeds)
+    intervals = [mean_interval(run) for run in runs]
+    assert np.mean([i.low <= -1.6 <= i.high for i in intervals]) == pytest.approx(covered, abs=0.02)
+    above = np.mean([i.low > -1.6 for i in intervals])
+    below = np.mean([i.high < -1.6 for i in intervals])
+    assert above > 5 * below, "where it misses it is too optimistic: no failure was among the seeds"
+
+
+def test_coverage_of_the_crossed_bootstrap_where_one_seed_in_five_fails():
+    """The variance of 300 test recordings widens the interval of an accuracy: with three seeds it covers 91 %."""
+    draw = np.random.default_rng(9)
+
+    def interval(seeds=3, samples=300):
+        accuracy = 0.95 + mixture(draw, 1, seeds)[0] / 100
+        return hierarchical_interval(draw.random((seeds, samples)) < accuracy[:, None], resamples=200)
+
+    covered = np.mean([i.low <= 0.95 - 0.016 <= i.high for i in (interval() for _ in range(300))])
+    assert covered == pytest.approx(0.91, abs=0.03)

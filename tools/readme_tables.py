@@ -18,6 +18,8 @@ COLUMNS = (
     "accuracy change (points)",
 )
 
+CLAIM_COLUMNS = "Claim", "Network", "Verdict", "Difference", "Margin", "n", "Seeds to decide"
+
 
 def results(report: Path, chosen: list[str]) -> str:
     rows = [row for name in ("accuracy", "event_driven") for row in read(report, name)]
@@ -47,10 +49,10 @@ def results(report: Path, chosen: list[str]) -> str:
 
 
 def claims(report: Path, chosen: list[str]) -> str:
-    """The rendered table, without the columns that repeat."""
+    """The rendered table, without the columns that only a careful reader needs."""
     lines = [line for line in (report / "tables/claims.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    shown = [i for i, name in enumerate(cells[0]) if name not in ("n", "Data")]
+    shown = [i for i, name in enumerate(cells[0]) if name in CLAIM_COLUMNS or name.startswith("Reference run")]
     return "\n".join(table_row(*(row[i] for i in shown)) for row in cells)
 
 

@@ -3,9 +3,10 @@
     cells/…/{train,sweep,deploy,probe,robustness}/
         ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
 
-The report reads these six files and nothing else. A phase that is missing or diverged is a row of `holes.csv` with its
-reason, and none of its metrics count. Rows are sorted, and numbers are written so that they read back exactly:
-the same cells give the same bytes.
+The report reads these six files and nothing else. Metrics are those of the phases, and one that is counted here from
+the predictions of each evaluation: `classes_never_predicted`. A phase that is missing or diverged is a row of
+`holes.csv` with its reason, and none of its metrics count. Rows are sorted, and numbers are written so that they read
+back exactly: the same cells give the same bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,7 +70,12 @@ def collect(
                 continue
             metrics += _metrics({"benchmark": benchmark, "protocol": protocol, **key}, phase, folder / "metrics.csv")
             curves += [key | {"phase": phase} | row for row in _rows(folder / "curves.csv")]
-            predictions |= _correct(key, phase, folder / "predictions.npz")
+            evaluated = _predictions(folder / "predictions.npz")
+            predictions |= _correct(key, phase, evaluated)
+            metrics += [
+                {"benchmark": benchmark, "protocol": protocol, **key, "phase": phase} | row
+                for row in _never_predicted(evaluated)
+            ]
     metrics.sort(key=_metric_order)
     _write_csv(out / "metrics.csv", METRICS, metrics)
     _write_csv(out / "history.csv", (*CELL, "epoch"), history)
@@ -127,25 +133,55 @@ def _metric_order(row: Mapping) -> tuple:
     return (*cell, PHASES.index(row["phase"]), row["mode"], int(row["t_eval"] or 0), row["metric"])
 
 
-def _correct(key: dict, phase: str, path: Path) -> dict[str, np.ndarray]:
+class _Predictions(NamedTuple):
+    """What a phase predicted: the recordings, their classes, and evaluation `<mode>/<t_eval>/<metric>` -> predictions,
+    -1 where there was no output; each array [recordings]."""
+
+    recordings: np.ndarray
+    label: np.ndarray
+    predicted: dict[str, np.ndarray]
+
+
+def _predictions(path: Path) -> _Predictions | None:
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            label = arrays["label"]
+            predicted = {name: arrays[name] for name in sorted(set(arrays.files) - {"index", "label"})}
+            for name, array in predicted.items():
+                if array.shape != label.shape:
+                    raise ValueError(f"{name} has shape {array.shape}, label {label.shape}")
+            return _Predictions(arrays["index"], label, predicted)
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path}: not a file of predictions ({error}); {REMEDY}") from None
+
+
+def _correct(key: dict, phase: str, evaluated: _Predictions | None) -> dict[str, np.ndarray]:
     """Per evaluation, whether each recording was classified correctly, and which recordings they were.
 
     Keys: `<dataset>/<network>/<method>/T<t_train>/seed<seed>/<phase>/<mode>/<t_eval>/<metric>`, and `…/<phase>/index`.
     """
-    if not path.exists():
+    if evaluated is None:
         return {}
     prefix = "{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            label = arrays["label"]
-            correct = {f"{prefix}/index": arrays["index"]}
-            for name in sorted(set(arrays.files) - {"index", "label"}):
-                if arrays[name].shape != label.shape:
-                    raise ValueError(f"{name} has shape {arrays[name].shape}, label {label.shape}")
-                correct[f"{prefix}/{name}"] = arrays[name] == label
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: not a file of predictions ({error}); {REMEDY}") from None
-    return correct
+    correct = {f"{prefix}/{name}": array == evaluated.label for name, array in evaluated.predicted.items()}
+    return {f"{prefix}/index": evaluated.recordings} | correct
+
+
+def _never_predicted(evaluated: _Predictions | None) -> list[dict[str, str]]:
+    """The metric `classes_never_predicted` of each evaluation: how many of the classes among the recordings are
+    predicted for none of them. An output neuron that never learnt shows here, and hides in a mean accuracy."""
+    if evaluated is None:
+        return []
+    rows = []
+    for name, array in evaluated.predicted.items():
+        mode, t_eval, metric = name.split("/")
+        if metric == "accuracy":
+            missing = np.setdiff1d(evaluated.label, array).size
+            value = {"metric": "classes_never_predicted", "value": repr(float(missing))}
+            rows.append({"t_eval": t_eval, "mode": mode} | value)
+    return rows
 
 
 def _provenance(benchmark: str, protocol: str, cells: list, records: list, manifests: Mapping[str, Path]) -> dict:

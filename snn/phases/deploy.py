@@ -25,8 +25,8 @@ from snn.errors import ConfigError, Diverged, UserError
 from snn.events import Engine, EventNetwork, RunResult, save
 from snn.models.export import export
 from snn.models.fold import has_biases, without_biases, without_temporal_gains
-from  import TemporalNorm
 from snn.models.stages import Network
+from snn.models.tebn import TemporalNorm
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
 from snn.phases.subset import Subset, evaluation_subset

@@ -197,9 +197,10 @@ def read_predictions(path: Path, shapes: dict[str, tuple], classes: int, index: 
     if 0 in shapes["test"]:
         raise wrong(path.with_name("history.csv"), "no epoch")
     for name, shape in shapes.items():
-        if predictions[name].shape != shape or not np.issubdtype(predictions[name].dtype, np.integer):
-            raise wrong(path, f"{name} is {predictions[name].dtype} {predictions[name].shape}, not whole numbers {shape}")
-        predictions[name] = predictions[name].astype(np.int64)
+        array = predictions[name]
+        if array.shape != shape or not np.issubdtype(array.dtype, np.integer):
+            raise wrong(path, f"{name} is {array.dtype} {array.shape}, not whole numbers {shape}")
+        predictions[name] = array.astype(np.int64)
     if not np.array_equal(predictions.pop("index"), index):
         raise wrong(path, "index is not the test split's, in its order")
     for name, values in predictions.items():

@@ -4,8 +4,10 @@
     results.py          the collected files: which settings there are, intervals and paired contrasts of their numbers
     quantities.py       the compared quantities: accuracy, accuracy change over T, accuracy change event-driven
     simulated_chips.py  means over simulated chips and their intervals
-    answer.py           the question's answer in three sentences, and the caveats to read it with
-    claims.py           the papers' claims, each with a verdict
+    never_predicted.py  evaluations in which a network predicts some classes for no recording
+    claims/             the papers' claims: what they state, the paired differences, the verdicts
+    answer.py           the question's answer in three sentences, from three of the verdicts
+    caveats.py          what to read the answer with
     tables/             one function a table; how tables are built and written
     figures/            one function a figure; what figures are made of
     style.py, text.py   names and colours of methods; how numbers are written
@@ -33,6 +35,7 @@ TABLES = (
     "claims",
     "published",
     "holes",
+    "never_predicted",
     "robustness",
     "on_chip_learning",
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 import jinja2
 
-from snn.report import FIGURES, TABLES, answer, figures, html, tables, text
+from snn.report import FIGURES, TABLES, answer, caveats, figures, html, never_predicted, tables, text
 from snn.report.captions import Captions
+from snn.report.claims import sentences, verdicts
 from snn.report.figures import drawing
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
@@ -23,12 +24,13 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     page = _template(templates).render(
         question=settings.question,
         answers=answer.answer(results),
-        caveats=answer.caveats(results),
-        interval=captions.phrase("crossed"),
+        caveats=caveats.caveats(results),
+        verdicts=sentences.groups(verdicts.judgements(results)),
         tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
         figures={name: _figure(name, results, captions, folder) for name in FIGURES},
         others=published.others(results, templates / "published.yaml"),
         papers=published.papers(templates / "published.yaml"),
+        classes_counted=(results.metrics["metric"] == never_predicted.METRIC).any(),
         provenance=results.provenance,
         panels=results.panels,
         csv_of_all=(folder / "metrics.csv").read_text(encoding="utf-8"),

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snn.report.results import Quantity, Results, Setting, Term
+from snn.report.results import Panel, Quantity, Results, Setting, Term
+from snn.statistics import Interval
+
+BASELINE = "sdt"
 
 
 def trained(s: Setting, metric: str = "accuracy") -> Quantity:
@@ -61,3 +64,10 @@ def common_event_mode(results: Results, settings: Sequence[Setting]) -> str | No
     """The first event-driven mode that all settings were deployed in; None where there is none."""
     modes = [results.event_modes(s) for s in settings]
     return next((mode for mode in modes[0] if all(mode in other for other in modes)), None)
+
+
+def trained_at_each_t(results: Results, panel: Panel) -> list[tuple[Setting, Interval]]:
+    """SDT*: SDT trained and evaluated at each T."""
+    settings = [s for s in results.settings if s[:2] == panel and s.method == BASELINE]
+    intervals = [(s, results.interval(s, trained(s))) for s in settings]
+    return [(s, interval) for s, interval in intervals if interval is not None]

@@ -133,6 +133,12 @@ class Results:
         """One curve of the setting (columns seed, x, value), all seeds."""
         return self._curves.get((*s, mode, curve), self.curves.iloc[:0])
 
+    def layer_curves(self, s: Setting, kind: str) -> dict[str, pd.DataFrame]:
+        """The curves `<kind>/<layer>` of the setting by layer, in the order of computation."""
+        rows = self.curves
+        rows = rows[(rows[SETTING] == pd.Series(s._asdict())).all(axis=1) & rows["curve"].str.startswith(kind + "/")]
+        return {curve.partition("/")[2]: of_layer for curve, of_layer in rows.groupby("curve", sort=False)}
+
     @cached_property
     def _histories(self) -> dict[tuple, pd.DataFrame]:
         return dict(iter(self.history.groupby(SETTING)))
@@ -197,11 +203,15 @@ class Results:
     def contrast(self, terms: Sequence[Term]) -> Paired | None:
         """The weighted sum of accuracies, on the seeds and recordings that all of them have: a difference of two
         (weights 1, -1), of two changes (1, -1, -1, 1), a mean over T. None where they share none."""
+        total = self.differences(terms)
+        return None if total is None else paired_difference(total, np.zeros_like(total))
+
+    def differences(self, terms: Sequence[Term]) -> np.ndarray | None:
+        """The weighted sum of correctness [seeds, recordings] that `contrast` is the mean of, or None."""
         correct = self._correct_matrices([(term.setting, term.quantity) for term in terms])
         if correct is None:
             return None
-        total = sum((term.weight * matrix for term, matrix in zip(terms, correct, strict=True)), np.zeros(()))
-        return paired_difference(total, np.zeros_like(total))
+        return sum((term.weight * matrix for term, matrix in zip(terms, correct, strict=True)), np.zeros(()))
 
     # --- per-recording correctness, aligned
 

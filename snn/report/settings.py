@@ -26,5 +26,5 @@ class ReportSettings(NamedTuple):
         return cls(
             question=config.get("question") or QUESTION,
             t_train=tuple(config.get("matrix", {}).get("t_train", ())),
-            variants={name: variant["of"] for name, variant in config.get("variants", {}).items()},
+            variants={name: variant["base"] for name, variant in config.get("variants", {}).items()},
         )

@@ -88,5 +88,14 @@ def over_chips(rows: pd.DataFrame) -> ChipInterval:
     return ChipInterval(**vars(interval) | {"n_seeds": len(seeds)}, n_chips=len(rows), over=over)
 
 
+def each(results: Results, s: Setting, mode: str, curve: str) -> dict[float, list[float]]:
+    """x of a curve -> what its interval is over: the mean of each seed, or each chip where there is one seed."""
+    by_x = {float(x): at for x, at in results.curve(s, mode, curve).groupby("x")}
+    return {
+        x: (at["value"] if at["seed"].nunique() == 1 else at.groupby("seed")["value"].mean()).tolist()
+        for x, at in by_x.items()
+    }
+
+
 def _by_x(rows: pd.DataFrame) -> dict[float, ChipInterval]:
     return {float(x): over_chips(at) for x, at in rows.groupby("x")}

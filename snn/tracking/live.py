@@ -20,7 +20,7 @@ from typing import Any
 from snn.benchmark.cell import Cell
 from snn.errors import UserError
 from snn.tracking.failures import reason, server
-from snn.tracking.runs import CELL, DIGEST, LIVE, SEEN, flat, identity, metrics, numbers
+from snn.tracking.runs import CELL, DIGEST, LIVE, SEEN, flat, identity, numbers
 from snn.tracking.store import connect, init
 
 WATCHABLE = 60.0  # seconds: a training that ends sooner is over before anybody looks, and pays nothing
@@ -121,6 +121,8 @@ def _warn(text: str) -> None:
 
 def follow(lines: Iterator[str]) -> None:
     """The other end of a `LiveRun`: read its messages until they end, and write the run."""
+    from mlflow.entities import Metric
+
     head = json.loads(next(lines))
     store, cell = Path(head["store"]), Cell(**head["cell"])
     if not server():
@@ -150,8 +152,9 @@ def follow(lines: Iterator[str]) -> None:
             status, end = "FINISHED" if message["status"] == "ok" else "FAILED", message["time"]
             view.log(run, tags={"snn.status": message["status"]})
         elif message["epoch"] > last_epoch:
-            values = numbers(message["metrics"], "epoch/")
-            view.log(run, metrics(values, message["time"], message["epoch"]), tags={SEEN: message["time"]})
+            now, values = message["time"], numbers(message["metrics"])
+            points = [Metric(f"epoch/{name}", value, now, message["epoch"]) for name, value in values.items()]
+            view.log(run, points, tags={SEEN: now})
     if status == "KILLED":
         view.log(run, tags={"snn.status": "killed"})
     view.client.set_terminated(run, status, end)

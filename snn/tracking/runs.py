@@ -1,7 +1,8 @@
-"""What the run of a cell is called, and what it holds: shared by live runs and by those that a sync makes.
+"""What a run is called and how it is found: shared by live runs and by those that a sync makes.
 
-A run is found by its tag `snn.cell`; `snn.digest` says which state of the files it shows. While the training runs,
-`snn.live` says which process writes it (`host:pid`), and `snn.seen` when it last did (milliseconds since 1970).
+The tag `snn.cell` says what a run shows: a cell's key, or, of the mean over seeds, the key without its seed.
+`snn.digest` says which state of the files. While the training runs, `snn.live` says which process writes the run
+(`host:pid`), and `snn.seen` when it last did (milliseconds since 1970).
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from snn.benchmark.cell import Cell
 from snn.tracking.failures import clean
 from snn.tracking.store import ORIGIN
 
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
-
 CELL, DIGEST, LIVE, SEEN = "snn.cell", "snn.digest", "snn.live", "snn.seen"
+MEAN = "mean"  # in place of the seed
 
 
 class Identity(NamedTuple):
-    """Name, parameters and tags that every run of a cell has, live or not."""
+    """Name, parameters and tags of a run."""
 
     name: str
     params: dict[str, str]
@@ -31,18 +30,27 @@ class Identity(NamedTuple):
 
 
 def identity(cell: Cell, origin: str) -> Identity:
-    """origin: of the working copy (`snn.tracking.origin`)."""
+    """What every run of a cell has, live or not; origin: of the working copy (`snn.tracking.origin`)."""
+    return _identity(cell, f"seed{cell.seed}", cell.key, origin)
+
+
+def setting_identity(cell: Cell, origin: str) -> Identity:
+    """What the run of the mean over seeds has; cell: one of the seeds."""
+    name, params, tags = _identity(cell, MEAN, cell.key.rpartition("/")[0], origin)
+    return Identity(name, params | {"seed": MEAN}, tags)
+
+
+def _identity(cell: Cell, seed: str, key: str, origin: str) -> Identity:
     # What differs most comes first: the tables and legends of the UI cut long names.
-    where = f"{cell.network} {cell.dataset}"
-    params = {key: str(value) for key, value in cell.asdict().items()}
+    setting, where = f"{cell.method} T{cell.t_train}", f"{cell.network} {cell.dataset}"
     tags = {
-        CELL: cell.key,
+        CELL: key,
         ORIGIN: origin,
-        "group": f"{cell.method} T{cell.t_train} {where}",
+        "group": f"{setting} {where}",
         "mlflow.source.name": "snn-bench",
         "mlflow.source.type": "LOCAL",
     }
-    return Identity(f"{cell.method} T{cell.t_train} seed{cell.seed} {where}", params, tags)
+    return Identity(f"{setting} {seed} {where}", {name: str(value) for name, value in cell.asdict().items()}, tags)
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, str]:
@@ -53,17 +61,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
     return {re.sub(r"[^\w\-. :/]", "_", prefix.rstrip("."))[:250]: clean(text)[:6000]}
 
 
-def numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The finite numbers of a row, their names prefixed: a value that is missing is a hole in the curve.
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers of a row: a value that is missing is a hole in the curve.
 
     Raises ValueError where a value is no number.
     """
-    values = {f"{prefix}{name}": float(value) for name, value in row.items() if value not in ("", None)}
+    values = {name: float(value) for name, value in row.items() if value not in ("", None)}
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def metrics(values: Mapping[str, float], time_ms: int, step: int) -> list[Metric]:
-    """The values as MLflow's metrics, all of one time (milliseconds since 1970) and step."""
-    from mlflow.entities import Metric
-
-    return [Metric(name, value, time_ms, step) for name, value in values.items()]

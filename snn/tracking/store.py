@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 ORIGIN = "snn.origin"
+LAYOUT = "2"  # how runs are laid out; raise it, and local stores are made afresh and all runs on servers replaced
 BATCH = 800  # metrics a call; MLflow takes at most 1000 items, of which at most 100 parameters and 100 tags
 
 EXPERIMENT_NOTE = """\
-One run a **cell**: data set, network, method, training time steps and seed. The files under `results/{name}` are the
-truth; this view can be deleted and is rebuilt from them.
+One run a **cell** (data set, network, method, training time steps T, seed), below a run with the **mean** over seeds.
+The files under `results/{name}` are the truth; this view can be deleted and is rebuilt from them.
 
-* **Find**: `params.method = "mtt" and params.t_train = "10"`, or `tags.snn.status = "diverged"`.
-* **Compare**: *Group by* `group` takes the mean over seeds; `epoch/…` are curves over epochs, `sweep/…` have the time
-  steps T as step, `train/…` and `deploy/…` are final values.
-* **Report**: `reports/{name}/index.html`, rendered from the same files.
+* **Read**: in the chart view, section `core`: clock-driven accuracy, accuracy after event-driven deployment (float and
+  int8 weights), accuracy change in points (negative is worse), synaptic operations a recording. *+* unfolds the seeds.
+* **All numbers**: `epoch` are curves over epochs, `sweep` over the time steps T, `deploy/event-…` is event-driven.
+* **Find**: `params.method = "mtt" and params.seed = "mean"`, or `tags.snn.status = "diverged"`.
+* **Report**: `reports/{name}/index.html`, rendered from the same files, with intervals and figures.
 """
 
 
@@ -107,7 +109,7 @@ def connect(store: Path) -> View:
 
 
 def _make(store: Path) -> None:
-    made, state = store / "made.json", {"mlflow": version("mlflow"), "folder": str(store)}
+    made, state = store / "made.json", {"mlflow": version("mlflow"), "folder": str(store), "layout": LAYOUT}
     if (store / "mlflow.db").exists():
         try:
             state_then = read_json(made)
@@ -116,7 +118,9 @@ def _make(store: Path) -> None:
         if state_then == state:
             return
         print(
-            f"MLflow: {store} {_difference(state_then)}; it is made afresh from the files", file=sys.stderr, flush=True
+            f"MLflow: {store} {_difference(state_then, store)}; it is made afresh from the files",
+            file=sys.stderr,
+            flush=True,
         )
     for path in store.iterdir():  # and with it the mark that says that it is in step with the files
         if path.is_dir():
@@ -130,13 +134,15 @@ def _make(store: Path) -> None:
     write_json(made, state)
 
 
-def _difference(state: Any) -> str:
-    """Why a store with this content of made.json cannot be used."""
+def _difference(state: Any, store: Path) -> str:
+    """Why this store, with this content of made.json, cannot be used."""
     if not isinstance(state, dict) or not {"mlflow", "folder"} <= state.keys():
         return "was not finished"
     if state["mlflow"] != version("mlflow"):
         return f"was made by MLflow {state['mlflow']}, this is {version('mlflow')}"
-    return f"was made as {state['folder']}"
+    if state["folder"] != str(store):
+        return f"was made as {state['folder']}"
+    return "was made by another version of this program"
 
 
 def _client(store: Path) -> MlflowClient:

@@ -1,7 +1,11 @@
 """Bring the runs up to date with the files: one run a cell, with everything that its files hold.
 
+The runs of one setting (data set, network, method, training time steps) that has several seeds are the children of a
+run with their mean: the UI shows a setting as one line, and its seeds when it is unfolded.
+
 A run whose tag `snn.digest` agrees with the files is left alone. Any other is replaced: one that a killed training left
-behind, one that shows older files. Runs of cells that are planned no more are removed.
+behind, one that shows older files. Runs of cells that are planned no more are removed; runs of other working copies
+are never touched (`snn.tracking.origin`).
 """
 
 from __future__ import annotations
@@ -12,31 +16,31 @@ import socket
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snn.benchmark.cell import Cell
-from snn.benchmark.layout import REMEDY, CellFolder, Layout
-from snn.errors import UserError
+from snn.benchmark.layout import Layout
 from snn.runtime.files import sha256
+from snn.tracking.contents import Content, mean, profile_text, read, small_files
 from snn.tracking.failures import answering, clean, server
 from snn.tracking.lock import locked
-from snn.tracking.runs import CELL, DIGEST, LIVE, SEEN, flat, identity, metrics, numbers
-from snn.tracking.store import ORIGIN, View, connect, init
+from snn.tracking.runs import CELL, DIGEST, LIVE, MEAN, SEEN, setting_identity
+from snn.tracking.store import LAYOUT, ORIGIN, View, connect, init
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-LAYOUT = "1"  # how runs are laid out; raise it, and the next sync replaces every run
+PARENT = "mlflow.parentRunId"
 SILENCE = 24 * 3600  # seconds without a point after which a live run of another machine counts as dead
-SMALL = 2 << 20  # bytes: larger files are not copied into a run
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sync did; its text is one line."""
+    """What a sync did to the runs of cells; its text is one line."""
 
     added: int = 0
     replaced: int = 0
@@ -50,29 +54,6 @@ class Summary:
         return f"MLflow: {counts}, {self.missing} cells without results ({self.where})"
 
 
-@dataclass(frozen=True)
-class Point:
-    """Values of some metrics at one time (milliseconds since 1970) and step."""
-
-    values: dict[str, float]
-    time_ms: int
-    step: int
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a run shows, as read from the files; files: path in the artifacts -> file; start, end: milliseconds."""
-
-    name: str
-    params: dict[str, str]
-    tags: dict[str, str]
-    points: list[Point]
-    start: int
-    end: int
-    status: str
-    files: dict[str, Path]
-
-
 def sync(layout: Layout, cells: dict[Cell, list[str]]) -> Summary:
     """Make the runs of a benchmark show what its files hold. A second call changes nothing.
 
@@ -81,111 +62,108 @@ def sync(layout: Layout, cells: dict[Cell, list[str]]) -> Summary:
     """
     store = layout.mlflow.resolve()
     init(store)
-    count: dict[str, int] = defaultdict(int)
     with answering(store):
         view = connect(store)
     # Two at once would make every run twice. The lock lies beside the store: with a server there is no store here.
     with locked(store.with_name(f".{store.name}.lock")), answering(store):
-        runs = defaultdict(list)
+        return _Sync(view, layout, cells).run()
+
+
+class _Sync:
+    """One sync: the runs that are there and not yet looked at, and what was done so far."""
+
+    def __init__(self, view: View, layout: Layout, cells: dict[Cell, list[str]]):
+        self.view, self.layout, self.cells = view, layout, cells
+        self.count: dict[str, int] = defaultdict(int)
+        self.old: dict[str, list[Run]] = defaultdict(list)
         for run in view.runs():
-            runs[run.data.tags.get(CELL)].append(run)
-        for cell, phases in cells.items():
-            folder = layout.cell(cell)
+            self.old[run.data.tags.get(CELL, "")].append(run)
+
+    def run(self) -> Summary:
+        settings: dict[str, dict[Cell, dict[str, Path]]] = defaultdict(dict)
+        for cell, phases in self.cells.items():
+            folder = self.layout.cell(cell)
             if folder.is_complete("train"):
-                count[_bring(view, cell, folder, _files(folder, phases), runs.pop(cell.key, []))] += 1
+                settings[self._setting(cell)][cell] = small_files(folder, phases)
             else:
-                count["missing"] += 1
-        for run in (run for rest in runs.values() for run in rest):
+                self.count["missing"] += 1
+        for key, files in settings.items():
+            self._bring_setting(key, files)
+        for run in (run for runs in self.old.values() for run in runs):
             if not _alive(run):
-                view.delete(run)
-                count["removed"] += 1
-    return Summary(**count, where=clean(server()) or str(store / "mlflow.db"))
+                self.view.delete(run)
+                self.count["removed"] += run.data.params.get("seed") != MEAN
+        return Summary(**self.count, where=clean(server()) or str(self.view.store / "mlflow.db"))
+
+    def _setting(self, cell: Cell) -> str:
+        return setting_identity(cell, self.view.origin).tags[CELL]
+
+    def _bring_setting(self, key: str, files: dict[Cell, dict[str, Path]]) -> None:
+        """The runs of all seeds of a setting and, where these are several, the parent with their mean."""
+
+        @cache
+        def content(cell: Cell) -> Content:
+            return read(self.layout, cell, files[cell], self.view.origin)
+
+        digests = {cell: _digest(_lines(of_cell)) for cell, of_cell in files.items()}
+        parent = ""
+        if len(files) > 1:
+            parent, _ = self._bring(
+                key,
+                _digest(digests.values()),
+                lambda: mean(self.layout, {cell: content(cell) for cell in files}, self.view.origin),
+            )
+        for cell, digest in digests.items():
+            _, done = self._bring(cell.key, digest, partial(content, cell), parent)
+            self.count[done] += 1
+
+    def _bring(self, key: str, digest: str, content: Callable[[], Content], parent: str = "") -> tuple[str, str]:
+        """Make one run that shows the files of this digest, and delete its other runs; (its id, what was done)."""
+        old = self.old.pop(key, [])
+        right = next((run for run in old if run.data.tags.get(DIGEST) == digest), None)
+        if right is None:
+            run = self._write(content(), digest, parent)
+        else:
+            run = right.info.run_id
+            if right.data.tags.get(PARENT, "") != parent:
+                if parent:
+                    self.view.client.set_tag(run, PARENT, parent)
+                else:
+                    self.view.client.delete_tag(run, PARENT)
+        for other in old:
+            if other is not right:
+                self.view.delete(other)
+        return run, "unchanged" if right else "replaced" if old else "added"
+
+    def _write(self, content: Content, digest: str, parent: str) -> str:
+        """Make a run; returns its id. The digest is written last: a sync that is killed leaves no run that seems
+        complete."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+
+        client, (name, params, tags) = self.view.client, content.identity
+        owner = {key: tags[key] for key in (CELL, ORIGIN)} | ({PARENT: parent} if parent else {})
+        run: str = client.create_run(self.view.experiment, content.start, owner, name).info.run_id
+        self.view.log(run, [Metric(*point) for point in content.points], params, tags)
+        data = content.dataset
+        entity = Dataset(data.name, data.version or "unknown", "local", str(data.path), profile=profile_text(data))
+        client.log_inputs(run, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
+        if content.files:
+            with tempfile.TemporaryDirectory() as stage:
+                for path_in_run, path in content.files.items():
+                    (target := Path(stage, path_in_run)).parent.mkdir(parents=True, exist_ok=True)
+                    target.write_text(clean(path.read_text(encoding="utf-8")), encoding="utf-8")
+                client.log_artifacts(run, stage)
+        client.set_terminated(run, "FINISHED" if content.status == "ok" else "FAILED", content.end)
+        client.set_tag(run, DIGEST, digest)
+        return run
 
 
-def _bring(view: View, cell: Cell, folder: CellFolder, files: dict[str, Path], old: list[Run]) -> str:
-    """Make one run of the cell that shows these files, and delete its other runs; returns what was done.
-
-    The digest is written last, so that a sync that is killed leaves no run that seems complete.
-    """
-    digest = _digest(files)
-    right = [run for run in old if run.data.tags.get(DIGEST) == digest][:1]
-    if not right:
-        content = read(cell, folder, files, view.origin)
-        owner = {key: content.tags[key] for key in (CELL, ORIGIN)}
-        run = view.client.create_run(view.experiment, content.start, owner, content.name).info.run_id
-        points = [metric for point in content.points for metric in metrics(point.values, point.time_ms, point.step)]
-        view.log(run, points, content.params, content.tags)
-        with tempfile.TemporaryDirectory() as stage:
-            for name, path in content.files.items():
-                (target := Path(stage, name)).parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(clean(path.read_text(encoding="utf-8")), encoding="utf-8")
-            view.client.log_artifacts(run, stage)
-        view.client.set_terminated(run, content.status, content.end)
-        view.client.set_tag(run, DIGEST, digest)
-    for rest in old:
-        if rest not in right:
-            view.delete(rest)
-    return "unchanged" if right else "replaced" if old else "added"
+def _lines(files: dict[str, Path]) -> list[str]:
+    return [f"{name} {sha256(path)}" for name, path in files.items()]
 
 
-def _files(folder: CellFolder, phases: list[str]) -> dict[str, Path]:
-    """The small text files of a cell's phases, by their path in its folder."""
-    paths = (path for phase in phases for path in folder.files(phase) if path.suffix in (".json", ".csv"))
-    return {
-        str(path.relative_to(folder.path)): path
-        for path in sorted(paths)
-        if path.exists() and path.stat().st_size <= SMALL
-    }
-
-
-def _digest(files: dict[str, Path]) -> str:
-    lines = [LAYOUT, *(f"{name} {sha256(path)}" for name, path in files.items())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def read(cell: Cell, folder: CellFolder, files: dict[str, Path], origin: str) -> Content:
-    """What the run of a cell shows. UserError, naming the file, where one is not as this program writes it."""
-    name, params, tags = identity(cell, origin)
-    record = folder.record("train")
-    path = folder.phase("train") / "record.json"
-    points = []
-    try:
-        start = int(datetime.fromisoformat(record["started"]).timestamp() * 1000)
-        end = start + int(1000 * float(record.get("seconds") or 0))
-        path, time_ms = folder.phase("train") / "history.csv", float(start)
-        for row in folder.rows("train", "history.csv"):
-            time_ms += 1000 * float(row.get("seconds") or 0)
-            points.append(Point(numbers(row, "epoch/"), int(time_ms), int(row["epoch"])))
-            points[-1].values.pop("epoch/epoch", None)
-        for phase in (Path(name).parent.name for name in files if name.endswith("/metrics.csv")):
-            path = folder.phase(phase) / "metrics.csv"
-            for row in folder.rows(phase, "metrics.csv"):
-                mode = "" if row["mode"] in ("", "clock") else f"_{row['mode']}"
-                key = f"{row['phase']}/{row['metric']}{mode}"  # the UI makes a section of what is before the slash
-                points.append(Point(numbers({key: row["value"]}), end, int(row["t_eval"] or 0)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not as this program writes it ({error!r}); {REMEDY}") from None
-    config = {key: value for key, value in record.get("config", {}).items() if key != "cell"}
-    tags |= {
-        "mlflow.source.git.commit": record.get("commit", ""),
-        "mlflow.note.content": _note(cell, record, points),
-        "snn.code": record.get("code", ""),
-        "snn.status": record["status"],
-    }
-    if record.get("reason"):
-        tags["snn.reason"] = record["reason"]
-    status = "FINISHED" if record["status"] == "ok" else "FAILED"
-    return Content(name, flat(config) | params, tags, points, start, end, status, files)
-
-
-def _note(cell: Cell, record: dict[str, Any], points: list[Point]) -> str:
-    """What a person reads first on the page of a run."""
-    lines = [f"Files: `{cell.key}`, status **{record['status']}** {record.get('reason', '')}".rstrip()]
-    last = {key: (value, p.step) for p in points for key, value in p.values.items() if "accuracy" in key}
-    for key, (value, step) in sorted(last.items()):
-        if not key.startswith("epoch/"):
-            lines.append(f"* {key}{f' at T={step}' if step else ''}: {value:.4f}")
-    return "\n".join(lines)
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join([LAYOUT, *lines]).encode()).hexdigest()[:16]
 
 
 def _alive(run: Run) -> bool:

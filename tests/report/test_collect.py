@@ -87,6 +87,27 @@ def test_no_output_counts_as_wrong(cells, tmp_path):
         assert (got[f"{key}/index"] == raw["index"]).all()
 
 
+def test_classes_that_are_never_predicted_are_counted_for_each_evaluation(cells, tmp_path):
+    path = cells[-2]["folder"] / "deploy" / "predictions.npz"
+    with np.load(path) as arrays:
+        changed = dict(arrays)
+    classes = np.unique(changed["label"])
+    changed["event-float//accuracy"] = np.full_like(changed["label"], classes[0])
+    changed["event-int8//accuracy"] = np.where(np.isin(changed["label"], classes[:3]), -1, changed["label"])
+    np.savez_compressed(path, **changed)
+    collect("smoke", "matched", cells, tmp_path)
+    key = {name: str(cells[-2][name]) for name in ("network", "method", "t_train", "seed")}
+    counts = {
+        (row["phase"], row["mode"], row["t_eval"]): float(row["value"])
+        for row in rows(tmp_path / "metrics.csv")
+        if row["metric"] == "classes_never_predicted" and key.items() <= row.items()
+    }
+    assert counts["deploy", "event-float", ""] == classes.size - 1
+    assert counts["deploy", "event-int8", ""] == 3, "no output is no prediction"
+    assert counts["train", "clock", "10"] == 0
+    assert {phase for phase, *_ in counts} == {"train", "sweep", "deploy", "robustness"}
+
+
 def test_provenance_sums_and_lists_what_is_distinct(cells, tmp_path):
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({"title": "a data set"}))

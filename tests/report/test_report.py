@@ -27,8 +27,9 @@ from snn.report import (
     tables,
     text,
 )
-from snn.report.answer import answer, caveats
+from snn.report.answer import answer
 from snn.report.captions import Captions
+from snn.report.caveats import caveats
 from snn.report.html import cell
 from snn.report.quantities import event_driven_change
 from snn.report.results import Quantity, Results, Term
@@ -78,7 +79,7 @@ def test_without_deployments_everything_else_is_there(tmp_path):
     assert collected.holes.empty
     sentences = sentences_of(collected)
     assert "MTT is flatter over T, by" in sentences[0]
-    assert all("no event-driven deployment is there for both" in sentence for sentence in sentences[1:])
+    assert all("not answered: no event-driven deployment of both" in sentence for sentence in sentences[1:])
     for name in [*(f"tables/{n}.{f}" for n in TABLES for f in TABLE_FORMATS), "index.html"]:
         assert (tmp_path / "report" / name).is_file(), name
     for name in FIGURES:
@@ -119,20 +120,30 @@ def test_the_answer_has_three_sentences_with_numbers(tmp_path):
     assert "MTT is flatter over T, by" in sentences[0]
     assert "MTT loses less, by" in sentences[1]
     assert "MTT is better, by" in sentences[2]
-    assert all(re.search(r"\d\.\d \[\d+\.\d, \d+\.\d\] points", sentence) for sentence in sentences)
+    assert all(re.search(r"\d\.\d \[\+\d+\.\d, \+\d+\.\d\] points", sentence) for sentence in sentences)
 
 
 def test_a_reversed_effect_reverses_the_answer(tmp_path):
     sentences = sentences_of(results(tmp_path, effect=-0.15))
-    assert "SDT loses less, by" in sentences[1]
-    assert "SDT, matched compute is better, by" in sentences[2]
+    assert "SDT loses less; the difference is −" in sentences[1]
+    assert "SDT, matched compute is better; the difference is −" in sentences[2]
     assert "MTT loses less" not in sentences[1]
 
 
 def test_no_effect_is_called_that(tmp_path):
     sentences = sentences_of(results(tmp_path, effect=0.005))
-    assert "does not differ significantly from zero" in sentences[1]
-    assert "compute alone may explain" in sentences[2]
+    assert re.search(r"undecided; the difference is .* with 3 seeds: \d+ seeds would decide it\.", sentences[1])
+    assert "is better" not in sentences[2]
+
+
+def test_the_answer_and_the_table_of_claims_agree(rendered):
+    claims = pd.read_csv(rendered / "tables" / "claims.csv").set_index(["name", "network"])
+    page = (rendered / "index.html").read_text()
+    assert claims.verdict["mtt_flatter", "3c1fc"] == "supported"
+    sentence = re.search(r"<li><b>With fewer time steps than in training:</b>(.*)</li>", page)[1]
+    assert "MTT is flatter over T, by" in sentence
+    assert re.search(r"<h3>Supported \(\d+\)", page)
+    assert "MTT is flatter over T than SDT (on 3C1FC): +" in page
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
@@ -142,6 +153,7 @@ def test_too_few_seeds_draw_no_conclusion(tmp_path, seeds):
         assert TOO_FEW in sentence
         assert "flatter" not in sentence
         assert "less, by" not in sentence
+        assert "would decide" not in sentence, "two seeds say nothing of the variance between seeds"
     assert any(TOO_FEW in caveat for caveat in caveats(collected))
     assert (table("paired", collected).view["p"] == TOO_FEW).all()
     assert table("accuracy", collected).view["Accuracy, clock-driven, last epoch (%)"].str.fullmatch(r"[\d.]+").all()
@@ -165,7 +177,62 @@ def test_the_answer_names_holes_and_missing_data(tmp_path):
     collected = results(tmp_path, diverged=(("3c1fc", "mtt", 2),))
     assert "MTT on 3C1FC (seed 2, train: diverged)" in caveats(collected)[0]
     collected.provenance["manifests"] = {"saccades": {"missing": {"classes": "8 and 9"}}}
-    assert "saccades is not complete; missing: classes 8 and 9" in " ".join(caveats(collected))
+    assert "saccades is not complete: it lacks classes 8 and 9" in " ".join(caveats(collected))
+
+
+def test_missing_data_are_counted(tmp_path):
+    collected = results(tmp_path, seeds=(0,))
+    missing = {"test": {"8": 974, "9": 1009}, "train": {"8": 5851}}
+    collected.provenance["manifests"] = {"saccades": {"missing": missing}}
+    words = "it lacks 1,983 recordings of test (2 classes) and 5,851 recordings of train (1 class)"
+    assert words in " ".join(caveats(collected))
+
+
+def test_classes_that_are_never_predicted_are_counted_and_named(tmp_path):
+    """Such a network has a mean accuracy like any other; in the old report nothing else told of it."""
+    cells = make_cells(tmp_path / "cells", **SMALL)
+    for one in cells:
+        if one["method"] == "sdt" and one["seed"] == 1:
+            path = one["folder"] / "deploy" / "predictions.npz"
+            with np.load(path) as arrays:
+                changed = dict(arrays)
+            predicted = changed["event-float//accuracy"]
+            changed["event-float//accuracy"] = np.where(predicted >= 8, 0, predicted)
+            np.savez_compressed(path, **changed)
+    collect("fake", "matched", cells, tmp_path / "report")
+    collected = Results(tmp_path / "report")
+    (row,) = table("never_predicted", collected).view.to_dict("records")
+    assert row["Method"] == "SDT"
+    assert row["Inference"] == "Event-driven, float"
+    assert row["Classes never predicted, seed by seed"] == "0 / 2 / 0"
+    assert "Some classes are never predicted by SDT on 3C1FC:" in " ".join(caveats(collected))
+
+
+# --- every seed
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [("accuracy", 1), ("accuracy_over_t", 10), ("clock_vs_event", 6), ("accuracy_vs_cost", 1), ("flexibility", 10)],
+)
+def test_every_seed_is_a_point_where_intervals_are_drawn(tmp_path, name, places):
+    """At n of 3 to 10 an interval says little where one training in five fails."""
+    collected = results(tmp_path, methods=("sdt", "mtt"), star=())
+    drawn = [figure_dots(axes) for axes in figures.draw(name, collected).axes[:1]]
+    assert drawn == [2 * 3 * places], "methods x seeds x places"
+
+
+def figure_dots(axes) -> int:
+    """The number of single dots of one panel."""
+    dots = [line for line in axes.get_lines() if line.get_marker() == "o" and line.get_linestyle() == "None"]
+    return sum(len(line.get_xdata()) for line in dots if line.get_alpha())
+
+
+@pytest.mark.parametrize("name", ["robustness_mismatch", "on_chip_learning"])
+def test_every_seed_is_a_point_on_simulated_chips(tmp_path, name):
+    collected = results(tmp_path, methods=("ltl-online",), star=())
+    places = {"robustness_mismatch": 3, "on_chip_learning": 4}[name]  # levels and none; epochs 0 to 3
+    assert figure_dots(figures.draw(name, collected).axes[0]) == 3 * places
 
 
 # --- the numbers
@@ -321,14 +388,15 @@ def test_the_page_says_what_it_should(rendered):
         "ours is modelled",
         "abc1234",
         "SDT*",
+        "None: every network predicts every class.",
     ):
         assert expected in page
 
 
 def test_every_caption_names_interval_and_n(rendered):
     for path in (rendered / "tables").glob("*.md"):
-        if path.stem != "holes":
-            assert "95 % interval" in path.read_text()
+        if path.stem not in ("holes", "never_predicted"):
+            assert "one-sided 95 % bounds" in path.read_text() or "95 % interval" in path.read_text()
             assert "seeds × 200 test recordings" in path.read_text()
 
 

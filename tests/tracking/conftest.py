@@ -13,7 +13,7 @@ import pytest
 
 from snn.benchmark.layout import Layout
 from snn.tracking import live
-from snn.tracking.runs import CELL
+from snn.tracking.runs import CELL, MEAN
 from snn.tracking.store import connect, init
 
 
@@ -52,17 +52,28 @@ def store(layout) -> Path:
 
 @pytest.fixture(scope="session")
 def see() -> SimpleNamespace:
-    """see.runs(store): the runs that a person sees, by cell. see.curve(store, run, metric): its points."""
+    """see.runs(store), see.means(store): the runs that a person sees, by cell, and those of the means, by setting.
+    see.curve(store, run, metric): its points."""
+
+    def all_runs(store: Path) -> list:
+        view = connect(store)
+        return view.client.search_runs([view.experiment], max_results=1000)
 
     def runs(store: Path) -> dict[str, list]:
-        view = connect(store)
         by_cell: dict[str, list] = {}
-        for run in view.client.search_runs([view.experiment], max_results=1000):
-            by_cell.setdefault(run.data.tags[CELL], []).append(run)
+        for run in all_runs(store):
+            if run.data.params.get("seed") != MEAN:
+                by_cell.setdefault(run.data.tags[CELL], []).append(run)
         return by_cell
+
+    def means(store: Path) -> dict[str, object]:
+        runs = [run for run in all_runs(store) if run.data.params.get("seed") == MEAN]
+        by_setting = {run.data.tags[CELL]: run for run in runs}
+        assert len(by_setting) == len(runs), "one mean a setting"
+        return by_setting
 
     def curve(store: Path, run, metric: str) -> list[tuple[int, float]]:
         points = connect(store).client.get_metric_history(run.info.run_id, metric)
         return sorted((point.step, round(point.value, 6)) for point in points)
 
-    return SimpleNamespace(runs=runs, curve=curve)
+    return SimpleNamespace(runs=runs, means=means, curve=curve)

@@ -9,12 +9,14 @@ from pathlib import Path
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import CellFolder, Layout
 from snn.phases.outcome import Outcome, write
+from snn.runtime.files import write_json
 
 PHASES = ["train", "sweep", "deploy"]
 RECORD = {
     "config": {"lr": 0.1, "neuron": {"tau": 2.0}, "steps": [1, 2], "source": "https://me:hunter22@host/data"},
     "code": "c0de",
     "commit": "abc123",
+    "dataset_version": "0123456789abcdef",
     "started": "2026-01-02T03:04:05+00:00",
     "seconds": 12.5,
 }
@@ -42,6 +44,8 @@ def make_cell(folder: CellFolder, cell: Cell, epochs: int = 3, status: str = "ok
         sweep.add("accuracy", accuracy - 0.01 / t, t)
     for mode in ("event-float", "event-int8"):
         deploy.add("accuracy", accuracy - 0.02, mode=mode)
+        deploy.add("difference", -0.02, mode=mode)
+        deploy.add("synops", 1000.0, mode=mode)
     for phase, outcome in zip(PHASES, (train, sweep, deploy), strict=True):
         write_phase(folder, phase, outcome)
 
@@ -65,4 +69,7 @@ def make_benchmark(
     ]
     for number, cell in enumerate(cells):
         make_cell(layout.cell(cell), cell, epochs=epochs, accuracy=0.5 + number / 200)
+    for dataset in datasets:
+        counts = {"train": {"a": 6, "b": 4}, "test": {"a": 3, "b": 2}}
+        write_json(layout.store(dataset) / "manifest.json", {"classes": ["a", "b"], "counts": counts})
     return dict.fromkeys(cells, PHASES)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 
 import fake_cells
 import pytest
@@ -95,16 +96,16 @@ def test_a_server_that_refuses_is_one_line_with_what_to_do(layout, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("made", "said"),
     [
         ("{", "was not finished"),
-        ("[1]", "was not finished"),
         ('{"mlflow": "1.0", "folder": "x"}', "was made by MLflow 1.0"),
+        (f'{{"mlflow": "{version("mlflow")}", "folder": "STORE"}}', "was made by another version of this program"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_made_afresh(layout, capfd, see, content, said):
+def test_a_store_that_cannot_be_used_is_made_afresh(layout, capfd, made, said):
     cells = fake_cells.make_benchmark(layout, methods=("mtt",), seeds=1)
-    (layout.mlflow / "made.json").write_text(content)
+    (layout.mlflow / "made.json").write_text(made.replace("STORE", str(layout.mlflow)))
     (layout.mlflow / "mlflow.db").write_bytes(b"of another version" * 1000)
     assert sync(layout, cells).added == 1
     (line,) = capfd.readouterr().err.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -40,9 +41,65 @@ def test_a_run_holds_everything_that_the_files_hold(layout, store, see):
     assert see.curve(store, run, "epoch/loss") == [(1, 2.0), (2, 1.0), (3, 0.666667)]
     assert [step for step, _ in see.curve(store, run, "sweep/accuracy")] == [1, 2, 4, 8]
     assert see.curve(store, run, "train/accuracy") == [(4, 0.5)]
-    assert see.curve(store, run, "deploy/accuracy_event-int8") == [(0, 0.48)]
+    assert see.curve(store, run, "deploy/event-int8/accuracy") == [(0, 0.48)]
     names = {path.path for path in connect(store).client.list_artifacts(run.info.run_id, "train")}
     assert names == {"train/record.json", "train/history.csv", "train/metrics.csv"}
+
+
+def test_the_headline_numbers_come_first(layout, store, see):
+    sync(layout, fake_cells.make_benchmark(layout, methods=("mtt",), seeds=1))
+    (run,) = see.runs(store)[CELL.key]
+    assert list(run.data.metrics.items())[:5] == [
+        ("core/accuracy", 0.5),
+        ("core/accuracy_change_points", -2.0),
+        ("core/accuracy_event", 0.48),
+        ("core/accuracy_event_int8", 0.48),
+        ("core/synaptic_operations", 1000.0),
+    ]
+    assert not [name for name in run.data.metrics if name < "core/"], "sections of charts are in alphabetical order"
+
+
+def test_a_run_names_its_data_and_leads_to_the_report_and_the_files(layout, store, see):
+    sync(layout, fake_cells.make_benchmark(layout, methods=("mtt",), seeds=1))
+    (run,) = see.runs(store)[CELL.key]
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("saccades", "0123456789abcdef")
+    assert json.loads(data.dataset.profile) == {"train": 10, "test": 5, "classes": 2, "citation": ""}
+    note = run.data.tags["mlflow.note.content"]
+    assert str(layout.report / "index.html") in note
+    assert str(layout.cell(CELL).path) in note
+
+
+def test_seeds_are_children_of_a_run_with_their_mean(layout, store, see):
+    cells = fake_cells.make_benchmark(layout, methods=("mtt",), seeds=3)
+    fake_cells.make_cell(layout.cell(CELL), CELL, status="diverged")
+    assert sync(layout, cells).added == 3
+    mean = see.means(store)["saccades/3c1fc/mtt/T4"]
+    assert mean.info.run_name == "mtt T4 mean 3c1fc saccades"
+    assert mean.data.params["neuron.tau"] == "2.0"
+    assert mean.data.params["seed"] == "mean"
+    assert see.curve(store, mean, "core/accuracy") == [(0, 0.5075)], "of the two that did not diverge"
+    assert [step for step, _ in see.curve(store, mean, "epoch/loss")] == [1, 2, 3]
+    assert f"`{CELL.key}`, diverged" in mean.data.tags["mlflow.note.content"]
+    parents = [run.data.tags["mlflow.parentRunId"] for (run,) in see.runs(store).values()]
+    assert parents == [mean.info.run_id] * 3
+
+
+def test_the_mean_follows_its_seeds(layout, store, see):
+    cells = fake_cells.make_benchmark(layout, methods=("mtt",), seeds=3)
+    *others, last = cells
+    sync(layout, dict.fromkeys(others, fake_cells.PHASES))
+    (before,) = see.means(store).values()
+    sync(layout, dict.fromkeys(others, fake_cells.PHASES))
+    assert see.means(store)["saccades/3c1fc/mtt/T4"].info.run_id == before.info.run_id
+    assert sync(layout, cells).unchanged == 2
+    (after,) = see.means(store).values()
+    assert see.curve(store, after, "core/accuracy") != see.curve(store, before, "core/accuracy")
+    assert {run.data.tags["mlflow.parentRunId"] for (run,) in see.runs(store).values()} == {after.info.run_id}
+    summary = sync(layout, {last: fake_cells.PHASES})
+    assert (summary.unchanged, summary.removed) == (1, 2)
+    assert not see.means(store), "one seed is its own mean"
+    assert "mlflow.parentRunId" not in see.runs(store)[last.key][0].data.tags
 
 
 def test_what_a_phase_left_that_is_planned_no_more_is_not_shown(layout, store, see):
@@ -50,7 +107,7 @@ def test_what_a_phase_left_that_is_planned_no_more_is_not_shown(layout, store, s
     sync(layout, {CELL: ["train", "sweep"]})
     (run,) = see.runs(store)[CELL.key]
     assert see.curve(store, run, "train/accuracy")
-    assert not see.curve(store, run, "deploy/accuracy_event-int8")
+    assert not see.curve(store, run, "deploy/event-int8/accuracy")
 
 
 def test_two_syncs_at_once_make_no_run_twice(layout, store, see):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,8 +10,7 @@ from snn.report import quantities
 from snn.report.figures import panels
 from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import PAPER, look
-from snn.report.tables.accuracy import normalisations, trained_at_each_t
-from snn.statistics import Interval
+from snn.report.tables.accuracy import normalisations
 
 NOT_TRAINED = "needs results of the phase train"
 
@@ -26,20 +24,7 @@ def accuracy(results: Results) -> Figure | str:
     for axes, panel in panels.titled(results, grid, results.panels):
         settings = _trained(results, panel)
         for y, s in enumerate(settings):
-            values = results.values(s, quantities.trained(s))
-            sns.stripplot(
-                x=[100 * v for v in values.values()],
-                y=[y] * len(values),
-                ax=axes,
-                orient="h",
-                native_scale=True,
-                jitter=False,
-                size=5,
-                color=look(s.method, results.methods).colour,
-                alpha=0.35,
-                linewidth=0,
-            )
-            _point(axes, results.interval(s, quantities.trained(s)), y, s, results, horizontal=True)
+            _mark(axes, panels.point(results, s, quantities.trained(s), y), s, results, horizontal=True)
         axes.set_yticks(range(len(settings)), [_two_lines(look(s.method, results.methods).label) for s in settings])
         axes.set_ylim(len(settings) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
@@ -71,14 +56,15 @@ def accuracy_over_t(results: Results) -> Figure | str:
             # Factors, as the axis is logarithmic: bars at one T stand side by side, within a tenth of T.
             shift = min(1.015, 1.1 ** (1 / len(settings))) ** (i - (len(settings) - 1) / 2)
             steps = results.steps(s, "sweep", metric)
-            points = [(t * shift, results.interval(s, Quantity("sweep", "clock", t, metric))) for t in steps]
+            points = [panels.point(results, s, Quantity("sweep", "clock", t, metric), t * shift) for t in steps]
             panels.line(axes, points, s.method, results, bars=panels.has_bars(s, settings))
             methods[s.method] = None
             ticks.update(steps)
         panels.mark_training_steps(axes, settings)
-        star = trained_at_each_t(results, panel)
+        star = quantities.trained_at_each_t(results, panel)
         if len(star) > 1 and metric == "accuracy":
-            panels.line(axes, [(s.t_train, interval) for s, interval in star], "sdt*", results)
+            points = [panels.point(results, s, quantities.trained(s), s.t_train) for s, _ in star]
+            panels.line(axes, points, "sdt*", results)
             methods["sdt*"] = None
         panels.steps_axis(axes, ticks, "Time steps T at evaluation")
         axes.set_title(panels.title(results, panel) + suffix[metric], loc="left")
@@ -95,10 +81,9 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
     }
     drawn = {
         (panel, metric): [
-            (s, cost, reached)
+            (s, cost)
             for s in _trained(results, panel)
             if (cost := results.interval(s, quantities.trained(s, metric))) and cost.mean > 0
-            if (reached := results.interval(s, quantities.trained(s)))
         ]
         for panel in results.panels
         for metric in measures
@@ -108,10 +93,10 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
     figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.9, columns=2)
     methods: dict[str, None] = {}
     for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
-        right = 1.12 * max((cost.mean for _, cost, _ in points), default=1)
+        right = 1.12 * max((cost.mean for _, cost in points), default=1)
         shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
-        for (s, cost, reached), shift in zip(points, shifts, strict=True):
-            _point(axes, reached, cost.mean + shift, s, results)
+        for (s, cost), shift in zip(points, shifts, strict=True):
+            _mark(axes, panels.point(results, s, quantities.trained(s), cost.mean + shift), s, results)
             methods[s.method] = None
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(measures[metric])
@@ -150,14 +135,16 @@ def _trained(results: Results, panel: Panel) -> list[Setting]:
     return [s for s in settings if s.method != "chance" and results.values(s, quantities.trained(s))]
 
 
-def _point(
-    axes: Axes, interval: Interval | None, place: float, s: Setting, results: Results, horizontal: bool = False
-) -> None:
-    if interval is None:
+def _mark(axes: Axes, point: panels.Point, s: Setting, results: Results, horizontal: bool = False) -> None:
+    """A mean with its interval and its seeds; horizontal: the point's place is on the y axis."""
+    if point.interval is None:
         return
     shape = look(s.method, results.methods)
-    panels.whiskers(axes, [(place, interval)], shape.colour, horizontal)
-    x, y = (100 * interval.mean, place) if horizontal else (place, 100 * interval.mean)
+    beside = point.x + 0.22 if horizontal else point.x  # rows have room for the seeds under the interval
+    panels.dots(axes, [point._replace(x=beside)], shape.colour, horizontal)
+    panels.whiskers(axes, [point], shape.colour, horizontal)
+    mean = 100 * point.interval.mean
+    x, y = (mean, point.x) if horizontal else (point.x, mean)
     axes.plot(
         x, y, shape.marker, color=shape.colour, markersize=7.5, markeredgecolor=PAPER, markeredgewidth=0.8, zorder=4
     )

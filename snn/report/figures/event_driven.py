@@ -36,7 +36,8 @@ def clock_vs_event(results: Results) -> Figure | str:
                 values = [100 * results.values(s, quantity).get(seed, np.nan) for quantity in places.values()]
                 colour = look(s.method, results.methods).colour
                 axes.plot(list(places), values, color=colour, linewidth=0.7, alpha=0.35, zorder=1)
-            panels.line(axes, [(x, results.interval(s, q)) for x, q in places.items()], s.method, results, bars)
+            points = [panels.point(results, s, quantity, x) for x, quantity in places.items()]
+            panels.line(axes, points, s.method, results, bars)
             methods[s.method] = None
         _label_modes(axes, modes)
     panels.label_left(grid, "Test accuracy (%)")

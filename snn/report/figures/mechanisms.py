@@ -16,10 +16,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from snn.report import quantities
 from snn.report.figures import panels
-from snn.report.results import SETTING, Panel, Quantity, Results, Setting
+from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import FAINT, INK, METHODS, Look, look, method_label
-from snn.report.tables.accuracy import trained_at_each_t
-from snn.statistics import Interval
 
 SHORTCUT = ("shortcut", "shortcut-evolutionary", "shortcut-per-head")
 LTL = ("ltl-offline", "ltl-online")
@@ -44,7 +42,7 @@ Data = TypeVar("Data", bound=Sized)
 def gradient_depth(results: Results) -> Figure | str:
     """L2 norm of each layer's weight gradient: the mean over iterations and seeds, and relative to SDT's of the same
     iteration and seed (band: lowest to highest of them)."""
-    shown = _shown(results, SHORTCUT, ("sdt",), lambda s: _by_layer(results, s, "gradient_norm"))
+    shown = _shown(results, SHORTCUT, ("sdt",), lambda s: results.layer_curves(s, "gradient_norm"))
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(
@@ -189,8 +187,8 @@ def memory_over_t(results: Results) -> Figure | str:
 def flexibility(results: Results) -> Figure | str:
     """Trained once with mixed time steps, or at one T, or anew at each T (SDT*): accuracy at every T."""
 
-    def swept(s: Setting) -> dict[int, Interval | None]:
-        return {t: results.interval(s, Quantity("sweep", "clock", t)) for t in results.steps(s, "sweep")}
+    def swept(s: Setting) -> list[panels.Point]:
+        return [panels.point(results, s, Quantity("sweep", "clock", t), t) for t in results.steps(s, "sweep")]
 
     shown = _shown(results, MIXED, ("sdt",), swept)
     if isinstance(shown, str):
@@ -198,15 +196,17 @@ def flexibility(results: Results) -> Figure | str:
     figure, grid = panels.grid(results, panels=list(shown), height=3.3)
     methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
-        for s, at in settings.items():
-            panels.line(axes, list(at.items()), s.method, results)
+        for s, points in settings.items():
+            panels.line(axes, points, s.method, results)
             methods[s.method] = None
-        star = trained_at_each_t(results, panel)
+        star = quantities.trained_at_each_t(results, panel)
         if len(star) > 1:
-            panels.line(axes, [(s.t_train, interval) for s, interval in star], "sdt*", results)
+            points = [panels.point(results, s, quantities.trained(s), s.t_train) for s, _ in star]
+            panels.line(axes, points, "sdt*", results)
             methods["sdt*"] = None
         panels.mark_training_steps(axes, settings)
-        panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T at evaluation")
+        steps = {t for s in settings for t in results.steps(s, "sweep")}
+        panels.steps_axis(axes, steps, "Time steps T at evaluation")
         axes.set_title(panels.title(results, panel), loc="left")
     panels.label_left(grid, "Test accuracy (%)")
     panels.legend(figure, methods, results)
@@ -215,7 +215,7 @@ def flexibility(results: Results) -> Figure | str:
 
 def firing_rates(results: Results) -> Figure | str:
     """Spikes per neuron and time step of each layer of neurons, in the trained network; mean over seeds."""
-    shown = _shown(results, results.methods, (), lambda s: _by_layer(results, s, "firing_rate"))
+    shown = _shown(results, results.methods, (), lambda s: results.layer_curves(s, "firing_rate"))
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.3)
@@ -278,13 +278,6 @@ def _shown(
     if about.isdisjoint(results.methods):
         return f"needs {' or '.join(method_label(m) for m in sorted(about)) or 'a trained network'} in this benchmark"
     return "needs results of the phases probe (`probe.seeds`), sweep or train, which are not there"
-
-
-def _by_layer(results: Results, s: Setting, kind: str) -> dict[str, pd.DataFrame]:
-    """The curves `<kind>/<layer>` of a setting by layer, in the order of computation."""
-    rows = results.curves
-    rows = rows[(rows[SETTING] == pd.Series(s._asdict())).all(axis=1) & rows["curve"].str.startswith(kind + "/")]
-    return {curve.partition("/")[2]: of_layer for curve, of_layer in rows.groupby("curve", sort=False)}
 
 
 def _with_column(rows: pd.DataFrame, column: str) -> pd.DataFrame:

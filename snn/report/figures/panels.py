@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import matplotlib
 
@@ -21,13 +22,19 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from snn.report.results import Panel, Results, Setting
+from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import FAINT, PAPER, Look, look, network_label
 from snn.statistics import Interval
 
 WIDTH = 9.2  # inches; the page shows a figure about that wide
-Point = tuple[float, Interval | None]
-"""A place on the x axis and what is drawn there; None: nothing."""
+
+
+class Point(NamedTuple):
+    """What is drawn at one place of the x axis: an interval (None: nothing), and each seed by itself."""
+
+    x: float
+    interval: Interval | None
+    each: Sequence[float] = ()
 
 
 def grid(
@@ -82,13 +89,13 @@ def shifts(count: int, step: float, span: float) -> list[float]:
 
 
 def line(axes: Axes, points: Sequence[Point], method: str, results: Results, bars: bool = True) -> None:
-    """Means joined by a line, with their intervals as bars."""
-    drawn = [(x, i) for x, i in points if i is not None]
-    plain_line(
-        axes, [x for x, _ in drawn], [100 * i.mean for _, i in drawn], method, results, width=1.9 if bars else 1.2
-    )
+    """Means joined by a line, every seed as a pale dot, and (`bars`) the intervals."""
+    means = [(point.x, 100 * point.interval.mean) for point in points if point.interval is not None]
+    plain_line(axes, [x for x, _ in means], [y for _, y in means], method, results, width=1.9 if bars else 1.2)
+    colour = look(method, results.methods).colour
+    dots(axes, points, colour)
     if bars:
-        whiskers(axes, drawn, look(method, results.methods).colour)
+        whiskers(axes, points, colour)
 
 
 def plain_line(
@@ -109,9 +116,24 @@ def plain_line(
     )
 
 
+def point(results: Results, s: Setting, quantity: Quantity, x: float) -> Point:
+    """A quantity of a setting at a place: its interval and its seeds."""
+    return Point(x, results.interval(s, quantity), list(results.values(s, quantity).values()))
+
+
+def dots(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False) -> None:
+    """Every seed by itself: an interval of few seeds says little where one training in five fails."""
+    places = [point.x for point in points for _ in point.each]
+    values = [100 * value for point in points for value in point.each]
+    x, y = (values, places) if horizontal else (places, values)
+    axes.plot(
+        x, y, "o", color=colour, markersize=3.6, markeredgecolor=PAPER, markeredgewidth=0.5, alpha=0.65, zorder=3.5
+    )
+
+
 def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False) -> None:
     """The intervals at their places; those of too few seeds are not drawn."""
-    drawn = [(x, i) for x, i in points if i is not None and not i.note and not np.isnan(i.low)]
+    drawn = [(x, i) for x, i, _ in points if i is not None and not i.note and not np.isnan(i.low)]
     places, low, high = [x for x, _ in drawn], [100 * i.low for _, i in drawn], [100 * i.high for _, i in drawn]
     draw_bar = axes.hlines if horizontal else axes.vlines
     draw_bar(places, low, high, color=colour, linewidth=1.3, alpha=0.75, zorder=2)

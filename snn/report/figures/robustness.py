@@ -6,15 +6,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from snn.report.figures import panels
-from snn.report.results import Results
+from snn.report.results import Quantity, Results
 from snn.report.simulated_chips import (
     NON_IDEALITIES,
+    OVER_EPOCHS,
+    OVER_LEVEL,
+    PHASE,
     by_epoch,
     by_level,
+    each,
     learning_levels,
     mode_of,
     strongest,
-    unperturbed,
 )
 from snn.report.style import look
 
@@ -49,11 +52,14 @@ def _over_level(results: Results, kind: str) -> Figure | str:
     for axes, panel in panels.titled(results, grid, shown):
         settings = [s for s in results.main_settings(panel) if accuracies[s]]
         for s, shift in zip(settings, panels.shifts(len(settings), 0.05, 0.3), strict=True):
-            at_levels: list[panels.Point] = [
-                (x + shift, accuracies[s][level]) for x, level in enumerate(levels, 1) if level in accuracies[s]
+            dots = each(results, s, kind, OVER_LEVEL)
+            points = [panels.point(results, s, Quantity(PHASE, "clock", s.t_train), shift)]
+            points += [
+                panels.Point(x + shift, accuracies[s][level], dots[level])
+                for x, level in enumerate(levels, 1)
+                if level in accuracies[s]
             ]
-            bars = panels.has_bars(s, settings)
-            panels.line(axes, [(shift, unperturbed(results, s)), *at_levels], s.method, results, bars)
+            panels.line(axes, points, s.method, results, panels.has_bars(s, settings))
             methods[s.method] = None
         names = [f"{100 * level:g}" if kind == "dead_fraction" else f"{level:g}" for level in levels]
         axes.set_xticks(range(len(levels) + 1), ["float" if kind == "bits" else "none", *names])
@@ -80,7 +86,10 @@ def on_chip_learning(results: Results) -> Figure | str:
         settings = [s for s in results.main_settings(panel) if learning_levels(results, s, kind)]
         level = strongest(kind, (x for s in settings for x in learning_levels(results, s, kind)))
         for s in settings:
-            panels.line(axes, list(by_epoch(results, s, mode_of(kind, level)).items()), s.method, results)
+            mode = mode_of(kind, level)
+            dots = each(results, s, mode, OVER_EPOCHS)
+            points = [panels.Point(k, interval, dots[k]) for k, interval in by_epoch(results, s, mode).items()]
+            panels.line(axes, points, s.method, results)
             control = by_epoch(results, s, "clock")
             axes.plot(
                 list(control),

@@ -21,6 +21,7 @@ BUILDERS: dict[str, Callable[[Results], Table]] = {
     "cost": comparisons.cost,
     "anytime": event_driven.anytime,
     "holes": holes.holes,
+    "never_predicted": holes.never_predicted,
     "robustness": robustness.robustness,
     "on_chip_learning": robustness.on_chip_learning,
 }
@@ -29,7 +30,7 @@ BUILDERS: dict[str, Callable[[Results], Table]] = {
 def make(name: str, results: Results, templates: Path) -> Table:
     """The table of that name; templates: the folder with the published numbers and claims."""
     if name == "claims":
-        return claims.claims(results, templates / "claims_elsewhere.csv")
+        return claims.claims(results, templates / claims.ELSEWHERE)
     if name == "published":
         return published.beside(results, templates / "published.yaml")
     return BUILDERS[name](results)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from snn.report import text
-from snn.report.quantities import trained
-from snn.report.results import Panel, Quantity, Results, Setting
+from snn.report.quantities import trained, trained_at_each_t
+from snn.report.results import Quantity, Results, Setting
 from snn.report.tables.builder import Builder, Table
-from snn.statistics import Interval
 
-BASELINE = "sdt"
 NORMALISATIONS = {
     "accuracy": "as evaluated",
     "accuracy_running": "as training left it",
@@ -84,10 +82,3 @@ def normalisations(results: Results, s: Setting) -> list[str]:
         for metric in NORMALISATIONS
         if (values := swept(metric)) and (metric == "accuracy" or values != as_evaluated)
     ]
-
-
-def trained_at_each_t(results: Results, panel: Panel) -> list[tuple[Setting, Interval]]:
-    """SDT*: SDT trained and evaluated at each T."""
-    settings = [s for s in results.settings if s[:2] == panel and s.method == BASELINE]
-    intervals = [(s, results.interval(s, trained(s))) for s in settings]
-    return [(s, interval) for s, interval in intervals if interval is not None]

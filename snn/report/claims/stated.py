@@ -1,0 +1,115 @@
+"""The papers' claims: one row each. Directions and margins are the same for every benchmark.
+
+They are to be fixed before a benchmark runs: whoever changes one after having seen results says so in its report. A
+margin is the smallest difference that matters [all margins are ours: no paper states one]. Differences are "first
+method minus second". Directions:
+
+    greater   the difference is above zero; equivalent where it lies within ±margin
+    not less  the difference is above -margin
+    less      the number is below the margin
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from snn.report.claims import measurements
+from snn.report.claims.measurements import ClaimQuantity
+
+Direction = Literal["greater", "not less", "less"]
+Networks = Literal["every network", "deepest residual network"]
+EVERY: Networks = "every network"
+DEEPEST_RESIDUAL: Networks = "deepest residual network"
+
+
+class Claim(NamedTuple):
+    """One row.
+
+    name: of the claim in files; statement: a sentence; methods: compared, the claim's own first, all of which a network
+    must have; margin: in the quantity's unit (points as fractions, log ratios as logarithms); source: where the claim
+    stands, "secondary source" where the paper itself was not read; networks: which ones it is about; rival_variant: the
+    second method's network is this variant of the network, e.g. one with another surrogate gradient.
+    """
+
+    name: str
+    paper: str
+    statement: str
+    methods: tuple[str, ...]
+    quantity: ClaimQuantity
+    direction: Direction
+    margin: float
+    source: str
+    networks: Networks = EVERY
+    rival_variant: str = ""
+
+
+MTT, SHORTCUT = "MTT (ICLR 2025)", "Shortcut (NeurIPS 2024)"
+DSPIKE, LTL = "Dspike (NeurIPS 2021)", "LTL (NeurIPS 2022)"
+OVER_T = "CIFAR10-DVS at T = 200, trained at 10: 57 to 59 % (SDT, TET), about 70 % (MTT), secondary source"
+ON_EVENTS = "CIFAR10-DVS, authors' simulator: 48.4 % (SDT), 58.5 % (MTT), secondary source"
+ON_CHIP = "N-MNIST, Speck2e chip: 92.77 % (SDT), 98.57 % (MTT), secondary source"
+AT_T = "N-MNIST: 98.09 % (SDT), 99.16 % (MTT), secondary source"
+NEAR_TEACHER = "fast convergence: near the teacher within five epochs, paper"
+RECOVERY = "recovery from hardware noise by learning on the chip, paper"
+PLAIN_SURROGATE = "plain-surrogate"
+"""The variant whose surrogate gradient has one peak, at the threshold, as in papers without multi-spike neurons."""
+
+CLAIMS = [
+    Claim("mtt_flatter", MTT, "MTT is flatter over T than SDT", ("mtt", "sdt"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, OVER_T),
+    Claim("mtt_flatter_matched", MTT, "MTT is flatter over T than SDT at equal compute", ("mtt", "sdt-matched"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, OVER_T),
+    Claim("mtt_flatter_nmt", MTT, "MTT is flatter over T than NMT", ("mtt", "nmt"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, "ablation of the temporal transformation, paper"),
+    Claim("mtt_flatter_tet", MTT, "MTT is flatter over T than TET", ("mtt", "tet"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, OVER_T),
+    Claim("mtt_beyond_training", MTT, "MTT is more accurate than SDT at T above training", ("mtt", "sdt"),
+          measurements.ACCURACY_BEYOND_TRAINING, "greater", 0.01, OVER_T),
+    Claim("mtt_at_each_t", MTT, "one MTT training is as accurate at each T as SDT trained at that T", ("mtt", "sdt"),
+          measurements.ACCURACY_AT_EACH_T, "not less", 0.02, "one network for every T, paper"),
+    Claim("mtt_accuracy", MTT, "MTT is more accurate than SDT at the T of training", ("mtt", "sdt"),
+          measurements.ACCURACY, "greater", 0.01, AT_T),
+    Claim("mtt_accuracy_tet", MTT, "MTT is more accurate than TET at the T of training", ("mtt", "tet"),
+          measurements.ACCURACY, "greater", 0.01, "table of static and event data, secondary source"),
+    Claim("mtt_event_accuracy", MTT, "MTT is more accurate than SDT event-driven", ("mtt", "sdt"),
+          measurements.EVENT_DRIVEN_ACCURACY, "greater", 0.01, ON_CHIP),
+    Claim("mtt_event_accuracy_matched", MTT, "MTT is more accurate than SDT event-driven at equal compute",
+          ("mtt", "sdt-matched"), measurements.EVENT_DRIVEN_ACCURACY, "greater", 0.01, ON_CHIP),
+    Claim("mtt_event_accuracy_tet", MTT, "MTT is more accurate than TET event-driven", ("mtt", "tet"),
+          measurements.EVENT_DRIVEN_ACCURACY, "greater", 0.01, ON_EVENTS),
+    Claim("mtt_events", MTT, "MTT loses less than SDT on event-driven deployment", ("mtt", "sdt"),
+          measurements.EVENT_DRIVEN_CHANGE, "greater", 0.02, ON_EVENTS),
+    Claim("mtt_events_matched", MTT, "MTT loses less than SDT on event-driven deployment at equal compute",
+          ("mtt", "sdt-matched"), measurements.EVENT_DRIVEN_CHANGE, "greater", 0.02, ON_EVENTS),
+    Claim("shortcut_gradient", SHORTCUT, "Shortcut raises the gradients of early layers", ("shortcut", "sdt"),
+          measurements.EARLY_GRADIENTS, "greater", math.log(1.25), "vanishing gradients of early layers, paper",
+          DEEPEST_RESIDUAL),
+    Claim("shortcut_accuracy", SHORTCUT, "Shortcut is more accurate than SDT", ("shortcut", "sdt"),
+          measurements.ACCURACY, "greater", 0.01, "CIFAR-100, ResNet-18, T = 2: 71.42 % (SDT), 73.68 %, paper",
+          DEEPEST_RESIDUAL),
+    Claim("evolutionary_accuracy", SHORTCUT, "Shortcut with evolutionary training is more accurate than SDT",
+          ("shortcut-evolutionary", "sdt"), measurements.ACCURACY, "greater", 0.01,
+          "CIFAR-100, ResNet-18, T = 2: 71.42 % (SDT), 74.02 %, paper", DEEPEST_RESIDUAL),
+    Claim("dspike_adapted", DSPIKE, "Dspike with an adapted temperature is more accurate than with a fixed one",
+          ("dspike", "dspike-fixed"), measurements.ACCURACY, "greater", 0.01, "comparison with fixed b, paper"),
+    Claim("dspike_accuracy", DSPIKE, "Dspike is more accurate than a fixed surrogate gradient", ("dspike", "sdt"),
+          measurements.ACCURACY, "greater", 0.01, "comparison with other surrogate gradients, paper"),
+    Claim("dspike_plain_surrogate", DSPIKE, "Dspike is more accurate than a fixed surrogate gradient with one peak",
+          ("dspike", "sdt"), measurements.ACCURACY, "greater", 0.01,
+          "comparison with other surrogate gradients, paper", rival_variant=PLAIN_SURROGATE),
+    Claim("ltl_near_teacher", LTL, "LTL (offline) is near its teacher within five epochs", ("ltl-offline", "ann"),
+          measurements.EARLY_ACCURACY, "not less", 0.02, NEAR_TEACHER),
+    Claim("ltl_online_near_teacher", LTL, "LTL (online) is near its teacher within five epochs", ("ltl-online", "ann"),
+          measurements.EARLY_ACCURACY, "not less", 0.02, NEAR_TEACHER),
+    Claim("ltl_conversion", LTL, "LTL (offline) is more accurate than conversion at the same T",
+          ("ltl-offline", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper"),
+    Claim("ltl_online_conversion", LTL, "LTL (online) is more accurate than conversion at the same T",
+          ("ltl-online", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper"),
+    Claim("ltl_memory", LTL, "the memory of LTL (online) for backward does not grow with T", ("ltl-online", "sdt"),
+          measurements.MEMORY_GROWTH, "less", 0.1, "memory independent of T, paper"),
+    Claim("ltl_recovers", LTL, "LTL (offline) recovers by learning on simulated chips", ("ltl-offline",),
+          measurements.ON_CHIP_GAIN, "greater", 0.02, RECOVERY),
+    Claim("ltl_online_recovers", LTL, "LTL (online) recovers by learning on simulated chips", ("ltl-online",),
+          measurements.ON_CHIP_GAIN, "greater", 0.02, RECOVERY),
+]  # fmt: skip
