@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from snn.methods.ltl_offline import OfflineLTL
-from snn.methods.shared.online import one_step
+from snn.methods.shared.online import one_step, refuse_temporal_norms
 from snn.methods.shared.teacher import after_each
 from snn.models.stages import Network
 from snn.training.method import FORWARD, StepResult
@@ -41,6 +41,10 @@ class OnlineLTL(OfflineLTL):
         warm: float = Field(
             0.75, ge=0, lt=1, description="T_warm as a fraction of T: the first steps, without learning"
         )
+
+    def prepare(self, network: Network) -> Network:
+        refuse_temporal_norms(network)
+        return super().prepare(network)
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         from spikingjelly.activation_based import functional  # takes seconds to import

@@ -72,6 +72,8 @@ class RateBP(Method[Network]):
         for name, module in network.named_modules():
             if isinstance(module, Neuron) and type(module) is not Neuron:
                 raise ConfigError(f"{name}: ratebp has no eligibility for {type(module).__name__}")
+            if hasattr(module, "reset_running_stats") and type(module) not in (ScaleNorm, nn.BatchNorm2d):
+                raise ConfigError(f"{name}: ratebp has no rule for {type(module).__name__}; use norm: scale or batch")
         return network
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
@@ -91,17 +93,17 @@ class RateBP(Method[Network]):
 def through_block(name: str, block: nn.Module, signal: Signal) -> Signal:
     """Both passes through one block of a network."""
     if isinstance(block, ConvStage):
-        spikes, rate = through_neuron(block.neuron, weighted(name, block.conv, block.norm, signal))
+        spikes, rate = through_neuron(block.neuron, weighted(block.conv, block.norm, signal))
         return pooled(spikes, block.pool), pooled(rate[None], block.pool)[0]
     if isinstance(block, DenseStage):
         flat = signal[0].flatten(2), signal[1].flatten(1)
-        current = weighted(name, block.linear, block.norm, flat, as_map=True)
+        current = weighted(block.linear, block.norm, flat, as_map=True)
         return through_neuron(block.neuron, current)
     if isinstance(block, ResidualStage):
-        inner = through_neuron(block.neuron1, weighted(name, block.conv1, block.norm1, signal))
-        current = weighted(name, block.conv2, block.norm2, inner)
+        inner = through_neuron(block.neuron1, weighted(block.conv1, block.norm1, signal))
+        current = weighted(block.conv2, block.norm2, inner)
         if block.shortcut is not None:
-            signal = weighted(name, block.shortcut, block.shortcut_norm, signal)
+            signal = weighted(block.shortcut, block.shortcut_norm, signal)
         return through_neuron(block.neuron2, (current[0] + signal[0], current[1] + signal[1]))
     raise ConfigError(f"{name} ({type(block).__name__}): ratebp has no rule for this block")
 
@@ -117,7 +119,7 @@ def through_readout(network: Network, signal: Signal) -> Signal:
     return through_neuron(readout.neuron, (current, mean))
 
 
-def weighted(name: str, layer: nn.Module, norm: nn.Module, signal: Signal, as_map: bool = False) -> Signal:
+def weighted(layer: nn.Module, norm: nn.Module, signal: Signal, as_map: bool = False) -> Signal:
     """norm(layer(signal)); as_map: the layer's output gets height and width 1 before the normalisation."""
     with torch.no_grad():
         current = over_time(layer, signal[0])
@@ -129,10 +131,10 @@ def weighted(name: str, layer: nn.Module, norm: nn.Module, signal: Signal, as_ma
     with torch.no_grad():
         normalised = over_time(norm, current)
         every = current.flatten(0, 1)
-    return normalised, normalised_rates(name, norm, every, mean)
+    return normalised, normalised_rates(norm, every, mean)
 
 
-def normalised_rates(name: str, norm: nn.Module, every: Tensor, mean: Tensor) -> Tensor:
+def normalised_rates(norm: nn.Module, every: Tensor, mean: Tensor) -> Tensor:
     """The normalisation of pass (ii): mean `[N, C, H, W]` with the statistics of the currents of all steps,
     `[T·N, C, H, W]`, whose gradient is that of the statistics of `mean`."""
 
@@ -146,11 +148,10 @@ def normalised_rates(name: str, norm: nn.Module, every: Tensor, mean: Tensor) ->
     if isinstance(norm, ScaleNorm):
         power = value_of_all(every.square(), mean.square())
         return mean * norm.weight.view(1, -1, 1, 1) * torch.rsqrt(power + norm.eps)
-    if type(norm) is nn.BatchNorm2d:
-        centre, variance = value_of_all(every, mean), value_of_all(every, mean, spread=True)
-        gain, shift = norm.weight.view(1, -1, 1, 1), norm.bias.view(1, -1, 1, 1)
-        return gain * (mean - centre) * torch.rsqrt(variance + norm.eps) + shift
-    raise ConfigError(f"{name} ({type(norm).__name__}): ratebp has no rule for this normalisation")
+    assert isinstance(norm, nn.BatchNorm2d), type(norm)
+    centre, variance = value_of_all(every, mean), value_of_all(every, mean, spread=True)
+    gain, shift = norm.weight.view(1, -1, 1, 1), norm.bias.view(1, -1, 1, 1)
+    return gain * (mean - centre) * torch.rsqrt(variance + norm.eps) + shift
 
 
 def through_neuron(neuron: nn.Module, current: Signal) -> Signal:

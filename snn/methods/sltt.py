@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from snn.config.blocks import Model
-from snn.methods.shared.online import Target, learn_online, loss_of_step
+from snn.methods.shared.online import Target, learn_online, loss_of_step, refuse_temporal_norms
 from snn.models.stages import Network
 from snn.training.method import FORWARD, Method, StepResult
 
@@ -36,6 +36,10 @@ class SLTT(Method[Network]):
     class Params(Model):
         mse_weight: float = Field(0.05, ge=0, le=1, description="α, weight of the squared distance to φ")
         target: Target = Field("one", description="φ: 1 for all classes, or one-hot")
+
+    def prepare(self, network: Network) -> Network:
+        refuse_temporal_norms(network)
+        return network
 
     def learning_steps(self, steps: int) -> set[int]:
         """The time steps (from 0) of a batch that have a gradient."""

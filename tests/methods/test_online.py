@@ -258,6 +258,13 @@ def test_layers_are_left_as_they_were(method, network, batch):
     assert not any("forward" in module.__dict__ for module in model.modules())
 
 
+@pytest.mark.parametrize("name", ["sltt", "sltt-k", "ottt", "ltl-online"])
+def test_gains_of_time_steps_are_refused_by_the_layer(name, method, network, blueprint):
+    temporal = blueprint(params={"norm": "tebn"}, steps=4).build()
+    with pytest.raises(ConfigError, match=r"stages\.0\.norm: norm: tebn and tescale need all time steps"):
+        method(name, teacher=network(relu=True)).prepare(temporal)
+
+
 def test_a_hard_reset_is_refused_with_the_reason():
     with pytest.raises(ConfigError, match="which a hard reset discards"):
         find("ottt").check(parameters("ottt", {}), 4, Train(), NeuronSpec(reset="hard"))

@@ -117,7 +117,7 @@ def test_the_normalisation_of_the_rates_has_the_value_of_all_steps_and_the_gradi
     g = torch.Generator().manual_seed(0)
     currents = torch.randn(4, 5, 3, 2, 2, dtype=torch.float64, generator=g)
     mean = currents.mean(0).requires_grad_()
-    value = normalised_rates("", norm, currents.flatten(0, 1), mean)
+    value = normalised_rates(norm, currents.flatten(0, 1), mean)
     assert torch.allclose(value, norm(currents.flatten(0, 1)).unflatten(0, (4, 5)).mean(0), atol=1e-12)
     weights = torch.randn(value.shape, dtype=torch.float64, generator=g)
     (own,) = torch.autograd.grad((value * weights).sum(), mean)
@@ -158,7 +158,7 @@ def test_what_is_kept_for_backward_does_not_grow_with_t(method, network, batch):
     assert costs == {4: pytest.approx(4 / 3 + 1), 16: pytest.approx(16 / 3 + 1)}
 
 
-def test_what_has_no_rate_is_refused_by_name(method, network):
+def test_what_has_no_rate_is_refused_by_name(method, network, blueprint):
     pooled = network()
     pooled.stages[1].pooling = "max"
     with pytest.raises(ConfigError, match=r"stages\.1: ratebp needs `pooling: avg`"):
@@ -166,5 +166,6 @@ def test_what_has_no_rate_is_refused_by_name(method, network):
     chip = perturbed(network(), Perturbation(mismatch=0.1), 0, (2, 12, 12))
     with pytest.raises(ConfigError, match=r"stages\.0\.neuron: ratebp has no eligibility for PerturbedNeuron"):
         method("ratebp").prepare(chip)
-    with pytest.raises(ConfigError, match=r"stages\.0 \(GroupNorm\): ratebp has no rule"):
-        normalised_rates("stages.0", nn.GroupNorm(1, 3), torch.ones(1, 3, 1, 1), torch.ones(1, 3, 1, 1))
+    temporal = blueprint(params={"norm": "tescale"}, steps=4).build()
+    with pytest.raises(ConfigError, match=r"stages\.0\.norm: ratebp has no rule for TemporalScaleNorm"):
+        method("ratebp").prepare(temporal)

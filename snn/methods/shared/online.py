@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
+from snn.errors import ConfigError
 from snn.models.stages import Network, channels_last
+from snn.models.tebn import TemporalNorm
 
 Target = Literal["one", "one-hot"]
 
@@ -20,6 +22,14 @@ def one_step(network: Network, x: Tensor) -> Tensor:
         x = stage(channels_last(x))
     output: Tensor = network.readout(x)
     return output
+
+
+def refuse_temporal_norms(network: Network) -> None:
+    """ConfigError, which names the layer, for a normalisation with a gain for each time step: it would take that of the
+    first step at every step."""
+    for name, module in network.named_modules():
+        if isinstance(module, TemporalNorm):
+            raise ConfigError(f"{name}: norm: tebn and tescale need all time steps at once; use batch or scale")
 
 
 def learn_online(
