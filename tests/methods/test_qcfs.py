@@ -167,7 +167,7 @@ def test_the_engine_starts_where_the_network_does(method, blueprint, teacher, ba
     from snn.data.format import EVENT
     from snn.models.export import export
 
-    spec = starting_at_half(IF)
+    spec = starting_at_half(NeuronSpec(multi_spike=True))  # the engine fires as often as θ fits in
     network = blueprint(spec=spec, params={"readout": "spiking"}).build().eval()
     with torch.no_grad():
         for p in network.parameters():
