@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from snn.data.event_files.arrays import DEFLATE_RATIO
 from snn.data.event_files.columns import Table, by_name, by_order
 from snn.data.event_files.isolated import isolated
+from snn.data.npz import DEFLATE_RATIO
 from snn.errors import DataError
 
 PLACES = ("CD/events", "events")
