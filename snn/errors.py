@@ -35,6 +35,7 @@ class Diverged(Exception):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'mtt'?"` for the nearest known name, and the list of all of them."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    near.sort(key=lambda each: sorted(each) != sorted(name))  # letters in another order are the likeliest slip
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (known: {', '.join(known)})"

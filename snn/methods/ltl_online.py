@@ -27,8 +27,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from snn.methods.ltl_offline import OfflineLTL
+from snn.methods.shared.online import one_step, refuse_temporal_norms
 from snn.methods.shared.teacher import after_each
-from snn.models.stages import Network, channels_last
+from snn.models.stages import Network
 from snn.training.method import FORWARD, StepResult
 
 
@@ -40,6 +41,10 @@ class OnlineLTL(OfflineLTL):
         warm: float = Field(
             0.75, ge=0, lt=1, description="T_warm as a fraction of T: the first steps, without learning"
         )
+
+    def prepare(self, network: Network) -> Network:
+        refuse_temporal_norms(network)
+        return super().prepare(network)
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         from spikingjelly.activation_based import functional  # takes seconds to import
@@ -71,14 +76,6 @@ class OnlineLTL(OfflineLTL):
                 functional.detach_net(model)
                 output = output.detach()
         return StepResult(total.item(), logits.detach(), steps - warm + (warm + 1) * FORWARD)
-
-
-def one_step(network: Network, x: Tensor) -> Tensor:
-    """The readout `[1, N, K]` of the next time step x `[1, N, C, H, W]`; the membranes are carried on."""
-    for stage in network.stages:
-        x = stage(channels_last(x))
-    output: Tensor = network.readout(x)
-    return output
 
 
 METHOD = OnlineLTL

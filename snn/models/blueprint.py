@@ -18,8 +18,8 @@ class Blueprint:
     """A network as the configuration describes it.
 
     name: the network in the registry; values: its parameters by key, those that are configured; input_shape: (C, H, W)
-    of a frame; classes: K; neuron: that of all spiking layers; steps: T of the training, for normalisation with a gain
-    for each time step.
+    of a frame; classes: K; neuron: that of all spiking layers; steps: T of the training, which normalisations with a gain
+    for each time step need.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Blueprint:
     input_shape: tuple[int, int, int]
     classes: int
     neuron: NeuronSpec
-    steps: int = 1
+    steps: int | None = None
 
     def build(self, activation: Callable[[], nn.Module] | None = None, **values: Any) -> Network:
         """The network, its initial weights drawn from torch's global generator.
@@ -40,4 +40,4 @@ class Blueprint:
 
         values = self.values | values
         make = activation or (lambda: make_neuron(self.neuron))
-        return models.build(self.name, values, self.input_shape, self.classes, make, steps=self.steps)
+        return models.build(self.name, values, self.input_shape, self.classes, make, self.steps)

@@ -106,8 +106,8 @@ class Experiment:
         """The cell's network with initial weights drawn from its seed, the same ones for every method."""
         torch.manual_seed(derive(self.cell.seed, "initialisation"))
         name, values = self.spec["network"]["name"], self.spec["network"]["values"]
-        shape, classes = self.store.shape, self.store.n_classes
-        blueprint = Blueprint(name, values, shape, classes, self.neuron, steps=self.cell.t_train)
+        shape, classes, steps = self.store.shape, self.store.n_classes, self.cell.t_train
+        blueprint = Blueprint(name, values, shape, classes, self.neuron, steps)
         network = self.method.build(self.params, blueprint)
         if self.spec.get("start", {}).get("remove_biases"):
             network = without_biases(network)

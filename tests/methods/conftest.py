@@ -31,10 +31,10 @@ def network():
 
 @pytest.fixture
 def blueprint():
-    """blueprint(name, params, spec): what a method builds its network from."""
+    """blueprint(name, params, spec, steps): what a method builds its network from."""
 
-    def make(name="3c1fc", params=None, spec=SPEC):
-        return Blueprint(name, params or {"readout": "membrane"}, SHAPE, CLASSES, spec)
+    def make(name="3c1fc", params=None, spec=SPEC, steps=None):
+        return Blueprint(name, params or {"readout": "membrane"}, SHAPE, CLASSES, spec, steps)
 
     return make
 

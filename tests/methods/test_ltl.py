@@ -141,13 +141,13 @@ def test_the_online_gradient_is_the_closed_form(method, network, teacher, batch)
 @pytest.mark.parametrize(("net", "params"), [("3c1fc", None), ("resnet8", NORMALISED)])
 def test_offline_is_online_at_one_step(logits, net, params, method, network, teacher, batch):
     x, y = batch(t=1)
-    found = []
+    results = []
     for name, more in (("ltl-offline", {}), ("ltl-online", {"warm": 0.0})):
         m = method(name, teacher=teacher(net, params), train={"logits": logits}, percentile=99.0, **more)
         model = m.prepare(network(net, params, LIF)).train()
         m.start_epoch(model, 1, (x, y))
-        found.append((m.step(model, x, y), grads(model)))
-    (a, ga), (b, gb) = found
+        results.append((m.step(model, x, y), grads(model)))
+    (a, ga), (b, gb) = results
     assert torch.equal(a.logits, b.logits)
     assert a.loss == pytest.approx(b.loss)
     assert all(torch.allclose(ga[k], gb[k], atol=1e-8) for k in ga)

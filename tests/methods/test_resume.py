@@ -9,7 +9,18 @@ from jobs import do
 from snn import methods
 
 # Those whose state or draws differ from those of `sdt` and `mtt`, which tests/training/test_loop.py resumes.
-NAMES = ["nmt", "shortcut", "shortcut-evolutionary", "dspike", "dspike-frequent", "ltl-offline", "ltl-online"]
+NAMES = [
+    "nmt",
+    "shortcut",
+    "shortcut-evolutionary",
+    "dspike",
+    "dspike-frequent",
+    "ltl-offline",
+    "ltl-online",
+    "ann-ltl",
+    "sltt-k",
+    "tkd",
+]
 HYPER = {"dspike": {"weights": 4}, "dspike-frequent": {"weights": 4, "updates_per_epoch": 2}}
 
 
