@@ -30,11 +30,11 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-fast lint format bench plan status ui sync clean distclean
+.PHONY: help env reproduce test test-fast lint format bench plan status ui sync postgres-test clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 env: $(STAMP) ## make the environment .venv from the exact pins of requirements.lock
 
@@ -96,6 +96,9 @@ ui: env ## open the MLflow UI on 127.0.0.1
 
 sync: env ## make MLflow show what the files say; rebuilds a deleted store
 	@$(BIN)/snn mlflow-sync $(CONFIGFILE)
+
+postgres-test: env ## run the commands of docs/mlflow_server.md: Postgres and an MLflow server on loopback
+	@$(BIN)/python -m pytest tests/tracking/test_postgres.py -v -rs
 
 clean: ## remove results/ and the rendered reports that git does not keep
 	@echo "clean: results/ and rendered reports"

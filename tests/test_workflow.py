@@ -180,7 +180,7 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
             # What the UI lists: a live run that the sync replaced stays in the trash.
             query = (
                 "select value from tags join runs on runs.run_uuid = tags.run_uuid "
-                "where key = 'snn.cell' and lifecycle_stage = 'active'"
+                "where key = 'snn.cell' and value like '%/seed%' and lifecycle_stage = 'active'"
             )
             return sorted(db.execute(query).fetchall())
 

@@ -10,10 +10,11 @@ The bins of 2T nest in those of T, and the sum over all frames of a recording is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from snn.kernels.jit import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def count(
     events: np.ndarray, begin: np.ndarray, end: np.ndarray, done: int, frames: np.ndarray, edges: np.ndarray
 ) -> int:

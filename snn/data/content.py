@@ -1,6 +1,6 @@
 """What a store holds, event recordings or images: each checks its samples and sums up their index and statistics.
 
-Samples pass through one at a time; none is kept.
+Samples pass through one at a time; only their index and statistics stay in memory.
 """
 
 from __future__ import annotations

@@ -13,10 +13,8 @@ Nothing here is pickled, and no file can ask for more memory than its own size.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -24,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snn.data.format import EVENT, Picture, Sensor
+from snn.data.npz import load_npz
 from snn.data.split import SPLITS
 from snn.errors import DataError
 from snn.runtime import files
@@ -144,7 +143,7 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> dict[str, np.ndarray]:
     """
     file = folder / INDEX
     try:
-        index = _arrays(file)
+        index = load_npz(file, compressed=False)
     except Exception as error:  # zipfile and numpy raise many types for damaged files
         raise damaged(file, f"cannot be read ({type(error).__name__})") from None
     try:
@@ -154,24 +153,6 @@ def read_index(folder: Path, manifest: dict[str, Any]) -> dict[str, np.ndarray]:
     if fault:
         raise damaged(file, fault)
     return index
-
-
-def _arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an uncompressed `.npz`, whose headers are compared with the file's size before any allocation."""
-    arrays = {}
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size > file.stat().st_size:
-                raise ValueError(member.filename)
-            stream = io.BytesIO(archive.read(member))
-            if np.lib.format.read_magic(stream) != (1, 0):
-                raise ValueError(member.filename)
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            content = stream.read()
-            if dtype.hasobject or fortran or dtype.itemsize * math.prod(shape) != len(content):
-                raise ValueError(member.filename)
-            arrays[member.filename.removesuffix(".npy")] = np.frombuffer(content, dtype).reshape(shape)
-    return arrays
 
 
 def _fault(index: dict[str, np.ndarray], manifest: Manifest) -> str:

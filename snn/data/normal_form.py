@@ -1,4 +1,4 @@
-"""Recordings as they enter a store: checked, on a coarser grid if wanted, with times from the first event on."""
+"""Recordings as they enter a store: checked, optionally on a coarser grid, with times from the first event on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def reduced(sensor: Sensor, factor: int) -> Sensor:
 def normal(events: np.ndarray, sensor: Sensor, source: str, factor: int = 1, sort: bool = False) -> np.ndarray:
     """The `EVENT` records checked to be of the sensor, on `reduced(sensor, factor)`, in microseconds from the first on.
 
-    Every event stays one: counts are kept. sort: put events into the order of time (those of one time stay in theirs);
+    Every event stays one event. sort: put events into the order of time (those of one time stay in theirs);
     otherwise times that go backwards are a `DataError`, as is all that `check_events` refuses.
     """
     if len(events):

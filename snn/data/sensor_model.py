@@ -20,10 +20,11 @@ pixel by a fixed pattern, and background events arrive as a Poisson process (as 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from snn.kernels.jit import compiled
 
 
-@njit(cache=True)
+@compiled
 def _inked(ink: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row, and first and last column, with any ink."""
     rows, columns = np.nonzero(ink)
@@ -32,7 +33,7 @@ def _inked(ink: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
     return (rows.min(), rows.max()), (columns.min(), columns.max())
 
 
-@njit(cache=True)
+@compiled
 def sense(
     ink: np.ndarray,
     left: np.ndarray,

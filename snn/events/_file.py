@@ -14,8 +14,8 @@ import io
 import json
 import math
 import os
+import secrets
 import struct
-import tempfile
 import warnings
 import zipfile
 from dataclasses import asdict, fields
@@ -58,16 +58,15 @@ def save(network: EventNetwork, path: str | Path) -> None:
         raise UserError(f"{path}: meta holds something that JSON cannot: {error}") from None
     arrays: dict[str, Any] = {"header": np.frombuffer(_dump(header), np.uint8)} | weights
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # `tempfile` would ignore the umask
     try:
-        with os.fdopen(fd, "wb") as f:
+        with temporary.open("xb") as f:
             np.savez(f, **arrays)
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> EventNetwork:

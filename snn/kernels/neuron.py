@@ -182,6 +182,40 @@ def forward(kind: int, drive: int) -> Callable[..., None]:
 
 
 @cache
+def decay_gradient(kind: int) -> Callable[..., None]:
+    """The kernel for dL/d(decay) = Σ dL/du[t] · v[t-1] over neurons and steps, for SOFT, HARD or MULTI and PLAIN input.
+
+    `(x, x_stride, v0, v_stride, du, d_stride, sums, steps, low, high, decay, theta, fire, v_reset, v_min)` takes
+    neurons low ≤ i < high, low a multiple of `BLOCK`; `sums` [blocks] receives the sum of each block. The other
+    arguments are those of `forward`.
+    """
+
+    def run(x, xs, v0, vs, du, ds, sums, steps, low, high, decay, theta, fire, v_reset, v_min):
+        state, products = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+        for start in range(low, high, BLOCK):
+            n = min(BLOCK, high - start)
+            vb = state[:n]
+            pb = products[:n]
+            pb[:] = _ZERO
+            for i in range(n):
+                vb[i] = v0[(start + i) * vs]
+            for t in range(steps):
+                xb = x[t * xs + start : t * xs + start + n]
+                db = du[t * ds + start : t * ds + start + n]
+                for i in range(n):
+                    pb[i] += db[i] * vb[i]
+                    u = decay * vb[i] + xb[i]
+                    after = _after(kind, u, _spikes(kind, u, theta, fire), theta, fire, v_reset)
+                    vb[i] = v_min if after < v_min else after
+            total = 0.0
+            for i in range(n):
+                total += pb[i]
+            sums[start // BLOCK] = total
+
+    return compiled(run)
+
+
+@cache
 def backward(kind: int, shape: int, drive: int) -> Callable[..., None]:
     """The backward kernel for SOFT, HARD, MULTI or PERIODIC, a surrogate's shape, and PLAIN, SCALED or SUMMED input.
 

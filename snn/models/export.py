@@ -23,7 +23,7 @@ from snn.models.fold import norm_factor
 from snn.models.norm import ScaleNorm
 from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, Shape, blocks
 from snn.models.tebn import TemporalNorm
-from snn.neurons.spec import NeuronSpec
+from snn.neurons import Neuron, NeuronSpec
 
 
 def export(
@@ -55,10 +55,10 @@ def export(
                     f"{name}: maximum pooling needs to know which spikes are simultaneous, i.e. time steps; "
                     "train with `pooling: avg` or `pooling: stride`"
                 )
-            draft.population(name, source, pool, block.conv, block.norm)
+            draft.population(name, source, pool, block.conv, block.norm, block.neuron)
             source, pool = name, block.pool
         elif isinstance(block, DenseStage):
-            draft.dense(name, source, pool, block.linear, exported_factor(block.norm, name))
+            draft.dense(name, source, pool, block.linear, exported_factor(block.norm, name), block.neuron)
             source, pool = name, 1
         elif isinstance(block, ResidualStage):
             source = draft.residual(name, source, pool, block)
@@ -95,14 +95,22 @@ class Draft:
     """
 
     def __init__(self, neuron: NeuronSpec, input_shape: Shape, frame_us: float | None):
-        self.neuron = neuron
-        self.tau_us = None if neuron.decay == 1.0 or frame_us is None else -frame_us / math.log(neuron.decay)
+        self.neuron, self.frame_us = neuron, frame_us
         self.shapes: dict[str, Shape] = {"input": input_shape}
         self.populations: list[Population] = []
         self.synapses: list[Synapse] = []
 
-    def add(self, name: str, shape: Shape, spiking: bool = True) -> None:
-        """Add a population."""
+    def tau_us(self, neuron: nn.Module) -> float | None:
+        """The time constant in microseconds of a layer of neurons, whose decay may be learned; None without leak."""
+        decay = self.neuron.decay
+        if isinstance(neuron, Neuron) and neuron.spec.learned_decay:
+            decay = torch.as_tensor(neuron.decay).item()
+        if decay == 1.0 or self.frame_us is None:
+            return None
+        return -self.frame_us / math.log(decay)
+
+    def add(self, name: str, shape: Shape, neuron: nn.Module | None) -> None:
+        """Add the population of a layer of neurons; None: one that does not spike."""
         self.shapes[name] = shape
         self.populations.append(
             Population(
@@ -110,11 +118,11 @@ class Draft:
                 shape=shape,
                 threshold=self.neuron.threshold,
                 v_min=self.neuron.v_min,
-                tau_us=self.tau_us,
+                tau_us=self.tau_us(neuron),
                 reset=self.neuron.reset,
                 v0=self.neuron.v_start,
             )
-            if spiking
+            if neuron is not None
             else Population(name=name, shape=shape, v_min=None, spiking=False)
         )
 
@@ -135,14 +143,16 @@ class Draft:
         h, w = ((s // pool + 2 * padding - k) // stride + 1 for s in (h, w))
         return conv.out_channels, h, w
 
-    def population(self, name: str, source: str, pool: int, conv: nn.Conv2d, norm: nn.Module) -> None:
+    def population(
+        self, name: str, source: str, pool: int, conv: nn.Conv2d, norm: nn.Module, neuron: nn.Module
+    ) -> None:
         """Add a population behind a convolution and its normalisation."""
-        self.add(name, self.convolution(source, name, pool, conv, norm))
+        self.add(name, self.convolution(source, name, pool, conv, norm), neuron)
 
     def residual(self, name: str, source: str, pool: int, stage: ResidualStage) -> str:
         """Add the two populations of a residual stage; returns the name of the second, its output."""
         inner, outer = f"{name}.neuron1", f"{name}.neuron2"
-        self.population(inner, source, pool, stage.conv1, stage.norm1)
+        self.population(inner, source, pool, stage.conv1, stage.norm1, stage.neuron1)
         shape = self.convolution(inner, outer, 1, stage.conv2, stage.norm2)
         if stage.shortcut is not None:
             self.convolution(source, outer, pool, stage.shortcut, stage.shortcut_norm)
@@ -150,23 +160,23 @@ class Draft:
             self.synapses.append(
                 Synapse(source=source, target=outer, kind="identity", weight=None, pool=pool, scale=1.0 / pool**2)
             )
-        self.add(outer, shape)
+        self.add(outer, shape, stage.neuron2)
         return outer
 
     def readout(self, name: str, source: str, pool: int, readout: Readout) -> None:
         """Add the output population."""
         pool *= readout.pool  # ⌊⌊x / a⌋ / b⌋ = ⌊x / ab⌋, and the same positions are cut off
-        self.dense(name, source, pool, readout.linear, torch.ones(1), readout.spiking)
+        self.dense(name, source, pool, readout.linear, torch.ones(1), readout.neuron)
 
     def dense(
-        self, name: str, source: str, pool: int, linear: nn.Linear, scale: torch.Tensor, spiking: bool = True
+        self, name: str, source: str, pool: int, linear: nn.Linear, scale: torch.Tensor, neuron: nn.Module | None
     ) -> None:
         """Add a population behind a linear layer whose outputs are multiplied by `scale`, `[F]` or `[1]`."""
         if linear.bias is not None:
             raise ConfigError(f"{name}: the linear layer has a bias; event-driven neurons have none: use bias=False")
         weight = as_array(linear.weight.detach() * scale.view(-1, 1) / pool**2)
         self.synapses.append(Synapse(source=source, target=name, kind="linear", weight=weight, pool=pool))
-        self.add(name, (linear.out_features, 1, 1), spiking)
+        self.add(name, (linear.out_features, 1, 1), neuron)
 
 
 def exported_factor(norm: nn.Module, name: str) -> torch.Tensor:

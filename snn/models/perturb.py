@@ -103,7 +103,7 @@ def restart_noise(network: nn.Module, stream: int) -> None:
 class PerturbedNeuron(Neuron):
     """A layer of neurons on a simulated chip. Shapes, state and surrogate as in `Neuron`.
 
-    thresholds: factor of θ of each neuron; decays: decay of each neuron; alive: 1, or 0 for a dead neuron; all
+    thresholds: factor of θ of each neuron; decay_factors: factor of its decay; alive: 1, or 0 for a dead neuron; all
     [C, H, W], or None for "as specified". noise: n.
 
     A threshold of m·θ is computed as an input of x/m into a neuron whose membrane is measured in units of its own
@@ -113,21 +113,23 @@ class PerturbedNeuron(Neuron):
 
     accepts_factor = False
     thresholds: Tensor | None
-    decays: Tensor | None
+    decay_factors: Tensor | None
     alive: Tensor | None
 
     def __init__(
         self,
         neuron: Neuron,
         thresholds: Tensor | None = None,
-        decays: Tensor | None = None,
+        decay_factors: Tensor | None = None,
         noise: float = 0.0,
         alive: Tensor | None = None,
         noise_seed: int = 0,
     ):
         super().__init__(neuron.spec)
         self.surrogate_function = neuron.surrogate_function
-        for key, value in (("thresholds", thresholds), ("decays", decays), ("alive", alive)):
+        if neuron.spec.learned_decay:
+            self.w = neuron.w
+        for key, value in (("thresholds", thresholds), ("decay_factors", decay_factors), ("alive", alive)):
             self.register_buffer(key, value, persistent=False)  # moves with the network, but is not a weight of it
         self.noise = noise
         self.noise_seed, self.stream = noise_seed, 0
@@ -139,31 +141,36 @@ class PerturbedNeuron(Neuron):
         cls, name: str, neuron: Neuron, shape: tuple[int, ...], perturbation: Perturbation, chip_seed: int
     ) -> PerturbedNeuron:
         """The layer `name`, of neurons of this shape [C, H, W], on the simulated chip of this seed."""
-        thresholds = decays = alive = None
+        thresholds = decay_factors = alive = None
         if sigma := perturbation.mismatch:
             thresholds = (1 + sigma * _normal(shape, chip_seed, "threshold", name)).clamp_min(LEAST_THRESHOLD)
             if neuron.spec.decay < 1:
-                decays = neuron.spec.decay * (1 + sigma * _normal(shape, chip_seed, "decay", name))
-                decays = decays.clamp(0, 1)
+                decay_factors = 1 + sigma * _normal(shape, chip_seed, "decay", name)
         if perturbation.dead_fraction and not name.startswith("readout."):
             alive = torch.ones(shape).flatten()
             order = torch.randperm(alive.numel(), generator=_generator(chip_seed, "silenced", name))
             alive[order[: round(perturbation.dead_fraction * alive.numel())]] = 0
             alive = alive.view(shape)
         noise_seed = derive(chip_seed, "disturbance", "noise", name)
-        return cls(neuron, thresholds, decays, perturbation.noise, alive, noise_seed)
+        return cls(neuron, thresholds, decay_factors, perturbation.noise, alive, noise_seed)
 
     def restart_noise(self, stream: int) -> None:
         """Draw the noise from the stream of this number, from its beginning."""
         self.stream, self.generator = stream, None
 
+    @property
+    def decays(self) -> Tensor | None:
+        """The decay of each neuron, within [0, 1]; None for "as specified"."""
+        return None if self.decay_factors is None else (self.decay * self.decay_factors).clamp(0, 1)
+
     def _backend(self, device: torch.device, dtype: torch.dtype) -> Backend:
-        return "steps" if self.decays is not None else super()._backend(device, dtype)
+        return "steps" if self.decay_factors is not None else super()._backend(device, dtype)
 
     def neuronal_charge(self, x: Tensor) -> None:
-        if self.decays is None:
+        decays = self.decays
+        if decays is None:
             return super().neuronal_charge(x)
-        self.v = self.decays * (self.v if isinstance(self.v, Tensor) else torch.full_like(x, self.v)) + x
+        self.v = decays * (self.v if isinstance(self.v, Tensor) else torch.full_like(x, self.v)) + x
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         if self.noise:

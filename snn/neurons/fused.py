@@ -31,6 +31,7 @@ def multi_step(
     factor: Tensor | None = None,
     residual_current: Tensor | None = None,
     norm: PowerNorm | None = None,
+    decay: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Spikes `[T, N, *]` and the state `[N, *]` after the last step.
 
@@ -39,6 +40,8 @@ def multi_step(
     residual_current, of x's shape, with a factor or norm only: it is added to the input current.
     norm: in place of a factor, which is then `norm.factor()`; the gradient goes through `norm.power` = E[x²] of this x
     too. `snn.kernels.channels` must support x.
+
+    decay: a number as a tensor, in place of `spec.decay`; not with a factor or norm.
 
     Differentiable in all tensors given, and through both results. The spikes keep x's memory layout within a step.
     For backward the tensors given are kept, and nothing else. ValueError where shapes do not fit.
@@ -49,10 +52,12 @@ def multi_step(
         raise ValueError(
             f"factor, gain and power must be {list(x.shape[2:3])} and residual_current {list(x.shape)}, as x is"
         )
+    if decay is not None and (factor is not None or norm is not None):
+        raise ValueError("a learned decay has no kernel with a factor or norm")
     if residual_current is not None and not _same_layout(residual_current[0], x[0]):
         residual_current = _like_steps(x).copy_(residual_current)
     gain, power, eps = norm or (None, None, 0.0)
-    return _MultiStep.apply(x, v, factor, residual_current, gain, power, eps, spec, surrogate.constants)
+    return _MultiStep.apply(x, v, factor, residual_current, gain, power, eps, decay, spec, surrogate.constants)
 
 
 def by_channel(x: Tensor) -> bool:
@@ -71,6 +76,7 @@ class _MultiStep(torch.autograd.Function):
         gain: Tensor | None,
         power: Tensor | None,
         eps: float,
+        decay: Tensor | None,
         spec: NeuronSpec,
         constants: Constants,
     ) -> tuple[Tensor, Tensor]:
@@ -83,8 +89,8 @@ class _MultiStep(torch.autograd.Function):
             factor = PowerNorm(gain, power, eps).factor()
         drive, driven = _drive(factor, residual_current)
         arrays = (*_flat(x), *driven, *v0, _row(state), *_flat(spikes))
-        _over_neurons(kernels.forward(_kind(spec), drive), x, arrays, _numbers(spec), kernels.BLOCK)
-        ctx.save_for_backward(x, v, factor, residual_current, gain, power)
+        _over_neurons(kernels.forward(_kind(spec), drive), x, arrays, _numbers(spec, decay), kernels.BLOCK)
+        ctx.save_for_backward(x, v, factor, residual_current, gain, power, decay)
         ctx.spec, ctx.constants, ctx.eps = spec, constants, eps
         ctx.set_materialize_grads(False)
         return spikes, state
@@ -94,7 +100,7 @@ class _MultiStep(torch.autograd.Function):
     def backward(ctx: Any, d_spikes: Tensor | None, d_state: Tensor | None) -> tuple[Tensor | None, ...]:
         from snn.kernels import neuron as kernels
 
-        (x, v, factor, residual_current, gain, power), spec = ctx.saved_tensors, ctx.spec
+        (x, v, factor, residual_current, gain, power, decay), spec = ctx.saved_tensors, ctx.spec
         v0 = _start(x, v, spec)
         g = x.new_zeros(1).expand(x.shape) if d_spikes is None else d_spikes
         if not _same_layout(g[0], x[0]):
@@ -116,7 +122,7 @@ class _MultiStep(torch.autograd.Function):
         # may stay as the gradient of the residual current, if there is one.
         du = dx if gain is None or d_residual is None else d_residual
         arrays = (*_flat(x), *driven, *d_driven, *v0, *_flat(g), *_flat(du), *k, gain is None, block)
-        numbers = (*_numbers(spec), np.float32(not spec.detach_reset), *map(np.float32, abc))
+        numbers = (*_numbers(spec, decay), np.float32(not spec.detach_reset), *map(np.float32, abc))
         _over_neurons(kernels.backward(kind, shape, drive), x, arrays, numbers, block)
         d_factor = None if factor is None else torch.from_numpy(sums.sum(0).astype(np.float32))
         d_gain = None
@@ -125,8 +131,19 @@ class _MultiStep(torch.autograd.Function):
             du, x, out = (each.flatten(0, 1) for each in (du, x, dx))
             _, d_gain = channels.power_norm_backward(du, d_factor, x, norm, out)
             d_factor = None
+        d_decay = None if decay is None else _decay_gradient(x, v0, dx, spec, decay)
         dv = dv if ctx.needs_input_grad[1] else None
-        return dx, dv, d_factor, d_residual, d_gain, None, None, None, None
+        return dx, dv, d_factor, d_residual, d_gain, None, None, d_decay, None, None
+
+
+def _decay_gradient(x: Tensor, v0: tuple[np.ndarray, int], du: Tensor, spec: NeuronSpec, decay: Tensor) -> Tensor:
+    """dL/d(decay) from dL/du and the state before the first step, a number as a tensor."""
+    from snn.kernels import neuron as kernels
+
+    sums = np.zeros(-(-math.prod(x.shape[1:]) // kernels.BLOCK))
+    arrays = (*_flat(x), *v0, *_flat(du), sums)
+    _over_neurons(kernels.decay_gradient(_kind(spec)), x, arrays, _numbers(spec, decay), kernels.BLOCK)
+    return torch.tensor(sums.sum(), dtype=decay.dtype)
 
 
 def _kind(spec: NeuronSpec) -> int:
@@ -135,9 +152,15 @@ def _kind(spec: NeuronSpec) -> int:
     return kernels.MULTI if spec.multi_spike else kernels.HARD if spec.reset == "hard" else kernels.SOFT
 
 
+def _numbers(spec: NeuronSpec, decay: Tensor | None) -> tuple[np.float32, ...]:
+    """decay, θ, the least u that fires, v_reset, v_min."""
+    numbers = _numbers_of_spec(spec)
+    return numbers if decay is None else (np.float32(decay.item()), *numbers[1:])
+
+
 @cache
-def _numbers(spec: NeuronSpec) -> tuple[np.float32, ...]:
-    """decay, θ, the least u that fires, v_reset, v_min; u > θ is u ≥ the next float after θ."""
+def _numbers_of_spec(spec: NeuronSpec) -> tuple[np.float32, ...]:
+    """The same with the configured decay; u > θ is u ≥ the next float after θ."""
     theta = np.float32(spec.threshold)
     fire = np.nextafter(theta, np.float32(math.inf)) if spec.strict_threshold else theta
     v_min = -math.inf if spec.v_min is None else spec.v_min

@@ -25,19 +25,22 @@ SURROGATES: dict[type[nn.Module], Callable[[float], dict[str, Any]]] = {
 
 
 def kind(spec: NeuronSpec) -> str | None:
-    """`if` or `lif`: which of SpikingJelly's neurons is the same; None if there is none."""
+    """`if`, `lif` or `plif`: which of SpikingJelly's neurons is the same; None if there is none."""
     if spec.strict_threshold or spec.multi_spike or spec.v_min is not None or _surrogate(spec) is None:
         return None
     if spec.decay == 1.0:
         return "if"
     # LIFNode leaks towards v_reset, ours towards 0; its time constant is finite and above 1.
-    return "lif" if spec.decay > 0.0 and spec.v_reset == 0.0 else None
+    if spec.decay == 0.0 or spec.v_reset != 0.0:
+        return None
+    return "plif" if spec.learned_decay else "lif"
 
 
-def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec) -> tuple[Tensor, Tensor]:
+def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec, w: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Spikes `[T, N, *]` and the state `[N, *]` after the last step, by SpikingJelly's functions.
 
-    x `[T, N, *]`: input current; v `[N, *]`: state before the first step, None: at rest. `kind(spec)` must not be None.
+    x `[T, N, *]`: input current; v `[N, *]`: state before the first step, None: at rest; w: the parameter of a learned
+    decay. `kind(spec)` must not be None.
     """
     if v is None:
         v = torch.full(x.shape[1:], spec.v_start, device=x.device, dtype=torch.float32)
@@ -45,6 +48,8 @@ def multi_step(x: Tensor, v: Tensor | None, spec: NeuronSpec) -> tuple[Tensor, T
     options = (spec.threshold, reset, _surrogate(spec), spec.detach_reset)
     if kind(spec) == "if":
         spikes, v, _ = functional.if_multi_step(x, v, *options)
+    elif w is not None:
+        spikes, v, _ = functional.plif_multi_step(x, v, w, False, *options)
     else:
         tau = 1.0 / (1.0 - spec.decay)  # v - v/τ = decay · v
         spikes, v, _ = functional.lif_multi_step(x, v, tau, False, *options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -42,6 +43,9 @@ class Neuron(SimpleBaseNode):
             step_mode="m",
         )
         self.spec = spec
+        if spec.learned_decay:
+            self.w = nn.Parameter(torch.tensor(math.log((1 - spec.decay) / spec.decay)))
+            self.accepts_factor = False  # the kernels take a learned decay with a plain input only
         self.set_reset_value("v", spec.v_start)
         self.v = spec.v_start
 
@@ -55,6 +59,11 @@ class Neuron(SimpleBaseNode):
     def surrogate(self) -> Surrogate:
         """The surrogate derivative in use; Dspike's temperature is changed here."""
         return self.surrogate_function
+
+    @property
+    def decay(self) -> Tensor | float:
+        """Factor of the membrane from step to step; a tensor with a gradient if it is learned."""
+        return torch.sigmoid(-self.w) if self.spec.learned_decay else self.spec.decay
 
     def implementation(self, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
         """The name, for the record, of what computes a sequence of this dtype on this device (`docs/neurons.md`)."""
@@ -76,7 +85,7 @@ class Neuron(SimpleBaseNode):
 
     def neuronal_charge(self, x: Tensor) -> None:
         v = self.v if isinstance(self.v, Tensor) else torch.full_like(x, self.v, dtype=_state_dtype(x))
-        self.v = (v if self.spec.decay == 1.0 else self.spec.decay * v) + x
+        self.v = (v if self.spec.decay == 1.0 else self.decay * v) + x
 
     def neuronal_fire(self) -> Tensor:
         spec = self.spec
@@ -131,7 +140,7 @@ class Neuron(SimpleBaseNode):
             return super().multi_step_forward(x_seq)
         if backend == "fused":
             return self._fused(x_seq)
-        spikes, self.v = native.multi_step(x_seq, self._state(), self.spec)
+        spikes, self.v = native.multi_step(x_seq, self._state(), self.spec, getattr(self, "w", None))
         return spikes
 
     def _fused(
@@ -142,7 +151,10 @@ class Neuron(SimpleBaseNode):
         norm: PowerNorm | None = None,
     ) -> Tensor:
         self._forget_other_shape(x.shape[1:])
-        spikes, self.v = fused.multi_step(x, self._state(), self.spec, self.surrogate, factor, residual_current, norm)
+        decay = self.decay if isinstance(self.decay, Tensor) else None
+        spikes, self.v = fused.multi_step(
+            x, self._state(), self.spec, self.surrogate, factor, residual_current, norm, decay
+        )
         return spikes
 
     def _state(self) -> Tensor | None:

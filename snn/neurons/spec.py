@@ -74,6 +74,9 @@ class NeuronSpec(BaseModel):
              = (1 - s[t]) · u[t] + s[t] · v_reset         reset, hard
         v[t] = max(v[t], v_min)                           clip, if `v_min` is given
 
+    With `learned_decay` each layer learns its decay = 1 - σ(w), σ the sigmoid, by its parameter w, which begins where
+    decay is as configured: w = -ln(τ - 1) with τ = 1/(1 - decay) (PLIF, Fang et al., ICCV 2021).
+
     x, u, v and θ have one unit, the membrane's; decay has none; s is a number of spikes.
     Before the first step v is `v_init`; if that is null, 0 (soft reset) or `v_reset` (hard reset, as in SpikingJelly).
     """
@@ -81,6 +84,7 @@ class NeuronSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     decay: float = Field(1.0, ge=0.0, le=1.0, description="factor of the membrane from step to step; 1 is IF")
+    learned_decay: bool = Field(False, description="each layer learns its decay, which begins at `decay`")
     threshold: PositiveFloat = Field(1.0, description="θ, the firing threshold")
     reset: Literal["soft", "hard"] = Field(
         "soft", description="subtract θ for each spike, or set the membrane to v_reset"
@@ -98,6 +102,8 @@ class NeuronSpec(BaseModel):
 
     @model_validator(mode="after")
     def _meaningful_combination(self) -> NeuronSpec:
+        if self.learned_decay and not 0.0 < self.decay < 1.0:
+            raise ValueError(f"learned_decay needs an initial decay between 0 and 1, such as 0.5, not {self.decay}")
         if self.multi_spike and self.reset == "hard":
             raise ValueError("multi_spike needs reset: soft (a hard reset forgets how many spikes there were)")
         if self.multi_spike and self.strict_threshold:

@@ -138,7 +138,7 @@ def n_caltech101(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     rng = np.random.default_rng(0)
     for name in ("Faces_easy", "yin_yang"):
         (folder / name).mkdir(parents=True)
-        for i in range(4):
+        for i in range(12):
             WRITERS[".bin"](folder / name / f"image_{i:04d}.bin", random_events(rng, 60, Sensor(180, 240)))
     return {"folder": str(folder), "published_split": "names-90"}, {"validation": 2}
 

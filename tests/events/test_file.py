@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import zipfile
 
 import numpy as np
@@ -39,6 +41,16 @@ def test_the_initial_potential_is_kept_and_written_only_where_it_is_used(one_neu
     save(one_neuron(0.5), tmp_path / "without.npz")
     assert b'"v0"' not in (tmp_path / "without.npz").read_bytes()
     assert load(tmp_path / "without.npz").populations[0].v0 == 0
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+def test_a_file_has_the_rights_that_the_umask_leaves(one_neuron, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        save(one_neuron(0.5), tmp_path / "network.npz")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "network.npz").stat().st_mode) == mode
 
 
 def test_a_damaged_file_names_itself(residual, tmp_path):

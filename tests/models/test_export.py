@@ -156,6 +156,19 @@ def test_what_cannot_be_deployed_is_refused_by_name():
         export(network, IAF, SHAPE, [str(i) for i in range(10)])
 
 
+def test_each_layers_learned_decay_becomes_its_time_constant():
+    spec = NeuronSpec(decay=0.5, learned_decay=True, v_min=-1.0)
+    network, decays = build("3c1fc", spec=spec), [0.5, 0.8, 0.25, 0.9]
+    neurons = [*(stage.neuron for stage in network.stages), network.readout.neuron]
+    for neuron, decay in zip(neurons, decays, strict=True):
+        with torch.no_grad():
+            neuron.w.fill_(np.log((1 - decay) / decay))
+    populations = export(network, spec, SHAPE, [str(i) for i in range(10)], frame_us=30_000).populations
+    assert [p.tau_us for p in populations] == pytest.approx([-30_000 / np.log(decay) for decay in decays], rel=1e-5)
+    with pytest.raises(ConfigError, match=r"neuron\.decay"):
+        export(network, spec, SHAPE, [str(i) for i in range(10)])
+
+
 def test_a_leak_per_frame_becomes_a_time_constant():
     spec = NeuronSpec(decay=0.5, reset="hard", v_min=-1.0)
     populations = export(

@@ -67,8 +67,8 @@ def test_level_zero_is_the_unperturbed_network(spec):
 def test_a_neuron_with_factors_of_one_is_the_neuron_itself_forward_and_backward(spec):
     plain = make_neuron(spec)
     shape = (3, 4, 4)
-    decays = torch.full(shape, spec.decay) if spec.decay < 1 else None
-    chip = PerturbedNeuron(make_neuron(spec), torch.ones(shape), decays, 0.0, torch.ones(shape))
+    decay_factors = torch.ones(shape) if spec.decay < 1 else None
+    chip = PerturbedNeuron(make_neuron(spec), torch.ones(shape), decay_factors, 0.0, torch.ones(shape))
     outputs = []
     for neuron in (plain, chip):
         x = torch.randn(6, 2, *shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -83,9 +83,11 @@ def test_a_neuron_with_factors_of_one_is_the_neuron_itself_forward_and_backward(
 @pytest.mark.parametrize("spec", [SOFT, LIF])
 def test_thresholds_and_decays_are_those_of_each_neuron(spec):
     """Against neurons of that threshold and decay, one by one."""
-    thresholds, decays = torch.tensor([0.7, 1.0, 1.4]), torch.tensor([0.2, 0.5, 0.9])
+    thresholds, factors = torch.tensor([0.7, 1.0, 1.4]), torch.tensor([0.25, 0.5, 1.1])
     x = torch.rand(40, 2, 3, generator=torch.Generator().manual_seed(0))
-    out = PerturbedNeuron(make_neuron(spec), thresholds, decays)(x)
+    chip = PerturbedNeuron(make_neuron(spec), thresholds, factors)
+    out, decays = chip(x), chip.decays
+    torch.testing.assert_close(decays, spec.decay * factors)
     assert len({*out.sum((0, 1)).tolist()}) == 3
     for i in range(3):
         one = spec.model_copy(update={"threshold": spec.threshold * thresholds[i].item(), "decay": decays[i].item()})
@@ -224,6 +226,18 @@ def test_a_perturbed_network_keeps_its_parameters_and_can_be_copied(name):
     assert not torch.equal(first, net(frames()))
     first.sum().backward()
     assert all(p.grad is not None for p in chip.parameters())
+
+
+def test_a_learned_decay_is_varied_and_learns_on():
+    net = network(spec=NeuronSpec(decay=0.5, learned_decay=True, surrogate={"name": "arctan"}))
+    chip = perturbed(net, Perturbation(mismatch=0.1), 0, SHAPE)
+    assert chip.state_dict().keys() == net.state_dict().keys()
+    neuron = chip.stages[0].neuron
+    chip(frames()).sum().backward()
+    assert neuron.w.grad != 0
+    with torch.no_grad():
+        neuron.w.fill_(-2.0)
+    torch.testing.assert_close(neuron.decays, (torch.sigmoid(torch.tensor(2.0)) * neuron.decay_factors).clamp(0, 1))
 
 
 def test_a_pointwise_convolution_keeps_its_own_way_of_computing(monkeypatch):

@@ -6,12 +6,14 @@ accuracy MTT loses on event-driven deployment than SDT (negative: it loses more)
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from pathlib import Path
 
+import fake_cells
 import numpy as np
+
+from snn.benchmark.layout import CellFolder
+from snn.phases.outcome import Outcome
 
 STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 T_TRAIN = 10
@@ -106,9 +108,8 @@ class _Cell:
                 history[-1] |= {"cosine_lower": 0.1, "cosine_same": 0.2, "cosine_higher": 0.3}
             if loss == "nan":
                 break
-        write_csv(self.folder / "train" / "history.csv", history)
         if diverged:
-            return self.record("train", seconds, "diverged", "loss is nan in epoch 5")
+            return self.write_phase("train", Outcome("diverged", "loss is nan in epoch 5", history=history), seconds)
         key = f"clock/{self.t_train}/"
         predictions = {key + "accuracy": self.predict(final), key + "accuracy_selected": self.predict(final - 0.002)}
         scalars = {
@@ -120,7 +121,7 @@ class _Cell:
         }
         scalars |= {"time_steps": time_steps, "parameters": 6160 + 9000 * self.deep}
         rows = [("train", self.t_train, "clock", name, value) for name, value in scalars.items()]
-        self.finish("train", predictions, rows, seconds)
+        self.finish("train", predictions, rows, seconds, history=history)
 
     def sweep(self) -> None:
         predictions, rows = {}, []
@@ -165,8 +166,7 @@ class _Cell:
                     value = 0.1 + (final - 0.1) * (1 - np.exp(-x * (9 if self.method == "mtt" else 5)))
                     curves.append({"mode": mode, "curve": "accuracy_over_events", "x": x, "value": value})
                     curves.append({"mode": mode, "curve": "accuracy_over_time", "x": x * 300_000, "value": value})
-        write_csv(self.folder / "deploy" / "curves.csv", curves)
-        self.finish("deploy", predictions, rows, 20.0)
+        self.finish("deploy", predictions, rows, 20.0, curves=curves)
 
     def probe(self) -> None:
         """As `snn/phases/probe/` leaves it: two layers of weights, two of neurons."""
@@ -176,12 +176,9 @@ class _Cell:
         curves |= {f"firing_rate/{layer}": {1: 0.1, 2: 0.3} for layer in ("b", "a")}
         curves |= {kind: {0: 0.9, 0.5: 0.7} for kind in ("weight_noise", "frame_noise", "events_dropped")}
         rows = [{"mode": "clock", "curve": c, "x": x, "value": v} for c, at in curves.items() for x, v in at.items()]
-        write_csv(self.folder / "probe" / "curves.csv", rows)
         growth = {"ltl-online": 0, "ltl-offline": 0.3}.get(self.method, 1)
         memory = [("probe", t, "clock", "bytes_for_backward", 1024.0 * (1 + growth * t)) for t in (1, 4, 16)]
-        names = ("phase", "t_eval", "mode", "metric", "value")
-        write_csv(self.folder / "probe" / "metrics.csv", [dict(zip(names, row, strict=True)) for row in memory])
-        self.record("probe", 3.0)
+        self.write_phase("probe", outcome_of({}, memory, curves=rows), 3.0)
 
     def robustness(self) -> None:
         """As `snn/phases/robustness.py` leaves it; LTL goes on learning on the simulated
@@ -212,56 +209,41 @@ class _Cell:
             for mode in dict.fromkeys(mode for mode, _ in values)
         ]
         names = ("mode", "curve", "x", "value", "chip")
-        write_csv(self.folder / "robustness" / "curves.csv", [dict(zip(names, row, strict=True)) for row in curves])
-        self.write_phase("robustness", predictions, rows, 5.0)
+        outcome = outcome_of(
+            self.head() | predictions, rows, curves=[dict(zip(names, row, strict=True)) for row in curves]
+        )
+        self.write_phase("robustness", outcome, 5.0)
 
     def accuracy(self, predicted: np.ndarray) -> float:
         return float(np.mean(predicted == self.label))
 
-    def finish(self, phase: str, predictions: dict, rows: list, seconds: float) -> None:
+    def head(self) -> dict:
+        return {"index": np.arange(self.label.size) + 4000, "label": self.label}
+
+    def finish(self, phase: str, predictions: dict, rows: list, seconds: float, **more) -> None:
         for name, prediction in predictions.items():
             mode, t, metric = name.split("/")
             rows.append((phase, t, mode, metric, self.accuracy(prediction)))
-        self.write_phase(phase, predictions, rows, seconds)
+        self.write_phase(phase, outcome_of(self.head() | predictions, rows, **more), seconds)
 
-    def write_phase(self, phase: str, predictions: dict, rows: list, seconds: float) -> None:
-        names = ("phase", "t_eval", "mode", "metric", "value")
-        write_csv(self.folder / phase / "metrics.csv", [dict(zip(names, row, strict=True)) for row in rows])
-        index = np.arange(self.label.size) + 4000
-        np.savez_compressed(self.folder / phase / "predictions.npz", index=index, label=self.label, **predictions)
-        self.record(phase, seconds)
+    def write_phase(self, phase: str, outcome: Outcome, seconds: float) -> None:
+        about = {"cell": self.cell, "config": {}, "code": "c0de" * 4, "commit": "abc1234", "threads": 1}
+        about |= {"versions": {"torch": "2.13.0", "numpy": "2.3.5"}, "started": "2026-01-02T03:04:05+00:00"}
+        about |= {"hardware": {"cpu": "a CPU", "cores": 2, "memory_gb": 8}, "dataset_version": "5accade5"}
+        fake_cells.write_phase(CellFolder(self.folder), phase, outcome, seconds=seconds, **about)
 
-    def record(self, phase: str, seconds: float, status: str = "ok", reason: str = "") -> None:
-        record = {
-            "status": status,
-            "reason": reason,
-            "cell": self.cell,
-            "config": {},
-            "code": "c0de" * 4,
-            "commit": "abc1234",
-        }
-        record |= {
-            "versions": {"torch": "2.13.0", "numpy": "2.3.5"},
-            "threads": 1,
-            "started": "2026-01-02T03:04:05+00:00",
-        }
-        record |= {"hardware": {"cpu": "a CPU", "cores": 2, "memory_gb": 8}, "seconds": seconds}
-        record["dataset_version"] = "5accade5"
-        self.folder.joinpath(phase).mkdir(parents=True, exist_ok=True)
-        (self.folder / phase / "record.json").write_text(json.dumps(record))
+
+def outcome_of(predictions: dict, rows: list, **more) -> Outcome:
+    """rows: (phase, T, mode, metric, value)."""
+    outcome = Outcome(predictions=predictions, **more)
+    for _, t, mode, metric, value in rows:
+        outcome.add(metric, value, t or None, mode)
+    return outcome
 
 
 def t_train_key(cell: dict) -> int:
     """A number for everything of a cell but its seed."""
     return sum(map(ord, f"{cell['network']}{cell['method']}{cell['t_train']}"))
-
-
-def write_csv(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import math
 from pathlib import Path
 
 import fake
+import fake_cells
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from snn.benchmark.layout import CellFolder
 from snn.phases.collect import collect
 from snn.report.claims import sentences
 from snn.report.claims.stated import CLAIMS, PLAIN_SURROGATE
@@ -145,7 +147,7 @@ def test_a_reference_run_on_other_data_stands_beside(tmp_path):
 
 
 def test_the_reference_run_is_the_committed_report():
-    reference = (ROOT / "reports/templates/claims_elsewhere.csv").read_text()
+    reference = (ROOT / "snn/report/templates/claims_elsewhere.csv").read_text()
     assert reference == (ROOT / "reports/nmnist_0to7/tables/claims.csv").read_text()
 
 
@@ -199,17 +201,10 @@ def probing(curves=(), metrics=()):
     def change(cell):
         own = [(c, x, value(cell["seed"])) for method, c, x, value in curves if method == cell["method"]]
         rows = [{"mode": "clock", "curve": c, "x": x, "value": value} for c, x, value in own]
-        numbers = [(t, name, value) for method, t, name, value in metrics if method == cell["method"]]
-        folder = cell["folder"] / "probe"
-        if rows:
-            fake.write_csv(folder / "curves.csv", rows)
-        if numbers:
-            names = ("phase", "t_eval", "mode", "metric", "value")
-            lines = [("probe", t, "clock", name, value) for t, name, value in numbers]
-            fake.write_csv(folder / "metrics.csv", [dict(zip(names, line, strict=True)) for line in lines])
+        numbers = [("probe", t, "clock", name, value) for method, t, name, value in metrics if method == cell["method"]]
         if rows or numbers:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "record.json").write_text((cell["folder"] / "train" / "record.json").read_text())
+            outcome = fake.outcome_of({}, numbers, curves=rows)
+            fake_cells.write_phase(CellFolder(cell["folder"]), "probe", outcome)
 
     return change
 

@@ -462,7 +462,7 @@ def test_beside_published_numbers_stands_what_of_the_data_is_missing(tmp_path):
 
 
 def test_the_configuration_is_read_in_one_place():
-    config = {"question": "Why?", "matrix": {"t_train": [4]}, "variants": {"wide": {"of": "3c1fc"}}}
+    config = {"question": "Why?", "matrix": {"t_train": [4]}, "variants": {"wide": {"base": "3c1fc"}}}
     assert ReportSettings.from_config(config) == ReportSettings("Why?", (4,), {"wide": "3c1fc"})
     assert ReportSettings.from_config({}) == ReportSettings()
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from snn.data.event_files.arrays import DEFLATE_RATIO
 from snn.data.event_files.columns import Table, by_name, by_order
 from snn.data.event_files.isolated import isolated
+from snn.data.npz import DEFLATE_RATIO
 from snn.errors import DataError
 
 PLACES = ("CD/events", "events")
@@ -26,7 +26,7 @@ def read(file: Path, table: Table) -> np.ndarray:
     """The `EVENT` records of a file; `DataError` where h5py is not installed, or the file is damaged."""
     if find_spec("h5py") is None:
         raise DataError(f"{file}: reading .h5 needs the package h5py; install it: pip install h5py")
-    return isolated(lambda file: _decode(file, table), file, "no intact .h5 file of events")
+    return isolated(_decode, file, "no intact .h5 file of events", table)
 
 
 def _decode(file: Path, table: Table) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Readers of raw data, found by file name and imported on use. A reader is one module of this folder, a `Reader`."""
+"""Readers of raw data, found by name and imported on use. Each is one module of this folder: a `Reader`."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def find(name: str) -> Reader:
 
 
 def kind(name: str) -> str:
-    """`"events"` or `"images"`, known without any data."""
+    """`"events"` or `"images"`, without looking at any data."""
     return find(name).KIND

@@ -21,7 +21,7 @@ PublishedSplit = Literal["names-90", "numbers-90", "numbers-70"]
 
 
 def official(files: Sequence[Path], rule: PublishedSplit | None) -> list[str | None]:
-    """The split of each file of one class, `"train"` or `"test"`; None without a rule. The order of files is kept."""
+    """The split of each file of one class, `"train"` or `"test"`; None without a rule; in the order of `files`."""
     if rule is None:
         return [None] * len(files)
     order, percent = rule.split("-")

@@ -1,4 +1,4 @@
-"""The readers there are, found by name."""
+"""The registry of readers."""
 
 import pytest
 

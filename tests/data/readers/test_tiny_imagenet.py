@@ -55,8 +55,8 @@ def test_images_are_read_exactly_with_their_labels(published, tmp_path, inside):
         path = root / name.replace(file, f"images/{file}")
         expected = np.asarray(Pillow.open(path).convert("RGB")).transpose(2, 0, 1)
         np.testing.assert_array_equal(store.images([i])[0], expected)
-        wanted = CLASSES[int(file[4:-5]) % 3] if split == "val" else file.split("_")[0]
-        assert store.classes[store.labels[i]] == wanted
+        expected_class = CLASSES[int(file[4:-5]) % 3] if split == "val" else file.split("_")[0]
+        assert store.classes[store.labels[i]] == expected_class
 
 
 def replaced(file, old, new):

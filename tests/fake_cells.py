@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import CellFolder, Layout
@@ -50,8 +51,9 @@ def make_cell(folder: CellFolder, cell: Cell, epochs: int = 3, status: str = "ok
         write_phase(folder, phase, outcome)
 
 
-def write_phase(folder: CellFolder, phase: str, outcome: Outcome) -> None:
-    write(folder, phase, outcome, {"status": outcome.status, "reason": outcome.reason, **RECORD})
+def write_phase(folder: CellFolder, phase: str, outcome: Outcome, **record: Any) -> None:
+    """Write a phase as the jobs do. record: what its record says beside, or in place of, `RECORD`."""
+    write(folder, phase, outcome, {"status": outcome.status, "reason": outcome.reason, **RECORD, **record})
 
 
 def make_benchmark(
