@@ -42,7 +42,7 @@ def blueprint():
 @pytest.fixture
 def method():
     """method(name, t_train, iterations, teacher, train, static, **params): a method on its own, outside of the loop;
-    its training has one epoch of so many iterations."""
+    its training has one epoch of `iterations` iterations."""
 
     def make(name, t_train=4, iterations=10, teacher=None, train=None, static=False, **params):
         run = Run(

@@ -69,16 +69,16 @@ def test_it_is_ann2snn_spike_for_spike(norm, method, network, teacher, batch):
     assert torch.allclose(chain(x.sum(0)), ann(x.sum(0, keepdim=True))[0], atol=1e-5)
     logging.disable()
     recipe = ann2snn.RateCodingRecipe([(x.sum(0), 0)], mode="99.9%")
-    theirs = ann2snn.Converter(recipe).convert(chain)
+    reference = ann2snn.Converter(recipe).convert(chain)
     logging.disable(logging.NOTSET)
     spikes = {}
-    nodes = [m for n, m in theirs.named_modules() if n.endswith("if_node")]
+    nodes = [m for n, m in reference.named_modules() if n.endswith("if_node")]
     for i, node in enumerate(nodes):
         node.register_forward_hook(lambda _m, _i, s, i=i: spikes.setdefault(i, []).append(s))
-    functional.reset_net(theirs)
+    functional.reset_net(reference)
     with torch.no_grad():
         outputs = torch.stack(
-            [theirs(T * x[t]) for t in range(T)]
+            [reference(T * x[t]) for t in range(T)]
         )  # its input is a rate: what x[t] would be for T steps
 
     model, mine = converted(method, network, ann, x, "3c1fc", params), {}

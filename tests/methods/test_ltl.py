@@ -195,18 +195,18 @@ def held(m, model, x, y):
 
 def test_what_is_kept_for_backward(method, network, teacher, batch):
     """Back-propagation through time: O(L·N·T). Offline: O(N·T) of one layer. Online: flat in T."""
-    kept = {}
+    bytes_held = {}
     for name in ("sdt", *NAMES):
         for t in (4, 16):
             m = method(name, teacher=teacher("resnet8", {}))
             model = m.prepare(network("resnet8", {}, LIF)).train()
             m.start_epoch(model, 1, batch(t=4))
-            kept[name, t] = held(m, model, *batch(t=t))
-    assert kept["ltl-online", 16] == kept["ltl-online", 4]
-    assert kept["sdt", 16] > 3.5 * kept["sdt", 4]
-    assert kept["ltl-offline", 16] > 3 * kept["ltl-offline", 4]
-    assert kept["ltl-online", 16] < kept["ltl-offline", 16] / 4
-    assert kept["ltl-offline", 16] < kept["sdt", 16] / 2
+            bytes_held[name, t] = held(m, model, *batch(t=t))
+    assert bytes_held["ltl-online", 16] == bytes_held["ltl-online", 4]
+    assert bytes_held["sdt", 16] > 3.5 * bytes_held["sdt", 4]
+    assert bytes_held["ltl-offline", 16] > 3 * bytes_held["ltl-offline", 4]
+    assert bytes_held["ltl-online", 16] < bytes_held["ltl-offline", 16] / 4
+    assert bytes_held["ltl-offline", 16] < bytes_held["sdt", 16] / 2
 
 
 def test_targets_are_the_teachers_activations_by_percentile(method, network, teacher, batch):

@@ -32,9 +32,9 @@ def test_the_gradient_is_the_sum_of_those_of_the_draws(name, reduction, method, 
         one.backward()
         total = grads(model) if total is None else [a + b for a, b in zip(total, grads(model), strict=True)]
         loss, steps = loss + one.item(), steps + sum(drawn) / 3
-    share = 1.0 if reduction == "sum" else 1 / 3
-    assert all(torch.allclose(a, share * b, atol=1e-7) for a, b in zip(together, total, strict=True))
-    assert result.loss == pytest.approx(share * loss)
+    weight = 1.0 if reduction == "sum" else 1 / 3
+    assert all(torch.allclose(a, weight * b, atol=1e-7) for a, b in zip(together, total, strict=True))
+    assert result.loss == pytest.approx(weight * loss)
     assert result.time_steps == steps
 
 

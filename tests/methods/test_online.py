@@ -25,7 +25,7 @@ def spec(decay=0.5, **changes):
 
 
 def chain(layers, neuron, readout="membrane"):
-    """A network in double precision of so many convolutions, with weights that make it fire."""
+    """A network in double precision of this number of convolutions, with weights that make it fire."""
     torch.manual_seed(0)
     stages, channels = [], 2
     for pool in [2, 1, 1][:layers]:
@@ -280,7 +280,7 @@ def test_neurons_without_a_trace_are_refused_with_the_reason(neuron, words):
 # --- SpikingJelly's online learning
 
 
-def theirs(layers, node, container):
+def spikingjellys(layers, node, container):
     """The network of `chain` as a sequence of their modules, with the same weights."""
     network, modules = chain(layers, spec()), []
     for stage in network.stages:
@@ -296,7 +296,7 @@ def test_the_gradients_are_spikingjellys(name, method, data):
     options = {"tau": 2.0, "decay_input": False, "v_reset": None, "surrogate_function": surrogate.Sigmoid(4.0)}
     node = neuron.SLTTLIFNode if name == "sltt" else neuron.OTTTLIFNode
     container = nn.Sequential if name == "sltt" else layer.OTTTSequential
-    model, ours = theirs(2, lambda: node(**options), container)
+    model, ours = spikingjellys(2, lambda: node(**options), container)
     x, y = data()
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
     loss = lambda z, y: loss_of_step(z, y, 0.05, "one") / T  # noqa: E731
@@ -309,12 +309,12 @@ def test_the_gradients_are_spikingjellys(name, method, data):
 
 @pytest.mark.parametrize("name", ["sltt", "sltt-k", "ottt"])
 def test_what_is_kept_for_backward_does_not_grow_with_t(name, method, network, batch):
-    kept = {}
+    bytes_held = {}
     for t in (4, 16):
         m = method(name)
         model = m.prepare(network("resnet8", {"norm": "scale"})).train()
         x, y = batch(t=t)
         with KeptForBackward([x, *model.parameters(), *model.buffers()]) as memory:
             m.step(model, x, y)
-        kept[t] = memory.most
-    assert kept[16] == kept[4] > 0
+        bytes_held[t] = memory.most
+    assert bytes_held[16] == bytes_held[4] > 0

@@ -148,15 +148,15 @@ def test_the_gradient_is_scaled_and_the_loss_is_not(method, network, batch):
 
 
 def test_what_is_kept_for_backward_does_not_grow_with_t(method, network, batch):
-    kept, costs = {}, {}
+    bytes_held, costs = {}, {}
     for t in (4, 16):
         m = method("ratebp")
         model = m.prepare(network("resnet8", {"norm": "scale"})).train()
         x, y = batch(t=t)
         with KeptForBackward([x, *model.parameters(), *model.buffers()]) as memory:
             costs[t] = m.step(model, x, y).time_steps
-        kept[t] = memory.most
-    assert kept[16] == kept[4] > 0
+        bytes_held[t] = memory.most
+    assert bytes_held[16] == bytes_held[4] > 0
     assert costs == {4: pytest.approx(4 / 3 + 1), 16: pytest.approx(16 / 3 + 1)}
 
 
