@@ -189,13 +189,21 @@ def train(options: argparse.Namespace) -> None:
     from snn.phases.jobs import experiment, planned_cell
     from snn.phases.run import run
     from snn.phases.train import train
+    from snn.runtime.stopping import requests
     from snn.tracking.live import LiveRun
 
     plan = planned(options)
     cell = planned_cell(plan, options.cell, "train", options.token)
     job = experiment(plan, cell, "train")
     live = LiveRun(plan.layout.mlflow, cell, settings={"train": job.spec["train"]}, protocol=plan.config.protocol)
-    outcome = run("train", job, lambda e: train(e, on_epoch=live.epoch))
+
+    def on_epoch(epoch: int, row: dict[str, float]) -> None:  # called when the checkpoint of the epoch is written
+        live.epoch(epoch, row)
+        if stop.received and epoch < job.epochs:
+            raise UserError(f"{cell.key}: stopped after epoch {epoch}, as the batch system asked; run again to resume")
+
+    with requests() as stop:
+        outcome = run("train", job, lambda e: train(e, on_epoch=on_epoch))
     live.finish(outcome.status)
 
 

@@ -13,8 +13,8 @@ rule train:
         LAYOUT.log("{cell}", "train"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
         gpu=GPU,
     params:
         token=token("train"),
@@ -36,8 +36,8 @@ rule sweep:
         LAYOUT.log("{cell}", "sweep"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=60,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(60),
         gpu=GPU,
     params:
         token=token("sweep"),
@@ -59,8 +59,8 @@ rule deploy:
         LAYOUT.log("{cell}", "deploy"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=240,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(240),
         gpu=GPU,
     params:
         token=token("deploy"),

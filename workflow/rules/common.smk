@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -61,12 +62,22 @@ WARM = warm.Server(
     and not GPU,
 )
 
+# One submission to a cluster may hold several jobs (docs/cluster.md): they start warm too. (A run's own warm process is
+# started by `onstart`, which Snakemake leaves out on the nodes.)
+if workflow.remote_exec:
+    WARM.start()
+    # Slurm's signal before the time limit is for the trainings: not Snakemake, nor the shells between, end by it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
 # or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
 if not IN_CONTAINER:
     prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
+
+# Jobs that need the network run where Snakemake runs, unless the nodes of the cluster have a network too.
+ON_SUBMIT_HOST = not C.resources.network_on_nodes
 
 # What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
 # its token.
@@ -82,6 +93,11 @@ wildcard_constraints:
     cell=pattern(f"(?!(?:{FOREIGN})/)[^/]+"),
     dataset=r"[^/]+",
     t=r"\d+",
+
+
+def growing(amount):
+    """resources function: as much again with each attempt, since a job may have failed for want of it."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def token(phase):

@@ -26,10 +26,11 @@ rule convert:
         STORE,
     log:
         LAYOUT.log("convert", "{dataset}"),
+    localrule: ON_SUBMIT_HOST
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=0,
     params:
         token=lambda w: dependencies.dataset_token(PLAN, w.dataset),

@@ -13,8 +13,8 @@ rule probe:
         LAYOUT.log("{cell}", "probe"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=60,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(60),
         gpu=GPU,
     params:
         token=token("probe"),

@@ -15,8 +15,8 @@ rule collect:
         LAYOUT.log("collect"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         cells=[cell.key for cell in PLAN.all_cells],
@@ -73,8 +73,8 @@ rule render:
         LAYOUT.log("report"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         # All that the page takes from the configuration; everything else comes from the files.
@@ -101,10 +101,11 @@ rule mlflow:
         LAYOUT.mlflow / "synced.txt",
     log:
         LAYOUT.log("mlflow"),
+    localrule: ON_SUBMIT_HOST
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         code=sources.digest("snn.tracking.sync"),

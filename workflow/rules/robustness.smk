@@ -13,8 +13,8 @@ rule robustness:
         LAYOUT.log("{cell}", "robustness"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
         gpu=GPU,
     params:
         token=token("robustness"),

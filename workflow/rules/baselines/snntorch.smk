@@ -15,8 +15,8 @@ rule snntorch:
         cell=pattern("snntorch-[^/]+"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
         gpu=GPU,
     params:
         python=foreign_python("snntorch"),
