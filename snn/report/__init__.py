@@ -5,6 +5,7 @@
     quantities.py       the compared quantities: accuracy, accuracy change over T, accuracy change event-driven
     simulated_chips.py  means over simulated chips and their intervals
     answer.py           the question's answer in three sentences, and the caveats to read it with
+    devices.py          the models of processors and GPUs, where cells ran on several
     claims.py           the papers' claims, each with a verdict
     tables/             one function a table; how tables are built and written
     figures/            one function a figure; what figures are made of

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from snn.report import FIGURES, TABLES, answer, figures, html, tables, text
+from snn.report import FIGURES, TABLES, answer, devices, figures, html, tables, text
 from snn.report.captions import Captions
 from snn.report.figures import drawing
 from snn.report.results import Results
@@ -23,7 +23,7 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     page = _template(templates).render(
         question=settings.question,
         answers=answer.answer(results),
-        caveats=answer.caveats(results),
+        caveats=answer.caveats(results) + devices.mixed(results.provenance),
         interval=captions.phrase("crossed"),
         tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
         figures={name: _figure(name, results, captions, folder) for name in FIGURES},
