@@ -101,7 +101,7 @@ snakemake() { # FOLDER OVERLAY ARGUMENTS...: in a folder of its own
     > "$folder/snakemake.log" 2>&1
 }
 on_slurm=(--workflow-profile "$ROOT/workflow/profiles/slurm" --slurm-status-command squeue --slurm-no-account
-  --latency-wait 5 --slurm-keep-successful-logs --default-resources mem_mb=2000 runtime=60 gpu=0)
+  --latency-wait 5 --slurm-keep-successful-logs)
 failed() { tail -40 "$1/snakemake.log"; echo "slurm-test: FAILED: $2"; exit 1; }
 submissions() { squeue --states=all --noheader --format=%i | wc -l; }
 results() { # FOLDER: that of its benchmark
@@ -142,7 +142,7 @@ begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for 
   shift
   mkdir -p "$folder"
   cp -r "$D/undisturbed/results" "$folder" && rm -rf "${folder:?}/$CELL"
-  snakemake "$folder" "$D/one.yaml" "${on_slurm[@]}" "$@" "$CELL/train/weights.pt" &
+  snakemake "$folder" "$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt" &
   SNAKEMAKE_PID=$!
   for _ in $(seq 1200); do
     [ ! -f "$folder/$CELL/checkpoint.pt" ] || return 0

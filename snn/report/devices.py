@@ -16,7 +16,7 @@ def mixed(provenance: Mapping[str, Any]) -> list[str]:
         models = sorted({str(machine[kind]) for machine in provenance.get("hardware", []) if machine.get(kind)})
         if len(models) > 1:
             sentences.append(
-                f"The cells ran on {len(models)} models of {name} ({', '.join(models)}): their times cannot be compared, "
-                "and the same training may give other numbers on another model."
+                f"The cells ran on {len(models)} models of {name} ({', '.join(models)}): their times cannot be "
+                "compared, and the same training may give other numbers on another model."
             )
     return sentences

@@ -13,9 +13,9 @@ rule train:
         LAYOUT.log("{cell}", "train"),
     threads: C.resources.threads
     resources:
+        **GPU,
         mem_mb=growing(C.resources.train_mem_mb),
         runtime=growing(C.resources.train_runtime_min),
-        gpu=GPU,
     params:
         token=token("train"),
     message:
@@ -36,9 +36,9 @@ rule sweep:
         LAYOUT.log("{cell}", "sweep"),
     threads: C.resources.threads
     resources:
+        **GPU,
         mem_mb=growing(C.resources.train_mem_mb),
         runtime=growing(60),
-        gpu=GPU,
     params:
         token=token("sweep"),
     message:
@@ -59,9 +59,9 @@ rule deploy:
         LAYOUT.log("{cell}", "deploy"),
     threads: C.resources.threads
     resources:
+        **GPU,
         mem_mb=growing(C.resources.train_mem_mb),
         runtime=growing(240),
-        gpu=GPU,
     params:
         token=token("deploy"),
     message:

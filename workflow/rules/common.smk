@@ -38,7 +38,8 @@ if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
 
 C = PLAN.config
 LAYOUT = PLAN.layout
-GPU = int(C.resources.device != "cpu")
+# resources of a job on a GPU; a job on a processor does not even ask for none, which Kubernetes refuses
+GPU = {} if C.resources.device == "cpu" else {"gpu": 1}
 VENVS = "results/.venvs"
 DEPLOYMENT = {str(method) for method in workflow.deployment_settings.deployment_method}
 IN_CONTAINER = "apptainer" in DEPLOYMENT  # --sdm apptainer
@@ -51,7 +52,15 @@ if "conda" in DEPLOYMENT:
 
 # The files of a cell and of a data set, with Snakemake's wildcards {cell} and {dataset}.
 CELL = LAYOUT.cell("{cell}")
-STORE = LAYOUT.store_files("{dataset}")
+# Snakemake moves declared files alone to and from an object store, so that all files of a store are declared there, and
+# none is deleted before a new one is complete (`update`); on a file system its last file stands for it.
+OBJECT_STORE = workflow.storage_settings.default_storage_provider is not None
+STORE = LAYOUT.store_files("{dataset}", every=OBJECT_STORE)
+if OBJECT_STORE and C.foreign:
+    raise WorkflowError(
+        "foreign: the environments of other frameworks do not travel through an object store; run these cells on a "
+        "file system that all nodes share"
+    )
 
 # Jobs on this machine start warm, as forks of one process (docs/warm.md), unless `resources.warm_start` is false.
 WARM = warm.Server(
@@ -105,8 +114,14 @@ def token(phase):
     return lambda wildcards: PLAN.token(Cell.parse(wildcards.cell), phase)
 
 
+def raw_inputs(dataset):
+    """Raw recordings lie where Snakemake runs, also where everything else is in an object store."""
+    paths = dependencies.raw_inputs(PLAN, dataset)
+    return [local(path) for path in paths] if OBJECT_STORE else paths
+
+
 def store_of_cell(wildcards):
-    return LAYOUT.store_files(Cell.parse(wildcards.cell).dataset)
+    return LAYOUT.store_files(Cell.parse(wildcards.cell).dataset, every=OBJECT_STORE)
 
 
 def teacher_of_cell(wildcards):

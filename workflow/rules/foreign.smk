@@ -15,7 +15,6 @@ rule foreign_venv:
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
-        gpu=0,
     params:
         folder=subpath(output[0], strip_suffix=".txt"),
     message:
@@ -38,7 +37,6 @@ rule export_frames:
     resources:
         mem_mb=growing(C.resources.train_mem_mb),
         runtime=growing(60),
-        gpu=0,
     params:
         t_eval=C.sweep.t_eval,
         code=sources.digest("snn.phases.foreign"),
@@ -64,7 +62,6 @@ rule adopt:
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-        gpu=0,
     params:
         token=token("sweep"),
     message:

@@ -13,9 +13,9 @@ rule probe:
         LAYOUT.log("{cell}", "probe"),
     threads: C.resources.threads
     resources:
+        **GPU,
         mem_mb=growing(C.resources.train_mem_mb),
         runtime=growing(60),
-        gpu=GPU,
     params:
         token=token("probe"),
     message:

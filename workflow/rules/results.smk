@@ -8,7 +8,11 @@ rule collect:
     input:
         configuration=CONFIGURATION,
         cells=cell_files(),
-        manifests=[file for name in PLAN.datasets for file in LAYOUT.store_files(name)],
+        manifests=[
+            file
+            for name in PLAN.datasets
+            for file in LAYOUT.store_files(name, every=OBJECT_STORE)
+        ],
     output:
         LAYOUT.collected(),
     log:
@@ -17,7 +21,6 @@ rule collect:
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-        gpu=0,
     params:
         cells=[cell.key for cell in PLAN.all_cells],
         protocol=C.protocol,
@@ -75,7 +78,6 @@ rule render:
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-        gpu=0,
     params:
         # All that the page takes from the configuration; everything else comes from the files.
         question=C.question,
@@ -106,7 +108,6 @@ rule mlflow:
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-        gpu=0,
     params:
         code=sources.digest("snn.tracking.sync"),
         server=dependencies.digest(os.environ.get("MLFLOW_TRACKING_URI", "")),
