@@ -116,9 +116,20 @@ def parser() -> argparse.ArgumentParser:
 
 def configuration(options: argparse.Namespace) -> Config:
     """The configuration of the options; overlays are laid over config/config.yaml."""
-    paths = options.configfile
-    resolved = len(paths) == 1 and paths[0].suffix == ".json"
-    return read_configuration(*(paths if resolved else [project_configuration(), *paths]))
+    paths = options.configfile if is_resolved(options) else [project_configuration(), *options.configfile]
+    return read_configuration(*paths)
+
+
+def is_resolved(options: argparse.Namespace) -> bool:
+    """Whether the options name one resolved configuration, as the workflow's jobs are given, and no overlays."""
+    return len(options.configfile) == 1 and options.configfile[0].suffix == ".json"
+
+
+def layout(options: argparse.Namespace, config: Config) -> Layout:
+    """Where the files are: around the resolved configuration, or in the working folder."""
+    if is_resolved(options):
+        return Layout.around(options.configfile[0], config.benchmark)
+    return Layout(config.benchmark)
 
 
 def project_configuration() -> Path:
@@ -132,7 +143,8 @@ def project_configuration() -> Path:
 def planned(options: argparse.Namespace) -> Plan:
     from snn.benchmark.plan import Plan
 
-    return Plan(configuration(options))
+    c = configuration(options)
+    return Plan(c, layout(options, c))
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -168,7 +180,7 @@ def convert(options: argparse.Namespace) -> None:
     c = configuration(options)
     if options.dataset not in c.datasets:
         raise UserError(f"unknown data set {options.dataset!r}{did_you_mean(options.dataset, c.datasets)}")
-    convert(c.datasets[options.dataset], Layout(c.benchmark).store(options.dataset))
+    convert(c.datasets[options.dataset], layout(options, c).store(options.dataset))
 
 
 def export_frames(options: argparse.Namespace) -> None:
@@ -176,7 +188,7 @@ def export_frames(options: argparse.Namespace) -> None:
     from snn.phases.foreign import export
 
     c = configuration(options)
-    store = open_store(Layout(c.benchmark).store(options.dataset))
+    store = open_store(layout(options, c).store(options.dataset))
     if not isinstance(store, EventStore):
         raise UserError(f"{options.dataset}: foreign scripts are given frames of events, not static images")
     export(store, options.t, c.sweep.t_eval, options.out)
@@ -199,13 +211,21 @@ def train(options: argparse.Namespace) -> None:
     from snn.phases.jobs import experiment, planned_cell
     from snn.phases.run import run
     from snn.phases.train import train
+    from snn.runtime.stopping import requests
     from snn.tracking.live import LiveRun
 
     plan = planned(options)
     cell = planned_cell(plan, options.cell, "train", options.token)
     job = experiment(plan, cell, "train")
     live = LiveRun(plan.layout.mlflow, cell, settings={"train": job.spec["train"]}, protocol=plan.config.protocol)
-    outcome = run("train", job, lambda e: train(e, on_epoch=live.epoch))
+
+    def on_epoch(epoch: int, row: dict[str, float]) -> None:  # called when the checkpoint of the epoch is written
+        live.epoch(epoch, row)
+        if stop.received and epoch < job.epochs:
+            raise UserError(f"{cell.key}: stopped after epoch {epoch}, as the batch system asked; run again to resume")
+
+    with requests() as stop:
+        outcome = run("train", job, lambda e: train(e, on_epoch=on_epoch))
     live.finish(outcome.status)
 
 
@@ -245,7 +265,7 @@ def marking_failure(phase: str, run: Command) -> Command:
     """`run`, leaving a note for `snn status` when it fails."""
 
     def marked(options: argparse.Namespace) -> None:
-        note = Layout(configuration(options).benchmark).failure(Cell.parse(options.cell), phase)
+        note = layout(options, configuration(options)).failure(Cell.parse(options.cell), phase)
         note.unlink(missing_ok=True)
         try:
             run(options)
@@ -277,7 +297,7 @@ def report(options: argparse.Namespace) -> None:
     from snn.report import TEMPLATES, render
 
     c = configuration(options)
-    folder = Layout(c.benchmark).report
+    folder = layout(options, c).report
     render(folder, c.model_dump(mode="json"), TEMPLATES)
     print(f"report: {folder / 'index.html'}")
 
@@ -285,7 +305,7 @@ def report(options: argparse.Namespace) -> None:
 def mlflow_init(options: argparse.Namespace) -> None:
     from snn.tracking.store import init
 
-    init(Layout(configuration(options).benchmark).mlflow)
+    init(layout(options, configuration(options)).mlflow)
 
 
 def mlflow_sync(options: argparse.Namespace) -> None:
@@ -298,7 +318,7 @@ def mlflow_sync(options: argparse.Namespace) -> None:
 def export_nir(options: argparse.Namespace) -> None:
     from snn.events import load, to_nir
 
-    path = Layout(configuration(options).benchmark).cell(Cell.parse(options.cell)).network_file
+    path = layout(options, configuration(options)).cell(Cell.parse(options.cell)).network_file
     # NIR has neither a lower bound of the membrane nor a soft reset: they travel as metadata, which this project reads.
     to_nir(load(path), options.out, extensions=True)
     print(f"{options.out}: NIR graph of {options.cell}; lower bound and reset stand in its metadata")

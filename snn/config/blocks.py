@@ -225,6 +225,11 @@ class Resources(Model):
     warm_start: bool = Field(
         default=True, description="jobs on this machine start as forks of one process that has imported the libraries"
     )
+    network_on_nodes: bool = Field(
+        default=False,
+        description="of a cluster: whether jobs that download, or write to an MLflow server, run on its nodes; if not, "
+        "they run where Snakemake runs",
+    )
     frame_cache_mb: int = Field(
         default=1500, ge=0, description="a split whose frames are larger is binned batch by batch"
     )

@@ -8,6 +8,7 @@
     claims/             the papers' claims: what they state, the paired differences, the verdicts
     answer.py           the question's answer in three sentences, from three of the verdicts
     caveats.py          what to read the answer with
+    devices.py          the models of processors and GPUs, where cells ran on several
     tables/             one function a table; how tables are built and written
     figures/            one function a figure; what figures are made of
     style.py, text.py   names and colours of methods; how numbers are written
