@@ -72,17 +72,24 @@ class Conversion(Method[Network]):
         return "ann"
 
     def prepare(self, network: Network) -> Network:
-        self.layers = matching_layers(network, self.run.require_teacher())
+        teacher = self.run.require_teacher()
+        self.layers = matching_layers(network, teacher)
+        if missing := network.state_dict().keys() - teacher.state_dict().keys():
+            raise ConfigError(
+                f"conversion takes over the weights of an ANN, which has no {', '.join(sorted(missing))}; "
+                "norm: tebn and tescale have gains of time steps, use batch or scale"
+            )
         return network
 
     def before_evaluation(self, model: Network, batches: Iterator[Tensor]) -> None:
         model.load_state_dict(self.run.require_teacher().state_dict())
         steps, mean = self.run.t_train, self.run.train.logits == "mean"
-        convert(model, self.full_rates(batches), steps, mean, 1.0 / steps if self.run.static else 1.0)
+        full = self.full_rates(batches, [*self.layers, "readout"])
+        convert(model, full, steps, mean, 1.0 / steps if self.run.static else 1.0)
 
-    def full_rates(self, batches: Iterator[Tensor]) -> dict[str, float]:
-        """a_l of each layer and of the readout, by name."""
-        of_batches: dict[str, list[Tensor]] = {name: [] for name in [*self.layers, "readout"]}
+    def full_rates(self, batches: Iterator[Tensor], layers: list[str]) -> dict[str, float]:
+        """a_l of the named layers of the teacher."""
+        of_batches: dict[str, list[Tensor]] = {name: [] for name in layers}
         for x in batches:
             outputs = activations(self.run.require_teacher(), self.run.at_once(x), list(of_batches))
             for name, a in outputs.items():

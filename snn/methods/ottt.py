@@ -65,6 +65,10 @@ class OTTT(SLTT):
                 "ottt: its traces assume that a spike leaves the earlier input in the membrane, which a hard reset "
                 "discards; set neuron.reset: soft"
             )
+        if neuron.learned_decay:
+            raise ConfigError(
+                "ottt: its traces need a decay that is the same in all layers; set neuron.learned_decay: false"
+            )
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         with traced(self.traced_layers(model), next(iter(neurons(model).values())).spec.decay):

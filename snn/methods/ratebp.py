@@ -32,12 +32,14 @@ Time steps: T at `FORWARD` and one with backward.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from snn.config.blocks import Model
+from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
 from snn.models.norm import ScaleNorm
 from snn.models.stages import (
@@ -51,6 +53,7 @@ from snn.models.stages import (
     pooled,
 )
 from snn.neurons import Neuron
+from snn.neurons.spec import NeuronSpec
 from snn.training.method import FORWARD, Method, StepResult
 
 Signal = tuple[Tensor, Tensor]
@@ -62,6 +65,11 @@ class RateBP(Method[Network]):
 
     class Params(Model):
         gradient_scale: float = Field(1.0, gt=0, description="factor on the gradient; the published code has 1/T")
+
+    @classmethod
+    def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:
+        if neuron.learned_decay:
+            raise ConfigError("ratebp: no gradient reaches a learned decay; set neuron.learned_decay: false")
 
     def prepare(self, network: Network) -> Network:
         for name, block in blocks(network):

@@ -18,8 +18,8 @@ class Blueprint:
     """A network as the configuration describes it.
 
     name: the network in the registry; values: its parameters by key, those that are configured; input_shape: (C, H, W)
-    of a frame; classes: K; neuron: that of all spiking layers; steps: T of the training, which normalisations with a
-    gain for each time step need.
+    of a frame; classes: K; neuron: that of all spiking layers; steps: T of the training, needed by normalisations that
+    have a gain for each time step.
     """
 
     name: str

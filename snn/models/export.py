@@ -43,6 +43,8 @@ def export(
         raise ConfigError(
             f"{type(network).__name__}: only a chain of stages can be deployed; remove what a method added for training"
         )
+    if network.refusal:
+        raise ConfigError(network.refusal)
     check_neuron(neuron, frame_us)
     draft = Draft(neuron, input_shape, frame_us)
     source, pool = "input", 1
@@ -118,6 +120,7 @@ class Draft:
                 v_min=self.neuron.v_min,
                 tau_us=self.tau_us(neuron),
                 reset=self.neuron.reset,
+                v0=self.neuron.v_start,
             )
             if neuron is not None
             else Population(name=name, shape=shape, v_min=None, spiking=False)

@@ -9,7 +9,7 @@ Tensors are `[T, N, C, H, W]`, also where H = W = 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -214,7 +214,10 @@ class Network(nn.Module):
     """A chain of stages and a readout. It owns the neurons' state: every call starts with all neurons at rest.
 
     branches: indices of the stages at whose ends Shortcut adds a head; None: wherever the output's shape changes.
+    refusal: why networks of this class can neither be deployed event-driven nor be perturbed; empty if they can.
     """
+
+    refusal: ClassVar[str] = ""
 
     def __init__(self, stages: Sequence[nn.Module], readout: Readout, branches: Sequence[int] | None = None):
         super().__init__()

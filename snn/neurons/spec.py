@@ -78,7 +78,7 @@ class NeuronSpec(BaseModel):
     decay is as configured: w = -ln(τ - 1) with τ = 1/(1 - decay) (PLIF, Fang et al., ICCV 2021).
 
     x, u, v and θ have one unit, the membrane's; decay has none; s is a number of spikes.
-    Before the first step v is 0 (soft reset) or `v_reset` (hard reset, as in SpikingJelly).
+    Before the first step v is `v_init`; if that is null, 0 (soft reset) or `v_reset` (hard reset, as in SpikingJelly).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -93,6 +93,7 @@ class NeuronSpec(BaseModel):
     strict_threshold: bool = Field(False, description="fire at u > θ instead of u ≥ θ")
     detach_reset: bool = Field(False, description="no gradient through the spike in the reset")
     v_min: float | None = Field(None, description="lower bound of the membrane after the reset")
+    v_init: float | None = Field(None, description="membrane before the first step; null: 0, or v_reset (hard reset)")
     multi_spike: bool = Field(False, description="several spikes in one step, ⌊u/θ⌋")
     surrogate: SurrogateSpec = Field(default_factory=SurrogateSpec, description="derivative of the spike")
     implementation: Literal["auto", "fused", "spikingjelly"] = Field(
@@ -113,9 +114,15 @@ class NeuronSpec(BaseModel):
             raise ValueError("v_reset needs reset: hard (a soft reset subtracts the threshold)")
         if self.v_min is not None and self.v_min >= self.threshold:
             raise ValueError(f"v_min must lie below the threshold {self.threshold}, not at {self.v_min}")
+        if self.v_init is not None and not (self.v_min is None or self.v_min <= self.v_init):
+            raise ValueError(f"v_init must not lie below v_min {self.v_min}, at {self.v_init}")
+        if self.v_init is not None and self.v_init >= self.threshold:
+            raise ValueError(f"v_init must lie below the threshold {self.threshold}, not at {self.v_init}")
         return self
 
     @property
     def v_start(self) -> float:
         """The membrane before the first step, in its unit."""
+        if self.v_init is not None:
+            return self.v_init
         return self.v_reset if self.reset == "hard" else 0.0

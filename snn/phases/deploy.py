@@ -27,6 +27,7 @@ from snn.models.export import export
 from snn.models.fold import has_biases, without_biases, without_temporal_gains
 from snn.models.stages import Network
 from snn.models.tebn import TemporalNorm
+from snn.neurons import Neuron
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
 from snn.phases.subset import Subset, evaluation_subset
@@ -158,7 +159,9 @@ def to_events(experiment: Experiment, network: Network, store: EventStore) -> Ev
     shape = (sensor.polarities, sensor.height, sensor.width)
     meta = {"cell": cell.key, "token": experiment.token, "dataset_version": store.version}
     frame_us = store.manifest["events"]["duration_us_mean"] / cell.t_train
-    return export(network, experiment.neuron, shape, store.classes, meta, frame_us)
+    # A method may give its neurons another initial membrane than the configured one.
+    neuron = next((m.spec for m in network.modules() if isinstance(m, Neuron)), experiment.neuron)
+    return export(network, neuron, shape, store.classes, meta, frame_us)
 
 
 @torch.no_grad()

@@ -92,6 +92,8 @@ def robustness(experiment: Experiment) -> Outcome:
     outcome = Outcome(predictions=subset.head(), record={"simulated_chips": settings.simulated_chips})
     frames = e.frames("test", at=subset.positions)
     network = folded(without_temporal_gains(e.load_network()[0]))
+    if network.refusal:
+        return Outcome("refused", network.refusal)
 
     def evaluate(network: nn.Module) -> np.ndarray:
         restart_noise(network, 0)

@@ -49,7 +49,8 @@ def sweep(experiment: Experiment) -> Outcome:
                 outcome.add(metric, float((predicted == labels).mean()), at)
                 outcome.predictions[f"clock/{at}/{metric}"] = predicted
                 if metric == "accuracy":
-                    outcome.add("spikes", float(count.by_step[:at].sum()) / len(labels), at)
+                    before = len(count.by_step) - t  # steps that the network runs before those that count
+                    outcome.add("spikes", float(count.by_step[: before + at].sum()) / len(labels), at)
     return outcome
 
 

@@ -265,9 +265,16 @@ def test_gains_of_time_steps_are_refused_by_the_layer(name, method, network, blu
         method(name, teacher=network(relu=True)).prepare(temporal)
 
 
-def test_a_hard_reset_is_refused_with_the_reason():
-    with pytest.raises(ConfigError, match="which a hard reset discards"):
-        find("ottt").check(parameters("ottt", {}), 4, Train(), NeuronSpec(reset="hard"))
+@pytest.mark.parametrize(
+    ("neuron", "words"),
+    [
+        ({"reset": "hard"}, "which a hard reset discards"),
+        ({"decay": 0.5, "learned_decay": True}, "learned_decay: false"),
+    ],
+)
+def test_neurons_without_a_trace_are_refused_with_the_reason(neuron, words):
+    with pytest.raises(ConfigError, match=words):
+        find("ottt").check(parameters("ottt", {}), 4, Train(), NeuronSpec(**neuron))
 
 
 # --- SpikingJelly's online learning

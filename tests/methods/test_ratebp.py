@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from snn.config.blocks import Train
 from snn.errors import ConfigError
+from snn.methods import find, parameters
 from snn.methods.ratebp import normalised_rates, spikes_and_eligibility, through_block, through_readout
 from snn.models.norm import ScaleNorm
 from snn.models.perturb import Perturbation, perturbed
@@ -156,6 +158,11 @@ def test_what_is_kept_for_backward_does_not_grow_with_t(method, network, batch):
         kept[t] = memory.most
     assert kept[16] == kept[4] > 0
     assert costs == {4: pytest.approx(4 / 3 + 1), 16: pytest.approx(16 / 3 + 1)}
+
+
+def test_a_learned_decay_is_refused():
+    with pytest.raises(ConfigError, match="no gradient reaches a learned decay"):
+        find("ratebp").check(parameters("ratebp", {}), 4, Train(), NeuronSpec(decay=0.5, learned_decay=True))
 
 
 def test_what_has_no_rate_is_refused_by_name(method, network, blueprint):
