@@ -1,5 +1,6 @@
 # The plan of the benchmark, and the helpers of the rules. All helpers are here.
 
+import filecmp
 import json
 import os
 import shlex
@@ -11,11 +12,22 @@ if not (PROJECT / "snn").is_dir():
     raise WorkflowError(
         f"{PROJECT}: the project's Python package is not beside the workflow; take the Snakefile of a local clone"
     )
-sys.path.insert(0, str(PROJECT))
+
+
+def package_folder():
+    """The folder of the package `snn`: the project's, or the image's (docs/container.md) where its code is the same, since
+    its kernels are compiled."""
+    image = Path(os.environ.get("SNN_IMAGE_ROOT", PROJECT))
+    files = sorted(path.relative_to(PROJECT) for path in PROJECT.glob("snn/**/*.py"))
+    equal, _, _ = filecmp.cmpfiles(PROJECT, image, files, shallow=False)
+    return str(image if len(equal) == len(files) else PROJECT)
+
+
+sys.path.insert(0, package_folder())
 # Jobs run in the working folder, which may be another than the project's.
 paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-if str(PROJECT) not in paths:
-    os.environ |= {"PYTHONPATH": os.pathsep.join([str(PROJECT), *paths])}
+if sys.path[0] not in paths:
+    os.environ |= {"PYTHONPATH": os.pathsep.join([sys.path[0], *paths])}
 
 from snn import warm
 from snn.benchmark import checks, dependencies, sources
