@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-fast slurm-test kubernetes-test postgres-test lint format bench plan status ui sync clean distclean
+.PHONY: help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -69,6 +69,9 @@ slurm-test: env ## the workflow through a one-node Slurm on loopback (skipped wh
 
 kubernetes-test: env ## the workflow through S3 and a stand-in for Kubernetes (skipped where the plug-ins are missing)
 	@tools/kubernetes_test.sh
+
+container-test: ## the steps of the image in a bare Debian tree (skipped without debootstrap)
+	@tools/container_test.sh
 
 lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .

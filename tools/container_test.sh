@@ -29,7 +29,7 @@ seconds() { date +%s; }
 start=$(seconds)
 debootstrap --variant=minbase bookworm "$T/tree" "$MIRROR" > "$T/debootstrap.log" 2>&1 || failed debootstrap
 for path in "${BOUND[@]}"; do mkdir -p "$T/tree$path"; mount --bind "$path" "$T/tree$path"; done
-for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do # settings of the machine
+for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /usr/local/share/ca-certificates/*.crt; do # settings of the machine
   [ ! -f "$file" ] || install -D -m 644 "$file" "$T/tree$file"
 done
 cp /etc/apt/apt.conf.d/* "$T/tree/etc/apt/apt.conf.d/" 2> /dev/null || true

@@ -1,9 +1,9 @@
 """A stand-in for the interface of Kubernetes on loopback: `python tools/fake_kubernetes.py PORT FOLDER BIN`.
 
-It takes the secrets and jobs that Snakemake's plug-in makes, and refuses, as Kubernetes does, an extended resource (GPU)
-that is requested without a limit. Each job's command runs in an empty folder of its own below FOLDER, with BIN in front
-of the PATH in place of the image, and nothing of this process's environment but `SNN_IMAGE_ROOT`; two jobs at a time.
-What was submitted is in FOLDER/jobs.jsonl, what a job said in FOLDER/<job>.log.
+It takes the secrets and jobs that Snakemake's plug-in makes, and refuses, as Kubernetes does, a GPU that is requested
+without a limit. Each job's command runs in an empty folder of its own below FOLDER, with BIN in front of the PATH in
+place of the image, and nothing of this process's environment but `SNN_IMAGE_ROOT`; two jobs at a time. What was
+submitted is in FOLDER/jobs.jsonl, what a job said in FOLDER/<job>.log.
 """
 
 from __future__ import annotations
