@@ -36,13 +36,24 @@ METHODS = {
     "shortcut-per-head": Look("Shortcut, one loss per head", "#CC79A7", "*", (1, 1.5)),
     "dspike": Look("Dspike", "#B8A400", "h"),
     "dspike-fixed": Look("Dspike, fixed", "#B8A400", "H", (4, 1.5)),
+    "dspike-frequent": Look("Dspike, updated often", "#B8A400", "d", (1, 1.5)),
     "ltl-offline": Look("LTL, offline", "#7B5EA7", "<"),
     "ltl-online": Look("LTL, online", "#7B5EA7", ">", (4, 1.5)),
     "conversion": Look("ANN-to-SNN conversion", "#8C6D46", "8"),
+    "qcfs": Look("QCFS conversion", "#8C6D46", "p", (4, 1.5)),
+    "srp": Look("SRP conversion", "#8C6D46", "*", (1, 1.5)),
+    "sltt": Look("SLTT", "#882255", "o", (4, 1.5)),
+    "sltt-k": Look("SLTT-K", "#882255", "s", (1, 1.5)),
+    "ottt": Look("OTTT", "#44AA99", "D"),
+    "ratebp": Look("RateBP", "#332288", "v"),
+    "kd": Look("KD", "#AA4499", "P", (4, 1.5)),
+    "tkd": Look("TKD", "#AA4499", "X"),
     "ann": Look("ANN", FAINT, "p"),
+    "ann-ltl": Look("ANN, LTL's teacher", FAINT, "<", (4, 1.5)),
+    "ann-qcfs": Look("ANN, QCFS", FAINT, "8", (1, 1.5)),
     "chance": Look("Chance", FAINT, "x", (1, 1.5)),
 }
-_SPARE = ("#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#117733")
+_SPARE = ("#117733", "#999933", "#661100", "#6699CC", "#DDCC77", "#888888")
 _ORDER = list(METHODS)
 _NETWORKS = {"3c1fc": "3C1FC"}
 _MODES = {
