@@ -4,7 +4,6 @@
     >>> evaluation = deploy("network.nir", "recordings/", reset="soft")
     >>> print(evaluation)
 
-    settings.py    how a network is deployed: numbers, order, lower bound and reset; also those of the phase `deploy`
     recordings.py  labelled recordings of a folder, read in blocks by any reader of `snn/data/readers/`
     evaluation.py  one network in several settings on the same recordings
     page.py        the evaluation as tables, a figure and a page
@@ -14,6 +13,5 @@ The command line has the same as `snn deploy-nir`; docs/nir.md is the page for u
 
 from snn.deployment.evaluation import Evaluation, deploy, evaluate
 from snn.deployment.recordings import Recordings
-from snn.deployment.settings import Setting
 
-__all__ = ["Evaluation", "Recordings", "Setting", "deploy", "evaluate"]
+__all__ = ["Evaluation", "Recordings", "deploy", "evaluate"]

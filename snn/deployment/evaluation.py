@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from snn.deployment.recordings import Recordings
-from snn.deployment.settings import TRAINED, LowerBound, Setting
 from snn.errors import UserError
 from snn.events import Engine, EventNetwork, from_nir, load
+from snn.events.deployment import TRAINED, Deployment, LowerBound, bound_label
 from snn.statistics import Interval, paired_proportions, proportion_interval
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Row:
     [n, S] of each synapse; refused: why this setting cannot be run (the arrays are then empty).
     """
 
-    setting: Setting
+    setting: Deployment
     labels: np.ndarray
     predictions: np.ndarray
     spikes: np.ndarray
@@ -62,7 +62,7 @@ class Evaluation:
     recordings: Recordings
     rows: Sequence[Row]
 
-    def row(self, setting: Setting) -> Row | None:
+    def row(self, setting: Deployment) -> Row | None:
         """The row of a setting that could be run."""
         return next((row for row in self.rows if row.setting == setting and not row.refused), None)
 
@@ -84,14 +84,14 @@ class Evaluation:
             table.append(line | {"refused": row.refused})
         return table
 
-    def bound(self, setting: Setting) -> str:
+    def bound(self, setting: Deployment) -> str:
         """The lower bound of a setting, for people; that of the file may differ between populations."""
         if setting.v_min != TRAINED:
-            return "none" if setting.v_min is None else f"{setting.v_min:g}"
-        bounds = {"none" if p.v_min is None else f"{p.v_min:g}" for p in self.network.populations if p.spiking}
+            return bound_label(setting.v_min)
+        bounds = {bound_label(p.v_min) for p in self.network.populations if p.spiking}
         return " to ".join(sorted(bounds)) or "none"
 
-    def reset(self, setting: Setting) -> str:
+    def reset(self, setting: Deployment) -> str:
         if setting.reset != TRAINED:
             return setting.reset
         return " and ".join(sorted({p.reset for p in self.network.populations if p.spiking}))
@@ -177,7 +177,7 @@ def deploy(
         data = Recordings.from_folder(data, reader, reader_params, part, limit)
     bounds = default_bounds(network) if lower_bounds is None else list(lower_bounds)
     numbers = list(numbers)
-    settings = [Setting(kind) for kind in numbers] + [Setting(kind, v_min=b) for b in bounds for kind in numbers]
+    settings = [Deployment(kind) for kind in numbers] + [Deployment(kind, v_min=b) for b in bounds for kind in numbers]
     name = str(source) if isinstance(source, str | Path) else "network in memory"
     return evaluate(network, data, settings, source=name, classes=classes, threads=threads, progress=progress)
 
@@ -185,7 +185,7 @@ def deploy(
 def evaluate(
     network: EventNetwork,
     recordings: Recordings,
-    settings: Iterable[Setting],
+    settings: Iterable[Deployment],
     *,
     source: str = "network",
     classes: Sequence[str] | None = None,
@@ -195,18 +195,17 @@ def evaluate(
     """Run the network in every setting on all recordings, which are read once. Settings that make the same network are
     run once, and only the first of them has a row. See `deploy` for the rest."""
     recordings = with_outputs(network, recordings, classes)
-    engines: dict[Setting, Engine | str] = {}
-    seen = set()
+    engines: dict[Deployment, Engine | str] = {}
+    seen: set[object] = set()
     for setting in settings:
-        made = setting.network(network)
-        same = (setting.numbers, setting.order, *((p.v_min, p.reset) for p in made.populations))
-        if same not in seen:
-            seen.add(same)
-            try:
+        try:
+            same = setting.same(network)
+            if same not in seen:
                 engines[setting] = setting.engine(network)
-            except UserError as refusal:
-                engines[setting] = str(refusal)
-    parts: dict[Setting, list[tuple[np.ndarray, ...]]] = {setting: [] for setting in engines}
+                seen.add(same)
+        except UserError as refusal:
+            engines[setting] = str(refusal)
+    parts: dict[Deployment, list[tuple[np.ndarray, ...]]] = {setting: [] for setting in engines}
     total = len(recordings) * sum(isinstance(engine, Engine) for engine in engines.values())
     with tqdm(total=total, unit="recording", file=sys.stderr, ncols=110, disable=not progress) as bar:
         for _, events, offsets in recordings.blocks():

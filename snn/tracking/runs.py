@@ -63,7 +63,7 @@ def numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def metrics(values: Mapping[str, float], time_ms: int, step: int) -> list[Metric]:
-    """The values as MLflow's metrics, all of one time (milliseconds since 1970) and step."""
+    """The values as MLflow's metrics (no `@` and `=` in names), all of one time (milliseconds since 1970) and step."""
     from mlflow.entities import Metric
 
-    return [Metric(name, value, time_ms, step) for name, value in values.items()]
+    return [Metric(re.sub(r"[^\w\-. :/]", "_", name), value, time_ms, step) for name, value in values.items()]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from snn.cli import main
-from snn.deployment import Recordings, Setting, deploy
+from snn.deployment import Recordings, deploy
 from snn.deployment.recordings import spread
 from snn.errors import DataError, UserError
-from snn.events import Engine, from_nir
+from snn.events import Deployment, Engine, from_nir
 from snn.statistics import paired_proportions, proportion_interval
 
 from .conftest import graph, nir
@@ -38,7 +38,7 @@ def test_the_rows_are_what_the_engine_gives(network_file, recordings):
     first = evaluation.rows[0]
     assert (len(first.labels), first.accuracy.mean > 0.8) == (12, True)
     assert evaluation.table()[2]["v_min"] == "none"
-    assert evaluation.row(Setting("int8", v_min=None)) is evaluation.rows[3]
+    assert evaluation.row(Deployment("int8", v_min=None)) is evaluation.rows[3]
 
 
 def test_a_setting_that_cannot_be_run_is_a_row_with_its_reason(network_file, recordings):

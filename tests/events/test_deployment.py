@@ -5,31 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn.deployment.settings import TRAINED, Setting, crossed
 from snn.errors import UserError
 from snn.events import EventNetwork, Population, Synapse
+from snn.events.deployment import TRAINED, Deployment, crossed
 
 
 @pytest.mark.parametrize(
     ("setting", "name"),
     [
-        (Setting(), "event-float"),
-        (Setting("int8", "depth"), "event-int8-depth"),
-        (Setting("dynapcnn"), "event-dynapcnn"),
-        (Setting(v_min=-4.0), "event-float@v_min=-4"),
-        (Setting("int8", v_min=None, reset="hard"), "event-int8@v_min=none,reset=hard"),
-        (Setting(v_min=-1.25), "event-float@v_min=-1.25"),
+        (Deployment(), "event-float"),
+        (Deployment("int8", "depth"), "event-int8-depth"),
+        (Deployment("dynapcnn"), "event-dynapcnn"),
+        (Deployment(v_min=-4.0), "event-float@v_min=-4"),
+        (Deployment("int8", v_min=None, reset="hard"), "event-int8@v_min=none,reset=hard"),
+        (Deployment(v_min=-1.25), "event-float@v_min=-1.25"),
     ],
 )
 def test_a_name_says_all(setting, name):
     assert setting.name == name
-    assert Setting.parse(name) == setting
+    assert Deployment.parse(name) == setting
 
 
 @pytest.mark.parametrize("name", ["clock", "event-float@", "event-float@v_min=x", "event-float@height=3"])
 def test_other_names_are_refused(name):
     with pytest.raises(UserError, match="no way to deploy"):
-        Setting.parse(name)
+        Deployment.parse(name)
 
 
 def test_crossed_settings_begin_with_the_plain_modes_and_leave_depth_first_alone():
@@ -54,7 +54,7 @@ def test_only_neurons_that_spike_are_changed_and_the_rest_is_kept():
         classes=["x", "y"],
         meta={"kept": True},
     )
-    other = Setting(v_min=-3.0, reset="hard").network(network)
+    other = Deployment(v_min=-3.0, reset="hard").network(network)
     assert [(p.v_min, p.reset) for p in other.populations] == [(-3.0, "hard"), (None, "soft")]
     assert (other.classes, other.meta, other.output) == (("x", "y"), {"kept": True}, "out")
-    assert Setting().network(network).populations[0].v_min == -1.0
+    assert Deployment().network(network).populations[0].v_min == -1.0
