@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("export-nir", export_nir, "write a cell's deployable network as a NIR graph")
     c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
     c.add_argument("out", type=Path, help="file to write (.nir)")
+    deployment_commands(commands)
     command("compile", compile_kernels, "compile the numerical kernels once, by a tiny benchmark (make env does it)")
     command("schema", schema, "print the JSON schema of the configuration")
     text = "start a new training method: its file, configuration, rule and test"
@@ -109,6 +110,49 @@ def parser() -> argparse.ArgumentParser:
     c.set_defaults(run=new_baseline)
     c.add_argument("name", help="lower-case words with hyphens, e.g. my-method")
     return p
+
+
+def deployment_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands that need no configuration: a network from a file on recordings from a folder."""
+    text = "deploy a network from a NIR file event-driven on a folder of recordings (docs/nir.md)"
+    c = commands.add_parser("deploy-nir", help=text, description=text)
+    c.set_defaults(run=deploy_nir)
+    c.add_argument("file", type=Path, help="network of any tool (.nir), or of this project (.npz)")
+    c.add_argument("--data", type=Path, required=True, help="folder of recordings")
+    c.add_argument("--reader", default="event-folder", help="what reads the folder (config/README.md lists all)")
+    c.add_argument("--reader-params", nargs="+", default=[], metavar="KEY=VALUE",
+                   help="settings of the reader, values in YAML, e.g. height=34 width=34")  # fmt: skip
+    c.add_argument("--split", default="test", choices=["test", "train", "all"],
+                   help="of the official split; where there is none, all recordings are used")  # fmt: skip
+    c.add_argument("--recordings", type=int, help="maximum number of recordings, spread over the classes")
+    c.add_argument("--classes", nargs="+", help="names of the network's outputs in their order, where they differ")
+    c.add_argument(
+        "--reset",
+        choices=["hard", "soft"],
+        default="hard",
+        help="hard: to 0, as NIR defines it; soft: subtract the threshold (some tools write the same file for both)",
+    )
+    c.add_argument("--lower-bound", type=lower_bound, help="of the membrane; NIR files have none")
+    c.add_argument(
+        "--lower-bounds",
+        nargs="+",
+        type=lower_bound,
+        help="further ones to try: numbers, or none (default: none and 8, 4, 2, 1 thresholds below 0)",
+    )
+    c.add_argument(
+        "--numbers",
+        nargs="+",
+        default=["float", "int8"],
+        choices=["float", "int8", "dynapcnn"],
+        help="32-bit numbers; integers of 8 and 16 bits; the same rounded as for the Speck chip",
+    )
+    c.add_argument("--threads", type=int, default=1)
+    c.add_argument("--out", type=Path, help="folder for the page, the table, the figure and the predictions")
+
+
+def lower_bound(text: str) -> float | None:
+    """A number, or `none`."""
+    return None if text == "none" else float(text)
 
 
 # --- the configuration
@@ -322,6 +366,30 @@ def export_nir(options: argparse.Namespace) -> None:
     # NIR has neither a lower bound of the membrane nor a soft reset: they travel as metadata, which this project reads.
     to_nir(load(path), options.out, extensions=True)
     print(f"{options.out}: NIR graph of {options.cell}; lower bound and reset stand in its metadata")
+
+
+def deploy_nir(options: argparse.Namespace) -> None:
+    from snn.config.read import read_values
+    from snn.deployment import deploy, page
+
+    evaluation = deploy(
+        options.file,
+        options.data,
+        reader=options.reader,
+        reader_params=read_values(options.reader_params),
+        part=options.split,
+        limit=options.recordings,
+        reset=options.reset,
+        v_min=options.lower_bound,
+        lower_bounds=options.lower_bounds,
+        numbers=options.numbers,
+        classes=options.classes,
+        threads=options.threads,
+        progress=True,
+    )
+    print(evaluation)
+    if options.out:
+        print(f"\npage: {page.write(evaluation, options.out)}")
 
 
 # --- the project itself

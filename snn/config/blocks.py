@@ -129,9 +129,15 @@ class Sweep(Model):
 class Deploy(Model):
     """Event-driven deployment."""
 
-    modes: list[Literal["event-float", "event-int8", "event-float-depth", "event-int8-depth"]] = [
+    modes: list[Literal["event-float", "event-int8", "event-dynapcnn", "event-float-depth", "event-int8-depth"]] = [
         "event-float", "event-int8", "event-float-depth", "event-int8-depth",
     ]  # fmt: skip
+    lower_bounds: list[Literal["trained"] | Annotated[float, Field(le=0, ge=-1e6)] | None] = Field(
+        default=[], description="further lower bounds of the membrane, each in every breadth-first mode; null: none"
+    )
+    resets: list[Literal["trained", "soft", "hard"]] = Field(
+        default=[], description="further resets, each with every lower bound in every breadth-first mode"
+    )
     t_clock: list[Steps] = Field(default=[], description="T of further clock-driven evaluations beside that at t_train")
     recordings: Count | None = Field(
         default=None, description="maximum number of test recordings (stratified); null: all"

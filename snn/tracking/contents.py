@@ -11,6 +11,7 @@ Names of metrics, whose part before the last slash is a section of the UI's char
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -147,6 +148,7 @@ def _metrics(rows: list[dict[str, str]], time_ms: int) -> Iterator[Point]:
 
 
 def _name(phase: str, mode: str, metric: str) -> str:
+    mode = re.sub(r"[^\w\-. :/]", "_", mode)  # MLflow takes no `@` and `=`, as in `event-int8@v_min=-4`
     if phase == "robustness":
         return f"{phase}/{metric}/{mode}"
     return f"{phase}/{metric}" if mode in ("", "clock") else f"{phase}/{mode}/{metric}"
