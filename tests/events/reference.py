@@ -199,7 +199,7 @@ class Reference:
         else:
             numbers = self.numbers[output.name]
             for neuron in neurons:
-                value = float(self.v[output.name].get(neuron, numbers.v0)) / numbers.scale
+                value = float(self.v[output.name].get(neuron, numbers.v0)) / float(numbers.scale)
                 if output.tau_us and events:
                     dt = events[-1][0] - self.last[output.name].get(neuron, self.begin)
                     value *= math.exp(-dt / output.tau_us)
