@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-fast lint format bench plan status ui sync postgres-test clean distclean
+.PHONY: help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -63,6 +63,15 @@ test: env ## run the tests
 
 test-fast: env ## the tests of the rooms changed since BASE (all unit tests if none is), under a minute
 	@$(BIN)/python tools/fast_tests.py $(BASE)
+
+slurm-test: env ## the workflow through a one-node Slurm on loopback (skipped where it is not installed)
+	@tools/slurm_test.sh
+
+kubernetes-test: env ## the workflow through S3 and a stand-in for Kubernetes (skipped where the plug-ins are missing)
+	@tools/kubernetes_test.sh
+
+container-test: ## the steps of the image in a bare Debian tree (skipped without debootstrap)
+	@tools/container_test.sh
 
 lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .

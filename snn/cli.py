@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("export-nir", export_nir, "write a cell's deployable network as a NIR graph")
     c.add_argument("cell", help="dataset/network/method/T<t>/seed<s>")
     c.add_argument("out", type=Path, help="file to write (.nir)")
+    deployment_commands(commands)
     command("compile", compile_kernels, "compile the numerical kernels once, by a tiny benchmark (make env does it)")
     command("schema", schema, "print the JSON schema of the configuration")
     text = "start a new training method: its file, configuration, rule and test"
@@ -111,14 +112,68 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def deployment_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands that need no configuration: a network from a file on recordings from a folder."""
+    text = "deploy a network from a NIR file event-driven on a folder of recordings (docs/nir.md)"
+    c = commands.add_parser("deploy-nir", help=text, description=text)
+    c.set_defaults(run=deploy_nir)
+    c.add_argument("file", type=Path, help="network of any tool (.nir), or of this project (.npz)")
+    c.add_argument("--data", type=Path, required=True, help="folder of recordings")
+    c.add_argument("--reader", default="event-folder", help="what reads the folder (config/README.md lists all)")
+    c.add_argument("--reader-params", nargs="+", default=[], metavar="KEY=VALUE",
+                   help="settings of the reader, values in YAML, e.g. height=34 width=34")  # fmt: skip
+    c.add_argument("--split", default="test", choices=["test", "train", "all"],
+                   help="of the official split; where there is none, all recordings are used")  # fmt: skip
+    c.add_argument("--recordings", type=int, help="maximum number of recordings, spread over the classes")
+    c.add_argument("--classes", nargs="+", help="names of the network's outputs in their order, where they differ")
+    c.add_argument(
+        "--reset",
+        choices=["hard", "soft"],
+        default="hard",
+        help="hard: to 0, as NIR defines it; soft: subtract the threshold (some tools write the same file for both)",
+    )
+    c.add_argument("--lower-bound", type=lower_bound, help="of the membrane; NIR files have none")
+    c.add_argument(
+        "--lower-bounds",
+        nargs="+",
+        type=lower_bound,
+        help="further ones to try: numbers, or none (default: none and 8, 4, 2, 1 thresholds below 0)",
+    )
+    c.add_argument(
+        "--numbers",
+        nargs="+",
+        default=["float", "int8"],
+        choices=["float", "int8", "dynapcnn"],
+        help="32-bit numbers; integers of 8 and 16 bits; the same rounded as for the Speck chip",
+    )
+    c.add_argument("--threads", type=int, default=1)
+    c.add_argument("--out", type=Path, help="folder for the page, the table, the figure and the predictions")
+
+
+def lower_bound(text: str) -> float | None:
+    """A number, or `none`."""
+    return None if text == "none" else float(text)
+
+
 # --- the configuration
 
 
 def configuration(options: argparse.Namespace) -> Config:
     """The configuration of the options; overlays are laid over config/config.yaml."""
-    paths = options.configfile
-    resolved = len(paths) == 1 and paths[0].suffix == ".json"
-    return read_configuration(*(paths if resolved else [project_configuration(), *paths]))
+    paths = options.configfile if is_resolved(options) else [project_configuration(), *options.configfile]
+    return read_configuration(*paths)
+
+
+def is_resolved(options: argparse.Namespace) -> bool:
+    """Whether the options name one resolved configuration, as the workflow's jobs are given, and no overlays."""
+    return len(options.configfile) == 1 and options.configfile[0].suffix == ".json"
+
+
+def layout(options: argparse.Namespace, config: Config) -> Layout:
+    """Where the files are: around the resolved configuration, or in the working folder."""
+    if is_resolved(options):
+        return Layout.around(options.configfile[0], config.benchmark)
+    return Layout(config.benchmark)
 
 
 def project_configuration() -> Path:
@@ -132,7 +187,8 @@ def project_configuration() -> Path:
 def planned(options: argparse.Namespace) -> Plan:
     from snn.benchmark.plan import Plan
 
-    return Plan(configuration(options))
+    c = configuration(options)
+    return Plan(c, layout(options, c))
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -168,7 +224,7 @@ def convert(options: argparse.Namespace) -> None:
     c = configuration(options)
     if options.dataset not in c.datasets:
         raise UserError(f"unknown data set {options.dataset!r}{did_you_mean(options.dataset, c.datasets)}")
-    convert(c.datasets[options.dataset], Layout(c.benchmark).store(options.dataset))
+    convert(c.datasets[options.dataset], layout(options, c).store(options.dataset))
 
 
 def export_frames(options: argparse.Namespace) -> None:
@@ -176,7 +232,7 @@ def export_frames(options: argparse.Namespace) -> None:
     from snn.phases.foreign import export
 
     c = configuration(options)
-    store = open_store(Layout(c.benchmark).store(options.dataset))
+    store = open_store(layout(options, c).store(options.dataset))
     if not isinstance(store, EventStore):
         raise UserError(f"{options.dataset}: foreign scripts are given frames of events, not static images")
     export(store, options.t, c.sweep.t_eval, options.out)
@@ -199,13 +255,21 @@ def train(options: argparse.Namespace) -> None:
     from snn.phases.jobs import experiment, planned_cell
     from snn.phases.run import run
     from snn.phases.train import train
+    from snn.runtime.stopping import requests
     from snn.tracking.live import LiveRun
 
     plan = planned(options)
     cell = planned_cell(plan, options.cell, "train", options.token)
     job = experiment(plan, cell, "train")
     live = LiveRun(plan.layout.mlflow, cell, settings={"train": job.spec["train"]}, protocol=plan.config.protocol)
-    outcome = run("train", job, lambda e: train(e, on_epoch=live.epoch))
+
+    def on_epoch(epoch: int, row: dict[str, float]) -> None:  # called when the checkpoint of the epoch is written
+        live.epoch(epoch, row)
+        if stop.received and epoch < job.epochs:
+            raise UserError(f"{cell.key}: stopped after epoch {epoch}, as the batch system asked; run again to resume")
+
+    with requests() as stop:
+        outcome = run("train", job, lambda e: train(e, on_epoch=on_epoch))
     live.finish(outcome.status)
 
 
@@ -245,7 +309,7 @@ def marking_failure(phase: str, run: Command) -> Command:
     """`run`, leaving a note for `snn status` when it fails."""
 
     def marked(options: argparse.Namespace) -> None:
-        note = Layout(configuration(options).benchmark).failure(Cell.parse(options.cell), phase)
+        note = layout(options, configuration(options)).failure(Cell.parse(options.cell), phase)
         note.unlink(missing_ok=True)
         try:
             run(options)
@@ -277,7 +341,7 @@ def report(options: argparse.Namespace) -> None:
     from snn.report import TEMPLATES, render
 
     c = configuration(options)
-    folder = Layout(c.benchmark).report
+    folder = layout(options, c).report
     render(folder, c.model_dump(mode="json"), TEMPLATES)
     print(f"report: {folder / 'index.html'}")
 
@@ -285,7 +349,7 @@ def report(options: argparse.Namespace) -> None:
 def mlflow_init(options: argparse.Namespace) -> None:
     from snn.tracking.store import init
 
-    init(Layout(configuration(options).benchmark).mlflow)
+    init(layout(options, configuration(options)).mlflow)
 
 
 def mlflow_sync(options: argparse.Namespace) -> None:
@@ -298,10 +362,34 @@ def mlflow_sync(options: argparse.Namespace) -> None:
 def export_nir(options: argparse.Namespace) -> None:
     from snn.events import load, to_nir
 
-    path = Layout(configuration(options).benchmark).cell(Cell.parse(options.cell)).network_file
+    path = layout(options, configuration(options)).cell(Cell.parse(options.cell)).network_file
     # NIR has neither a lower bound of the membrane nor a soft reset: they travel as metadata, which this project reads.
     to_nir(load(path), options.out, extensions=True)
     print(f"{options.out}: NIR graph of {options.cell}; lower bound and reset stand in its metadata")
+
+
+def deploy_nir(options: argparse.Namespace) -> None:
+    from snn.config.read import read_values
+    from snn.deployment import deploy, page
+
+    evaluation = deploy(
+        options.file,
+        options.data,
+        reader=options.reader,
+        reader_params=read_values(options.reader_params),
+        part=options.split,
+        limit=options.recordings,
+        reset=options.reset,
+        v_min=options.lower_bound,
+        lower_bounds=options.lower_bounds,
+        numbers=options.numbers,
+        classes=options.classes,
+        threads=options.threads,
+        progress=True,
+    )
+    print(evaluation)
+    if options.out:
+        print(f"\npage: {page.write(evaluation, options.out)}")
 
 
 # --- the project itself

@@ -90,6 +90,26 @@ def mean_interval(values: ArrayLike, level: float = 0.95, bounds: tuple[float, f
     return Interval(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), n, 0)
 
 
+def proportion_interval(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's (1927) interval of a proportion, e.g. the accuracy of one network: it speaks of new samples alone."""
+    limits = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return Interval(successes / n, float(limits.low), float(limits.high), 1, n)
+
+
+def paired_proportions(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+    """Difference of the proportions of two arrays of booleans [n] on the same samples, of one network each.
+
+    Agresti and Min's (2005) interval: half a sample is added to each cell of the 2 x 2 table, so that it has a width
+    where the two agree on every sample.
+    """
+    first, second = np.asarray(a, bool), np.asarray(b, bool)
+    gained, lost = int((first & ~second).sum()) + 0.5, int((second & ~first).sum()) + 0.5
+    n, difference = len(first) + 2, gained - lost
+    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(gained + lost - difference**2 / n)
+    limits = float((difference - half) / n), float((difference + half) / n)
+    return Interval(float(first.mean() - second.mean()), max(-1.0, limits[0]), min(1.0, limits[1]), 1, len(first))
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Paired:
     """Difference of the means of `a` and `b`, arrays [seeds, samples] on the same seeds and samples.
 

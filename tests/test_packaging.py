@@ -126,8 +126,9 @@ def test_profiles_are_ones_that_snakemake_reads(name):
     assert profile["rerun-incomplete"] is True
     if name != "default":
         assert profile["executor"] == name
-        assert {"mem_mb", "runtime", "gpu"} <= set(profile["default-resources"])
-        assert "NOT YET TRIED" in path.read_text()
+        assert {"mem_mb", "runtime"} <= set(profile["default-resources"])
+        assert "gpu" not in profile["default-resources"], "a job on a processor asks for no GPU, not even for none"
+        assert f"make {name}-test" in path.read_text()
 
 
 def test_the_versions_and_the_licence_agree():

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from snn.benchmark.cell import Cell
-from snn.data.manifest import CONVERTED
+from snn.data.manifest import CONVERTED, DATA, INDEX, MANIFEST
 from snn.errors import DataError
 from snn.runtime import files
 
@@ -41,6 +41,9 @@ PHASES: dict[str, tuple[str, ...]] = {
 STORE = (CONVERTED,)
 """What the workflow declares of a data set's store: the file that is written last. Snakemake deletes declared outputs
 before it runs a rule, and an old store must stay until a new one is complete (`snn/data/conversion.py`)."""
+
+STORE_FILES = (DATA, INDEX, MANIFEST, CONVERTED)
+"""All files of a store: declared where files travel through an object store, which moves declared files alone."""
 
 FOREIGN = ("predictions.npz", "history.csv", "record.json")
 """What the script of another framework leaves of a cell in `<cell>/foreign/`."""
@@ -126,6 +129,14 @@ class Layout:
     results_root: Path = Path("results")
     reports_root: Path = Path("reports")
 
+    @classmethod
+    def around(cls, configuration: Path, benchmark: str) -> Layout:
+        """The layout whose resolved configuration is the file `configuration`, or that of the working folder if the
+        file lies elsewhere. With an object store, the files of a job lie in a folder that Snakemake chooses."""
+        root = configuration.parent.parent.parent
+        layout = cls(benchmark, root / "results", root / "reports")
+        return layout if layout.configuration == configuration else cls(benchmark)
+
     @property
     def results(self) -> Path:
         return self.results_root / self.benchmark
@@ -145,8 +156,9 @@ class Layout:
     def store(self, dataset: str) -> Path:
         return self.results / "data" / dataset
 
-    def store_files(self, dataset: str) -> list[Path]:
-        return [self.store(dataset) / name for name in STORE]
+    def store_files(self, dataset: str, every: bool = False) -> list[Path]:
+        """The files of a store that the workflow declares; every: where they travel through an object store."""
+        return [self.store(dataset) / name for name in (STORE_FILES if every else STORE)]
 
     def cell(self, cell: Cell | str) -> CellFolder:
         """The folder of a cell, or of a key that holds wildcards."""

@@ -20,13 +20,17 @@ from snn.neurons.spec import NeuronSpec
 
 
 class Plan:
-    """The cells of one configuration. Raises ConfigError where it cannot be carried out."""
+    """The cells of one configuration. Raises ConfigError where it cannot be carried out.
 
-    def __init__(self, config: Config):
+    layout: where the files are, if not in the working folder.
+    """
+
+    def __init__(self, config: Config, layout: Layout | None = None):
         self._blocks: dict[tuple[str, str, str], Any] = {}
         self._params: dict[str, Any] = {}
         # As the jobs will read it back from JSON: a default 10 and a read 10.0 must give the same token.
         self.config = validate(Config, config.model_dump(mode="json"))
+        self.layout = layout or Layout(self.config.benchmark)
         checks.check_names(self)
         self.cells = self._expand()
         checks.check_cells(self)
@@ -35,10 +39,6 @@ class Plan:
     def load(cls, value: dict[str, Any]) -> Plan:
         """The plan of plain values, e.g. of Snakemake's configuration."""
         return cls(validate(Config, value))
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.config.benchmark)
 
     # --- cells
 

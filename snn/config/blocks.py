@@ -129,9 +129,15 @@ class Sweep(Model):
 class Deploy(Model):
     """Event-driven deployment."""
 
-    modes: list[Literal["event-float", "event-int8", "event-float-depth", "event-int8-depth"]] = [
+    modes: list[Literal["event-float", "event-int8", "event-dynapcnn", "event-float-depth", "event-int8-depth"]] = [
         "event-float", "event-int8", "event-float-depth", "event-int8-depth",
     ]  # fmt: skip
+    lower_bounds: list[Literal["trained"] | Annotated[float, Field(le=0, ge=-1e6)] | None] = Field(
+        default=[], description="further lower bounds of the membrane, each in every breadth-first mode; null: none"
+    )
+    resets: list[Literal["trained", "soft", "hard"]] = Field(
+        default=[], description="further resets, each with every lower bound in every breadth-first mode"
+    )
     t_clock: list[Steps] = Field(default=[], description="T of further clock-driven evaluations beside that at t_train")
     recordings: Count | None = Field(
         default=None, description="maximum number of test recordings (stratified); null: all"
@@ -224,6 +230,11 @@ class Resources(Model):
     train_runtime_min: int = Field(default=240, ge=1, le=10**6)
     warm_start: bool = Field(
         default=True, description="jobs on this machine start as forks of one process that has imported the libraries"
+    )
+    network_on_nodes: bool = Field(
+        default=False,
+        description="of a cluster: whether jobs that download, or write to an MLflow server, run on its nodes; if not, "
+        "they run where Snakemake runs",
     )
     frame_cache_mb: int = Field(
         default=1500, ge=0, description="a split whose frames are larger is binned batch by batch"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,20 @@ def read_configuration(*paths: str | Path) -> Config:
     for path in paths:
         values = merge(values, read_yaml(Path(path)))
     return validate(Config, values)
+
+
+def read_values(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["height=34", "order=txyp"]` as a mapping, values in YAML. ConfigError for what is no such pair."""
+    values = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            equals = ""
+        if not (key and equals):
+            raise ConfigError(f"{pair[:80]!r} is not KEY=VALUE")
+    return values
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -9,9 +9,21 @@ is imported when the first engine is made.
 """
 
 from snn.events._file import load, save
+from snn.events.deployment import Deployment
 from snn.events.engine import Engine
 from snn.events.network import EventNetwork, Population, Synapse
 from snn.events.nir import from_nir, to_nir
 from snn.events.result import RunResult
 
-__all__ = ["Engine", "EventNetwork", "Population", "RunResult", "Synapse", "from_nir", "load", "save", "to_nir"]
+__all__ = [
+    "Deployment",
+    "Engine",
+    "EventNetwork",
+    "Population",
+    "RunResult",
+    "Synapse",
+    "from_nir",
+    "load",
+    "save",
+    "to_nir",
+]

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snn.errors import UserError
-from snn.events.network import INPUT, MAX_NEURONS, EventNetwork, Population, Synapse
+from snn.events._quantise import INT16, quantise
+from snn.events.network import INPUT, MAX_NEURONS, EventNetwork, Synapse
 
 ALIGN = 64  # bytes of a cache line; also the largest number of membranes that the kernel updates at once
-INT8, INT16 = 127, np.iinfo(np.int16)
 LANES = (64, 32, 16, 8, 1)
 
 POPULATION = np.dtype(
@@ -82,20 +82,21 @@ class Layout(NamedTuple):
     depth: bool  # run depth-first
 
 
-def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
-    """The arrays of a network. Raises `UserError` where the integer mode cannot hold a threshold."""
+def lay_out(network: EventNetwork, mode: str, depth: bool) -> Layout:
+    """The arrays of a network in a mode of `Engine`; `UserError` where an integer mode cannot hold its numbers."""
+    integer = mode != "float"
     populations, membranes = _populations(network)
     index = {INPUT: 0} | {p.name: i for i, p in enumerate(network.populations, 1)}
     kind = np.int16 if integer else np.float32
     theta, below, floor = (np.zeros(len(index), kind) for _ in range(3))
     tau, scale = np.zeros(len(index)), np.ones(len(index))
     initial = np.zeros(membranes if any(p.v0 for p in network.populations) else 0, kind)
+    whole = quantise(network, mode) if integer else {}
     for i, population in enumerate(network.populations, 1):
         tau[i] = population.tau_us or 0.0
         if integer:
-            incoming = [s for s in network.synapses if s.target == population.name]
-            scale[i] = integer_scale(population, incoming)
-            theta[i], floor[i] = integer_threshold(population, scale[i])
+            numbers = whole[population.name]
+            scale[i], theta[i], floor[i] = numbers.scale, numbers.theta, numbers.floor
             below[i] = theta[i] - 1 if population.spiking else INT16.max
         else:
             theta[i] = population.threshold
@@ -104,7 +105,7 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
         if population.v0:
             row, area = populations[i], population.size // population.shape[0]
             part = initial[row["offset"] : row["offset"] + area * row["stride"]].reshape(area, row["stride"])
-            v0 = integer_v0(population, scale[i]) if integer else population.v0
+            v0 = whole[population.name].v0 if integer else population.v0
             part[:, : row["channels"]] = v0  # the padding stays 0
 
     synapses = np.zeros(len(network.synapses), SYNAPSE)
@@ -120,7 +121,7 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
         row["taps_x"] = row["taps_y"] + len(tables[1])
         row["first_weight"] = n_weights
         if integer:
-            block = np.rint(block * scale[row["target"]])
+            block = whole[synapse.target].rounded(block)
         weights.append(np.pad(block.ravel(), (0, -block.size % ALIGN)))
         taps += tables
         n_taps += sum(map(len, tables))
@@ -144,36 +145,6 @@ def lay_out(network: EventNetwork, integer: bool, depth: bool) -> Layout:
         # Without a merge no population can tell the two orders apart: the faster one serves both.
         depth=depth and bool(merges),
     )
-
-
-def integer_scale(population: Population, incoming: list[Synapse]) -> float:
-    """Membrane units per weight unit: 127 / the largest |weight| of all synapses that lead to the population."""
-    largest = max(s.largest for s in incoming)
-    return INT8 / largest if largest > 0 else INT8 / population.threshold
-
-
-def integer_threshold(population: Population, scale: float) -> tuple[int, int]:
-    """θ and v_min in membrane units, rounded (ties to even); v_min is cut off at int16's own limit."""
-    theta = round(population.threshold * scale)
-    if population.spiking and not 1 <= theta <= INT16.max:
-        raise UserError(
-            f"population {population.name!r}: its threshold is {theta:.6g} in integer units (scale {scale:.4g} from "
-            f"the largest weight), int16 membranes hold 1 to {INT16.max}; use mode='float' or rescale the weights"
-        )
-    theta = min(max(theta, 1), INT16.max)
-    floor = INT16.min if population.v_min is None else max(round(population.v_min * scale), INT16.min)
-    return theta, floor
-
-
-def integer_v0(population: Population, scale: float) -> int:
-    """v0 in membrane units, rounded as the threshold is."""
-    units = round(population.v0 * scale)
-    if not INT16.min <= units <= INT16.max:
-        raise UserError(
-            f"population {population.name!r}: its v0 is {units:.6g} in integer units, int16 membranes hold "
-            f"{INT16.min} to {INT16.max}; use mode='float' or rescale the weights"
-        )
-    return units
 
 
 def aligned_zeros(size: int, dtype: Any, values: np.ndarray | None = None) -> np.ndarray:

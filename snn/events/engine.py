@@ -16,7 +16,7 @@ from snn.events._state import CHUNK, Rows, State
 from snn.events.network import EventNetwork
 from snn.events.result import RunResult
 
-MODES = ("float", "int8")
+MODES = ("float", "int8", "dynapcnn")
 ORDERS = ("breadth", "depth")
 PROGRESS_SECONDS = 0.2
 PIECE = 1 << 15  # events of a batch that a worker brings into columns and runs at once, if recordings are that short
@@ -28,10 +28,11 @@ _NOTHING = np.zeros(0, np.int64)
 class Engine:
     """An `EventNetwork` made ready to run in one mode and order. Threads may share an engine, but not a state.
 
-    mode: "float" (float32) or "int8" (int8 weights, int16 saturating membranes).
+    mode: "float" (float32); "int8" (int8 weights, int16 saturating membranes); "dynapcnn" (the same numbers, rounded
+    as the vendor of the Speck chip rounds them, see `snn.events._quantise`).
     order: "breadth" (each population consumes its whole queue, per input event) or "depth" (each spike is followed to
     the end first). They differ only where a population merges several synapses.
-    Raises `UserError` for an unknown mode or order, and where the integer mode cannot hold a threshold.
+    Raises `UserError` for an unknown mode or order, and where an integer mode cannot hold a threshold.
     """
 
     def __init__(self, network: EventNetwork, mode: str = "float", order: str = "breadth") -> None:
@@ -44,7 +45,7 @@ class Engine:
 
         self._kernel = _kernel
         self.network, self.mode, self.order = network, mode, order
-        self._layout = lay_out(network, mode == "int8", order == "depth")
+        self._layout = lay_out(network, mode, order == "depth")
         self._output_spikes = network.population(network.output).spiking
         self._spare: list[State] = []  # used again by the next batch: memory does not grow with recordings
 
@@ -157,7 +158,7 @@ class Engine:
         except UserError as error:
             raise _Refused(first_row, error) from None
         bounds = bounds - bounds[0]
-        shape, integer = self.network.input_shape, self.mode == "int8"
+        shape, integer = self.network.input_shape, self.mode != "float"
         state.queue, ran = self._kernel.run_many(
             self._layout, state.work, state.queue, *columns, bounds, shape, CHUNK, integer, *marks, first_row, rows
         )
@@ -253,7 +254,7 @@ class Engine:
             spikes=work.spikes.copy(),
             synops=work.synops.copy(),
             n_events=np.int64(state.n_events),
-            saturated=np.int64(self._kernel.saturated(layout, work) if self.mode == "int8" else 0),
+            saturated=np.int64(self._kernel.saturated(layout, work) if self.mode != "float" else 0),
             times_us=marks.times_us,
             fractions=marks.fractions,
             over_time=decisions[: len(marks.times_us)],

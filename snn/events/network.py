@@ -6,7 +6,7 @@ A network is data only. It is checked once, when it is made; what an `EventNetwo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -192,6 +192,13 @@ class EventNetwork:
     @property
     def n_classes(self) -> int:
         return self.population(self.output).size
+
+    def with_neurons(self, **constants: Any) -> EventNetwork:
+        """This network with other constants in all populations that spike, e.g. `with_neurons(v_min=-4.0)`.
+
+        constants: of `Population` (threshold, v_min, reset, tau_us). Raises `UserError` as that does.
+        """
+        return replace(self, populations=[replace(p, **constants) if p.spiking else p for p in self.populations])
 
     def _check(self) -> None:
         position = {INPUT: -1}

@@ -1,8 +1,9 @@
 """Phase deploy: the trained network on the event-driven engine, beside itself clock-driven.
 
 For each mode: accuracy, its difference from the clock-driven accuracy at t_train on the same recordings, spikes,
-synaptic operations, modelled energy, and the accuracy while a recording is still arriving. The network file that was
-run is kept.
+synaptic operations, modelled energy, and the accuracy while a recording is still arriving. With other lower bounds or
+resets than the network was trained with (`deploy.lower_bounds`, `deploy.resets`), a mode is called, e.g.,
+`event-float@v_min=-4`, and has no curves. The network file that was run is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from snn.config.blocks import Deploy
 from snn.data.frames import Frames
 from snn.data.store import EventStore
 from snn.errors import ConfigError, Diverged, UserError
-from snn.events import Engine, EventNetwork, RunResult, save
+from snn.events import EventNetwork, RunResult, save
+from snn.events.deployment import Deployment, crossed
 from snn.models.export import export
 from snn.models.fold import has_biases, without_biases, without_temporal_gains
 from snn.models.stages import Network
@@ -68,16 +70,23 @@ def deploy(experiment: Experiment) -> Outcome:
             outcome.add("accuracy_mean_gains", float((predicted == subset.labels).mean()), experiment.cell.t_train)
         deployable = to_events(experiment, network, store)
         save(deployable, experiment.folder.network_file)
-        for mode in settings.modes:
+        results: dict[tuple, RunResult] = {}
+        for setting in crossed(settings.modes, settings.lower_bounds, settings.resets):
+            mode = setting.name
             try:
-                result = run(deployable, mode, store, subset.indices, settings, experiment.spec["threads"])
+                same = setting.same(deployable)
+                if same not in results:
+                    threads = experiment.spec["threads"]
+                    results[same] = run(deployable, setting, store, subset.indices, settings, threads)
             except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
                 reasons.append(f"{mode}: {refusal}")
                 continue
+            result = results[same]
             outcome.predictions[f"{mode}//accuracy"] = result.prediction
             outcome.include(event_metrics(mode, deployable, result, subset.labels, settings.energy_pj_per_synop))
             outcome.include(differences(mode, result, subset.labels, reference, spiking=is_spiking(network)))
-            outcome.include(accuracy_curves(mode, result, subset.labels))
+            if setting.is_as_trained:
+                outcome.include(accuracy_curves(mode, result, subset.labels))
     except Diverged as failure:
         outcome.status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
     except UserError as refusal:
@@ -102,14 +111,14 @@ def evaluate_clock_driven(
 
 
 def run(
-    network: EventNetwork, mode: str, store: EventStore, indices: np.ndarray, settings: Deploy, threads: int
+    network: EventNetwork, setting: Deployment, store: EventStore, indices: np.ndarray, settings: Deploy, threads: int
 ) -> RunResult:
     """The recordings on the engine, in blocks, so that memory does not grow with the data set."""
-    engine = Engine(network, mode=mode.split("-")[1], order="depth" if mode.endswith("-depth") else "breadth")
+    engine = setting.engine(network)
     times = [round(1000 * ms) for ms in sorted(settings.times_ms)]
     checkpoints: dict[str, Sequence[float]] = {"times_us": times, "fractions": sorted(settings.fractions)}
     parts = []
-    with tqdm(total=len(indices), desc=mode, unit="recording", file=sys.stderr, ncols=110) as bar:
+    with tqdm(total=len(indices), desc=setting.name, unit="recording", file=sys.stderr, ncols=110) as bar:
         for block in np.split(indices, range(BLOCK, len(indices), BLOCK)):
             begun = bar.n
 

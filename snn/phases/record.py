@@ -6,12 +6,13 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from snn.runtime.provenance import commit
 
 PACKAGES = ("torch", "spikingjelly", "tonic", "numpy", "numba", "snakemake", "mlflow", "seaborn")
 
@@ -46,19 +47,6 @@ def record(spec: dict[str, Any], token: str, *, status: str, reason: str) -> dic
         "hardware": hardware(spec["device"]),
         "threads": torch.get_num_threads(),
     }
-
-
-def commit() -> str:
-    """The project's commit, with `+changes` where tracked files differ from it."""
-
-    def git(*arguments: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def hardware(device: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@
     claims/             the papers' claims: what they state, the paired differences, the verdicts
     answer.py           the question's answer in three sentences, from three of the verdicts
     caveats.py          what to read the answer with
+    devices.py          the models of processors and GPUs, where cells ran on several
     tables/             one function a table; how tables are built and written
     figures/            one function a figure; what figures are made of
     style.py, text.py   names and colours of methods; how numbers are written
@@ -34,6 +35,7 @@ TABLES = (
     "anytime",
     "claims",
     "published",
+    "deployment_settings",
     "holes",
     "never_predicted",
     "robustness",
@@ -43,6 +45,7 @@ GENERAL_FIGURES = (
     "accuracy",
     "accuracy_over_t",
     "clock_vs_event",
+    "lower_bound",
     "accuracy_vs_cost",
     "learning_curves",
     "accuracy_over_time",

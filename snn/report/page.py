@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from snn.report import FIGURES, TABLES, answer, caveats, figures, html, never_predicted, tables, text
+from snn.report import FIGURES, TABLES, answer, caveats, devices, figures, html, never_predicted, tables, text
 from snn.report.captions import Captions
 from snn.report.claims import sentences, verdicts
 from snn.report.figures import drawing
@@ -24,7 +24,7 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     page = _template(templates).render(
         question=settings.question,
         answers=answer.answer(results),
-        caveats=caveats.caveats(results),
+        caveats=caveats.caveats(results) + devices.mixed(results.provenance),
         verdicts=sentences.groups(verdicts.judgements(results)),
         tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
         figures={name: _figure(name, results, captions, folder) for name in FIGURES},

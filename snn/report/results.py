@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from snn.errors import DataError
+from snn.events.deployment import Deployment, bound_order
 from snn.report import style
 from snn.statistics import Interval, Paired, hierarchical_interval, mean_interval, paired_difference
 
@@ -159,11 +160,18 @@ class Results:
 
     def deployed(self, s: Setting) -> list[tuple[str, int | None]]:
         """(mode, t) of the deployment that is compared with clock-driven inference at the T of training: clock-driven
-        at larger T, and event-driven."""
-        return [(mode, t) for mode, t in self.evaluated(s, "deploy") if (mode, t) != ("clock", s.t_train)]
+        at larger T, and event-driven as trained."""
+        modes = self.evaluated(s, "deploy")
+        return [(mode, t) for mode, t in modes if (mode, t) != ("clock", s.t_train) and "@" not in mode]
 
     def event_modes(self, s: Setting) -> list[str]:
-        return [mode for mode, _ in self.evaluated(s, "deploy") if mode.startswith("event")]
+        """The event-driven modes of the network as trained."""
+        return [mode for mode, _ in self.evaluated(s, "deploy") if mode.startswith("event") and "@" not in mode]
+
+    def other_deployments(self, s: Setting) -> list[Deployment]:
+        """The event-driven modes with lower bounds or resets that were set at deployment, the highest bound first."""
+        modes = [Deployment.parse(mode) for mode, _ in self.evaluated(s, "deploy") if "@" in mode]
+        return sorted(modes, key=lambda d: (style.mode_order(d.as_trained.name), d.reset, bound_order(d.v_min)))
 
     def predicted(self, s: Setting, phase: str) -> list[tuple[str, str]]:
         """(mode, metric) of a phase that all of its seeds have predictions for, at the T of training."""

@@ -60,6 +60,7 @@ _MODES = {
     "clock": "Clock-driven",
     "event-float": "Event-driven, float",
     "event-int8": "Event-driven, int8",
+    "event-dynapcnn": "Event-driven, int8 as on Speck",
     "event-float-depth": "Event-driven, float, depth-first",
     "event-int8-depth": "Event-driven, int8, depth-first",
 }

@@ -11,7 +11,7 @@ Names of metrics, whose part before the last slash is a section of the UI's char
 
 from __future__ import annotations
 
-import json
+import re
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -104,17 +104,17 @@ def read(layout: Layout, cell: Cell, files: dict[str, Path], origin: str) -> Con
     try:
         start = int(datetime.fromisoformat(record["started"]).timestamp() * 1000)
         end = start + int(1000 * float(record.get("seconds") or 0))
+        config = {key: value for key, value in record.get("config", {}).items() if key != "cell"}
         path = folder.phase("train") / "history.csv"
         points = list(_epochs(folder.rows("train", path.name), start))
         for phase in (Path(name).parent.name for name in files if name.endswith("/metrics.csv")):
             path = folder.phase(phase) / "metrics.csv"
             points += _metrics(folder.rows(phase, path.name), end)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not as this program writes it ({error!r}); {REMEDY}") from None
     order = {name: i for i, name in enumerate(CORE)}  # the UI lists metrics in the order of their writing
     points.sort(key=lambda point: order.get(point.name, len(order)))
     name, params, tags = identity(cell, origin)
-    config = {key: value for key, value in record.get("config", {}).items() if key != "cell"}
     tags |= {
         "mlflow.source.git.commit": record.get("commit", ""),
         "mlflow.note.content": _note(layout, cell, record),
@@ -148,6 +148,7 @@ def _metrics(rows: list[dict[str, str]], time_ms: int) -> Iterator[Point]:
 
 
 def _name(phase: str, mode: str, metric: str) -> str:
+    mode = re.sub(r"[^\w\-. :/]", "_", mode)  # MLflow takes no `@` and `=`, as in `event-int8@v_min=-4`
     if phase == "robustness":
         return f"{phase}/{metric}/{mode}"
     return f"{phase}/{metric}" if mode in ("", "clock") else f"{phase}/{mode}/{metric}"
@@ -211,8 +212,3 @@ def mean(layout: Layout, contents: dict[Cell, Content], origin: str) -> Content:
         contents[cells[0]].dataset,
         {},
     )
-
-
-def profile_text(dataset: Dataset) -> str:
-    """The profile as MLflow shows it."""
-    return json.dumps(dataset.profile)

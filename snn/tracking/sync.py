@@ -11,6 +11,7 @@ are never touched (`snn.tracking.origin`).
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import tempfile
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import Layout
 from snn.runtime.files import sha256
-from snn.tracking.contents import Content, mean, profile_text, read, small_files
+from snn.tracking.contents import Content, mean, read, small_files
 from snn.tracking.failures import answering, clean, server
 from snn.tracking.lock import locked
 from snn.tracking.runs import CELL, DIGEST, LIVE, MEAN, SEEN, setting_identity
@@ -145,7 +146,9 @@ class _Sync:
         run: str = client.create_run(self.view.experiment, content.start, owner, name).info.run_id
         self.view.log(run, [Metric(*point) for point in content.points], params, tags)
         data = content.dataset
-        entity = Dataset(data.name, data.version or "unknown", "local", str(data.path), profile=profile_text(data))
+        entity = Dataset(
+            data.name, data.version or "unknown", "local", str(data.path), profile=json.dumps(data.profile)
+        )
         client.log_inputs(run, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
         if content.files:
             with tempfile.TemporaryDirectory() as stage:

@@ -59,6 +59,28 @@ class IntegerNumbers:
         return whole if v >= 0 else -whole
 
 
+class VendorNumbers(IntegerNumbers):
+    """The same with the scale of the vendor's conversion: all of −128 … 127 is used, and all in float32."""
+
+    def __init__(self, network, population):
+        weights = [np.float32(w) for s in network.synapses if s.target == population.name for w in s.values.ravel()]
+        ranges = [(-128, min(weights), max(weights), 127)]
+        if population.spiking:
+            ranges.append((-32768, population.v_min, population.threshold, 32767))
+        scales = []
+        for least, low, high, most in ranges:  # the vendor compares magnitudes: −128 only where it is needed
+            few = abs(np.float32(low)) <= abs(np.float32(high)) * np.float32(-least / most)
+            limit, value = (most, high) if few else (least, low)
+            scales += [abs(np.float32(limit) / np.float32(value))] if value else []
+        self.scale = min(scales, default=np.float32(127))
+        self.threshold = round(np.float32(population.threshold) * self.scale)
+        self.v_min = -32768 if population.v_min is None else max(-32768, round(population.v_min * self.scale))
+        self.v0 = round(np.float32(population.v0) * self.scale)
+
+    def weight(self, w):
+        return int(np.rint(np.float32(w) * self.scale))
+
+
 def targets(synapse, source_shape, target_shape, event):
     """(neuron, weight) of every target of one event, in raster order: row, column, channel."""
     c, y, x = event
@@ -98,7 +120,7 @@ class Outcome:
 class Reference:
     def __init__(self, network, mode="float", order="breadth"):
         self.network, self.order = network, order
-        kind = FloatNumbers if mode == "float" else IntegerNumbers
+        kind = {"float": FloatNumbers, "int8": IntegerNumbers, "dynapcnn": VendorNumbers}[mode]
         self.numbers = {p.name: kind(network, p) for p in network.populations}
 
     def run(self, events):
@@ -177,7 +199,7 @@ class Reference:
         else:
             numbers = self.numbers[output.name]
             for neuron in neurons:
-                value = float(self.v[output.name].get(neuron, numbers.v0)) / numbers.scale
+                value = float(self.v[output.name].get(neuron, numbers.v0)) / float(numbers.scale)
                 if output.tau_us and events:
                     dt = events[-1][0] - self.last[output.name].get(neuron, self.begin)
                     value *= math.exp(-dt / output.tau_us)

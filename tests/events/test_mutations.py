@@ -6,6 +6,8 @@ from itertools import islice
 
 import pytest
 
+from snn.events import _hdf5
+
 from .mutations import network_content, network_files, nir_content, nir_files, verdict
 
 
@@ -24,10 +26,11 @@ def test_mutated_network_files(tmp_path):
     assert 10 < results.count("accepted") < 100
 
 
-def test_mutated_nir_files(tmp_path):
+def test_mutated_nir_files(tmp_path, monkeypatch):
     pytest.importorskip("nir")
-    results = outcomes(islice(nir_files(nir_content(), seed=17), 20), tmp_path / "network.nir")
-    assert results.count("refused") > 5
+    monkeypatch.setattr(_hdf5, "SECONDS", 3)  # some mutations send the HDF5 library into an endless loop
+    results = outcomes(islice(nir_files(nir_content(), seed=18), 15), tmp_path / "network.nir")
+    assert results.count("refused") > 4
 
 
 def test_a_seed_gives_the_same_files():

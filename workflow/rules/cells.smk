@@ -14,9 +14,9 @@ rule train:
         LAYOUT.log("{cell}", "train"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
     params:
         token=token("train"),
     message:
@@ -37,9 +37,9 @@ rule sweep:
         LAYOUT.log("{cell}", "sweep"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=60,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(60),
     params:
         token=token("sweep"),
     message:
@@ -60,9 +60,9 @@ rule deploy:
         LAYOUT.log("{cell}", "deploy"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=240,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(240),
     params:
         token=token("deploy"),
     message:

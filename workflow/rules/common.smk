@@ -1,8 +1,10 @@
 # The plan of the benchmark, and the helpers of the rules. All helpers are here.
 
+import filecmp
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -10,11 +12,22 @@ if not (PROJECT / "snn").is_dir():
     raise WorkflowError(
         f"{PROJECT}: the project's Python package is not beside the workflow; take the Snakefile of a local clone"
     )
-sys.path.insert(0, str(PROJECT))
+
+
+def package_folder():
+    """The folder of the package `snn`: the project's, or the image's (docs/container.md) where its code is the same, since
+    its kernels are compiled."""
+    image = Path(os.environ.get("SNN_IMAGE_ROOT", PROJECT))
+    files = sorted(path.relative_to(PROJECT) for path in PROJECT.glob("snn/**/*.py"))
+    equal, _, _ = filecmp.cmpfiles(PROJECT, image, files, shallow=False)
+    return str(image if len(equal) == len(files) else PROJECT)
+
+
+sys.path.insert(0, package_folder())
 # Jobs run in the working folder, which may be another than the project's.
 paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-if str(PROJECT) not in paths:
-    os.environ |= {"PYTHONPATH": os.pathsep.join([str(PROJECT), *paths])}
+if sys.path[0] not in paths:
+    os.environ |= {"PYTHONPATH": os.pathsep.join([sys.path[0], *paths])}
 
 from snn import warm
 from snn.benchmark import checks, dependencies, sources
@@ -37,7 +50,8 @@ if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
 
 C = PLAN.config
 LAYOUT = PLAN.layout
-GPU = int(C.resources.device != "cpu")
+# resources of a job on a GPU; a job on a processor does not even ask for none, which Kubernetes refuses
+GPU = {} if C.resources.device == "cpu" else {"gpu": 1}
 VENVS = "results/.venvs"
 DEPLOYMENT = {str(method) for method in workflow.deployment_settings.deployment_method}
 IN_CONTAINER = "apptainer" in DEPLOYMENT  # --sdm apptainer
@@ -50,7 +64,15 @@ if "conda" in DEPLOYMENT:
 
 # The files of a cell and of a data set, with Snakemake's wildcards {cell} and {dataset}.
 CELL = LAYOUT.cell("{cell}")
-STORE = LAYOUT.store_files("{dataset}")
+# Snakemake moves declared files alone to and from an object store, so that all files of a store are declared there, and
+# none is deleted before a new one is complete (`update`); on a file system its last file stands for it.
+OBJECT_STORE = workflow.storage_settings.default_storage_provider is not None
+STORE = LAYOUT.store_files("{dataset}", every=OBJECT_STORE)
+if OBJECT_STORE and C.foreign:
+    raise WorkflowError(
+        "foreign: the environments of other frameworks do not travel through an object store; run these cells on a "
+        "file system that all nodes share"
+    )
 
 # Jobs on this machine start warm, as forks of one process (docs/warm.md), unless `resources.warm_start` is false.
 WARM = warm.Server(
@@ -61,12 +83,22 @@ WARM = warm.Server(
     and not GPU,
 )
 
+# One submission to a cluster may hold several jobs (docs/cluster.md): they start warm too. (A run's own warm process is
+# started by `onstart`, which Snakemake leaves out on the nodes.)
+if workflow.remote_exec:
+    WARM.start()
+    # Slurm's signal before the time limit is for the trainings: not Snakemake, nor the shells between, end by it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
 # or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
 if not IN_CONTAINER:
     prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
+
+# Jobs that need the network run where Snakemake runs, unless the nodes of the cluster have a network too.
+ON_SUBMIT_HOST = not C.resources.network_on_nodes
 
 # What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
 # its token.
@@ -84,13 +116,24 @@ wildcard_constraints:
     t=r"\d+",
 
 
+def growing(amount):
+    """resources function: as much again with each attempt, since a job may have failed for want of it."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def token(phase):
     """params function: the digest of the configuration and the code that a job depends on."""
     return lambda wildcards: PLAN.token(Cell.parse(wildcards.cell), phase)
 
 
+def raw_inputs(dataset):
+    """Raw recordings lie where Snakemake runs, also where everything else is in an object store."""
+    paths = dependencies.raw_inputs(PLAN, dataset)
+    return [local(path) for path in paths] if OBJECT_STORE else paths
+
+
 def store_of_cell(wildcards):
-    return LAYOUT.store_files(Cell.parse(wildcards.cell).dataset)
+    return LAYOUT.store_files(Cell.parse(wildcards.cell).dataset, every=OBJECT_STORE)
 
 
 def teacher_of_cell(wildcards):

@@ -8,8 +8,6 @@ rule configuration:
         LAYOUT.log("configuration"),
     localrule: True
     threads: 1
-    resources:
-        gpu=0,
     params:
         resolved=json.dumps(C.model_dump(mode="json"), indent=1),
     message:
@@ -21,16 +19,16 @@ rule configuration:
 rule convert:
     input:
         configuration=CONFIGURATION,
-        raw=lambda w: dependencies.raw_inputs(PLAN, w.dataset),
+        raw=lambda w: raw_inputs(w.dataset),
     output:
-        STORE,
+        [update(file) for file in STORE] if OBJECT_STORE else STORE,
     log:
         LAYOUT.log("convert", "{dataset}"),
+    localrule: ON_SUBMIT_HOST
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         token=lambda w: dependencies.dataset_token(PLAN, w.dataset),
     message:

@@ -10,11 +10,11 @@ rule foreign_venv:
         f"{VENVS}/{{framework}}.txt",
     log:
         f"{VENVS}/{{framework}}.log",
+    localrule: ON_SUBMIT_HOST
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         folder=subpath(output[0], strip_suffix=".txt"),
     message:
@@ -35,9 +35,8 @@ rule export_frames:
         LAYOUT.log("foreign", "{dataset}-T{t}"),
     threads: 1
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=60,
-        gpu=0,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(60),
     params:
         t_eval=C.sweep.t_eval,
         code=sources.digest("snn.phases.foreign"),
@@ -61,9 +60,8 @@ rule adopt:
         cell=FOREIGN_CELL,
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         token=token("sweep"),
     message:

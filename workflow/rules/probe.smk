@@ -14,9 +14,9 @@ rule probe:
         LAYOUT.log("{cell}", "probe"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=60,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(60),
     params:
         token=token("probe"),
     message:

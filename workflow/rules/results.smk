@@ -8,16 +8,19 @@ rule collect:
     input:
         configuration=CONFIGURATION,
         cells=cell_files(),
-        manifests=[file for name in PLAN.datasets for file in LAYOUT.store_files(name)],
+        manifests=[
+            file
+            for name in PLAN.datasets
+            for file in LAYOUT.store_files(name, every=OBJECT_STORE)
+        ],
     output:
         LAYOUT.collected(),
     log:
         LAYOUT.log("collect"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         cells=[cell.key for cell in PLAN.all_cells],
         protocol=C.protocol,
@@ -73,9 +76,8 @@ rule render:
         LAYOUT.log("report"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         # All that the page takes from the configuration; everything else comes from the files.
         question=C.question,
@@ -101,11 +103,11 @@ rule mlflow:
         LAYOUT.mlflow / "synced.txt",
     log:
         LAYOUT.log("mlflow"),
+    localrule: ON_SUBMIT_HOST
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=sources.digest("snn.tracking.sync"),
         server=dependencies.digest(os.environ.get("MLFLOW_TRACKING_URI", "")),

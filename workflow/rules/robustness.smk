@@ -13,9 +13,9 @@ rule robustness:
         LAYOUT.log("{cell}", "robustness"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
     params:
         token=token("robustness"),
     message:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from snn.report.figures import accuracy, event_driven, mechanisms, robustness
+from snn.report.figures import accuracy, event_driven, lower_bound, mechanisms, robustness
 from snn.report.figures.drawing import theme
 from snn.report.results import Results
 
@@ -22,6 +22,7 @@ DRAWINGS: dict[str, Drawing] = {
     "accuracy_vs_cost": accuracy.accuracy_vs_cost,
     "learning_curves": accuracy.learning_curves,
     "clock_vs_event": event_driven.clock_vs_event,
+    "lower_bound": lower_bound.lower_bound,
     "accuracy_over_time": event_driven.accuracy_over_time,
     "accuracy_over_events": event_driven.accuracy_over_events,
     "gradient_depth": mechanisms.gradient_depth,

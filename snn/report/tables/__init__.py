@@ -9,7 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snn.report.results import Results
-from snn.report.tables import accuracy, claims, comparisons, event_driven, holes, published, robustness
+from snn.report.tables import (
+    accuracy,
+    claims,
+    comparisons,
+    deployment_settings,
+    event_driven,
+    holes,
+    published,
+    robustness,
+)
 from snn.report.tables.builder import Table
 
 BUILDERS: dict[str, Callable[[Results], Table]] = {
@@ -20,6 +29,7 @@ BUILDERS: dict[str, Callable[[Results], Table]] = {
     "paired": comparisons.paired,
     "cost": comparisons.cost,
     "anytime": event_driven.anytime,
+    "deployment_settings": deployment_settings.deployment_settings,
     "holes": holes.holes,
     "never_predicted": holes.never_predicted,
     "robustness": robustness.robustness,

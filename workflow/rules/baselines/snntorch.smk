@@ -15,9 +15,9 @@ rule snntorch:
         cell=pattern("snntorch-[^/]+"),
     threads: C.resources.threads
     resources:
-        mem_mb=C.resources.train_mem_mb,
-        runtime=C.resources.train_runtime_min,
-        gpu=GPU,
+        **GPU,
+        mem_mb=growing(C.resources.train_mem_mb),
+        runtime=growing(C.resources.train_runtime_min),
     params:
         python=foreign_python("snntorch"),
         spec=foreign_spec,

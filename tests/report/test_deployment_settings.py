@@ -1,0 +1,81 @@
+"""The lower bound set at deployment: a table and a figure of its own, and nothing in the others."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake import make_cells
+
+from snn.phases.collect import collect
+from snn.report import figures, tables
+from snn.report.results import Results
+
+TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
+BOUNDS = {"-1": 0.2, "-4": 0.05, "none": 0.0}
+"""Lower bounds, and the fraction of the right answers that each turns into wrong ones."""
+
+
+def results(folder, bounds=BOUNDS) -> Results:
+    """Fake cells, also deployed with other lower bounds."""
+    small = {"networks": ("3c1fc",), "samples": 200, "epochs": 2, "diverged": (), "star": ()}
+    cells = make_cells(folder / "cells", **small)
+    for cell in cells:
+        deploy = Path(cell["folder"]) / "deploy"
+        if not (deploy / "predictions.npz").exists():
+            continue
+        with np.load(deploy / "predictions.npz") as saved:
+            predictions = dict(saved)
+        with open(deploy / "metrics.csv", newline="") as f:
+            rows = list(csv.DictReader(f))
+        spikes = [row for row in rows if row["mode"] == "event-float" and row["metric"] in ("spikes", "accuracy")]
+        for bound, lost in bounds.items():
+            wrong = np.arange(len(predictions["label"])) < lost * len(predictions["label"])
+            answers = np.where(wrong, -1, predictions["event-float//accuracy"])
+            predictions[f"event-float@v_min={bound}//accuracy"] = answers
+            rows += [row | {"mode": f"event-float@v_min={bound}"} for row in spikes]
+        np.savez(deploy / "predictions.npz", **predictions)
+        with open(deploy / "metrics.csv", "w", newline="") as f:
+            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    collect("fake", "matched", cells, folder / "report")
+    return Results(folder / "report")
+
+
+@pytest.fixture
+def with_bounds(tmp_path):
+    return results(tmp_path)
+
+
+def test_the_table_pairs_each_setting_with_the_network_as_trained(with_bounds):
+    table = tables.make("deployment_settings", with_bounds, TEMPLATES)
+    rows = table.view[table.view["Method"] == "MTT"]
+    assert rows["Lower bound, reset"].tolist() == ["bound -1", "bound -4", "bound none"]
+    change = table.data[(table.data["quantity"] == "accuracy_change_as_trained") & (table.data["method"] == "mtt")]
+    assert change["n_seeds"].tolist() == [3, 3, 3]
+    for _, row in change.iterrows():
+        lost = BOUNDS[row["mode"].partition("=")[2]]
+        assert row["mean"] == pytest.approx(-lost * 0.8, abs=0.07 * bool(lost))
+
+
+def test_the_figure_draws_accuracy_above_spikes(with_bounds):
+    figure = figures.draw("lower_bound", with_bounds)
+    accuracy, spikes = figure.axes
+    assert [label.get_text() for label in spikes.get_xticklabels()] == ["-1", "-4", "none"]
+    assert (len(spikes.lines), spikes.get_ylabel()) == (3, "Spikes for one recording")
+    assert "Test accuracy" in accuracy.get_ylabel()
+
+
+def test_the_other_tables_and_figures_are_as_without(with_bounds, tmp_path):
+    (tmp_path / "plain").mkdir()
+    plain = results(tmp_path / "plain", bounds={})
+    for name in ("event_driven", "accuracy_change", "anytime"):
+        one, other = (tables.make(name, r, TEMPLATES).view for r in (with_bounds, plain))
+        assert one["Inference" if "Inference" in one else "Method"].tolist() == (
+            other["Inference" if "Inference" in other else "Method"].tolist()
+        )
+    assert tables.make("deployment_settings", plain, TEMPLATES).view.empty
+    assert figures.draw("lower_bound", plain) == "needs several bounds in deploy.lower_bounds"

@@ -1,0 +1,225 @@
+#!/usr/bin/env bash
+# The workflow through Slurm, for real: a one-node cluster on the loopback interface in a folder of its own.
+#
+#     tools/slurm_test.sh [smoke] [kills] [overhead]      (all three, if none is named; `make slurm-test`)
+#
+#   smoke      the smoke benchmark (or OVERLAY=...) through Slurm gives the bits that a local run gives
+#   kills      scancel, kill -9, a time limit that is hit, a scheduler that dies: the training goes on from its checkpoint
+#   overhead   what a job costs beside its own work, on JOBS=100 cells that compute next to nothing
+#
+# Installs nothing, and is skipped (exit status 0, or 1 with REQUIRE=1) where something is missing. As root, since Slurm's
+# daemons start jobs as other users. PYTHON=... names another Python than .venv's; KEEP=1 keeps the folder.
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+PYTHON=${PYTHON:-$ROOT/.venv/bin/python}
+OVERLAY=${OVERLAY:-$ROOT/config/smoke.yaml}
+JOBS=${JOBS:-100}
+
+skip() { echo "slurm-test: SKIPPED: $1"; exit "${REQUIRE:-0}"; }
+missing=()
+for program in slurmctld slurmd sbatch munged; do command -v "$program" > /dev/null || missing+=("$program"); done
+[ ${#missing[@]} = 0 ] || skip "not installed: ${missing[*]} (Debian: apt-get install slurmctld slurmd slurm-client munge)"
+"$PYTHON" -c 'import snakemake_executor_plugin_slurm' 2> /dev/null ||
+  skip "no plug-in (pip install -e '.[slurm]')"
+[ "$(id -u)" = 0 ] || skip "not root"
+
+# --- the cluster
+
+D=$(mktemp -d -t slurm-test.XXXXXX)
+chmod 755 "$D"
+mkdir "$D"/{state,spool,bin}
+export SLURM_CONF=$D/slurm.conf PATH=$D/bin:$PATH
+
+stop_daemon() { [ ! -f "$D/$1.pid" ] || kill "-${2:-TERM}" "$(cat "$D/$1.pid")" 2> /dev/null || true; }
+clean_up() {
+  [ -z "${SNAKEMAKE_PID:-}" ] || kill "$SNAKEMAKE_PID" 2> /dev/null || true
+  scancel --user=root --quiet 2> /dev/null || true
+  sleep 1
+  for daemon in slurmd slurmctld munged; do stop_daemon "$daemon"; done
+  sleep 2
+  for daemon in slurmd slurmctld munged; do stop_daemon "$daemon" KILL; done
+  [ -n "${KEEP:-}" ] && echo "slurm-test: kept $D" || rm -rf "$D"
+}
+trap clean_up EXIT
+
+PORT=$((40000 + RANDOM % 10000))
+CPUS=$(nproc)
+cat > "$SLURM_CONF" << EOF
+ClusterName=loopback
+SlurmctldHost=localhost(127.0.0.1)
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+SlurmctldPort=$PORT
+SlurmdPort=$((PORT + 1))
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket=$D/munge.sock
+StateSaveLocation=$D/state
+SlurmdSpoolDir=$D/spool
+SlurmctldPidFile=$D/slurmctld.pid
+SlurmdPidFile=$D/slurmd.pid
+SlurmctldLogFile=$D/slurmctld.log
+SlurmdLogFile=$D/slurmd.log
+SlurmctldParameters=enable_configless
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
+ReturnToService=2
+MinJobAge=3600
+KillWait=5
+MailProg=/bin/true
+NodeName=localhost NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=64000 State=UNKNOWN
+PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
+EOF
+# The plug-in takes SLURM_CONF out of the environment of the `srun` inside a job: a wrapper gives it back. (A cluster has
+# its configuration where Slurm looks for it.)
+printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" > "$D/bin/srun"
+chmod +x "$D/bin/srun"
+head -c 1024 /dev/urandom > "$D/munge.key"
+chmod 400 "$D/munge.key"
+munged --socket="$D/munge.sock" --key-file="$D/munge.key" --pid-file="$D/munged.pid" --log-file="$D/munged.log" \
+  --seed-file="$D/munged.seed"
+slurmctld
+sleep 1
+slurmd -N localhost
+for _ in $(seq 60); do [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && break; sleep 0.5; done
+[ "$(sinfo -h -o %T)" = idle ] || { tail -5 "$D"/slurm*.log; echo "slurm-test: the cluster did not start"; exit 1; }
+echo "slurm-test: $(slurmctld -V), plug-in $("$PYTHON" -c \
+  'import importlib.metadata as m; print(m.version("snakemake-executor-plugin-slurm"))'), $CPUS CPUs, commit $(
+  git -C "$ROOT" rev-parse --short HEAD 2> /dev/null || echo unknown)"
+
+# --- runs
+
+unset PYTHONPATH SNN_WARM "${!MLFLOW_@}" 2> /dev/null || true
+snakemake() { # FOLDER OVERLAY ARGUMENTS...: in a folder of its own
+  local folder=$1 overlay=$2
+  shift 2
+  mkdir -p "$folder"
+  "$PYTHON" -m snakemake -s "$ROOT/workflow/Snakefile" --directory "$folder" --configfile "$overlay" "$@" \
+    > "$folder/snakemake.log" 2>&1
+}
+on_slurm=(--workflow-profile "$ROOT/workflow/profiles/slurm" --slurm-status-command squeue --slurm-no-account
+  --latency-wait 5 --slurm-keep-successful-logs)
+failed() { tail -40 "$1/snakemake.log"; echo "slurm-test: FAILED: $2"; exit 1; }
+submissions() { squeue --states=all --noheader --format=%i | wc -l; }
+results() { # FOLDER: that of its benchmark
+  local found=("$1"/results/*/cells)
+  dirname "${found[0]}"
+}
+same() { "$PYTHON" "$ROOT/tools/same_results.py" "$(results "$1")" "$(results "$2")" || failed "$2" "other bits"; }
+seconds() { date +%s; }
+
+smoke() {
+  local start before
+  start=$(seconds)
+  snakemake "$D/local" "$OVERLAY" --cores "$CPUS" || failed "$D/local" "the local run"
+  local local_seconds=$(($(seconds) - start))
+  before=$(submissions) start=$(seconds)
+  snakemake "$D/slurm" "$OVERLAY" "${on_slurm[@]}" || failed "$D/slurm" "the run through Slurm"
+  echo "smoke: local $local_seconds s, through Slurm $(($(seconds) - start)) s, $(($(submissions) - before)) submissions for" \
+    "$(find "$(results "$D/slurm")/cells" -name record.json -path '*/train/*' | wc -l) cells and" \
+    "$(grep -c '^Finished jobid' "$D/slurm/snakemake.log" || true) steps"
+  same "$D/local" "$D/slurm"
+  ls "$D"/slurm/reports/*/index.html > /dev/null || failed "$D/slurm" "no report"
+}
+
+# A training of a minute or two, and nothing behind it.
+one_training() {
+  cat > "$D/one.yaml" << EOF
+benchmark: one
+matrix: {networks: [3c1fc], methods: [sdt], t_train: [4], seeds: [0], extra: []}
+datasets: {saccades: {params: {samples: 300}, split: {validation: 50, test: 50, seed: 0}}}
+train: {epochs: ${EPOCHS:-150}, batch_size: 32}
+probe: {seeds: 0}
+robustness: {seeds: 0, recovery: []}
+EOF
+  CELL=results/one/cells/saccades/3c1fc/sdt/T4/seed0
+}
+begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for its first checkpoint
+  local folder=$1
+  shift
+  mkdir -p "$folder"
+  cp -r "$D/undisturbed/results" "$folder" && rm -rf "${folder:?}/$CELL"
+  snakemake "$folder" "$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt" &
+  SNAKEMAKE_PID=$!
+  for _ in $(seq 1200); do
+    [ ! -f "$folder/$CELL/checkpoint.pt" ] || return 0
+    kill -0 $SNAKEMAKE_PID 2> /dev/null || failed "$folder" "it ended before its first checkpoint"
+    sleep 0.25
+  done
+  failed "$folder" "no checkpoint"
+}
+finish() { # FOLDER WHAT
+  wait $SNAKEMAKE_PID || failed "$1" "$2: the run did not recover"
+  SNAKEMAKE_PID=
+  echo "$2: $(same "$D/undisturbed" "$1")"
+}
+running() { squeue --states=running --noheader --format=%i | head -1; }
+training() { # the process that trains in FOLDER
+  local pid
+  for pid in /proc/[0-9]*; do
+    if [ "$(readlink "$pid/cwd")" = "$1" ] && tr '\0' ' ' < "$pid/cmdline" 2> /dev/null | grep -q -- '-m snn[a-z.]* train'; then
+      basename "$pid"
+    fi
+  done
+}
+
+kills() {
+  one_training
+  local start
+  start=$(seconds)
+  snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/undisturbed" "the local run"
+  local took=$(($(seconds) - start))
+
+  begin "$D/scancel"
+  scancel "$(running)"
+  finish "$D/scancel" "scancel"
+
+  begin "$D/kill9"
+  kill -9 $(training "$D/kill9")
+  finish "$D/kill9" "kill -9 of the training"
+
+  begin "$D/scheduler"
+  stop_daemon slurmctld KILL
+  sleep 15
+  slurmctld
+  finish "$D/scheduler" "kill -9 of the scheduler, back after 15 s"
+
+  # A training of 100 s on this machine. The first attempt gets a minute, the next ones a minute more each; Slurm gives the
+  # signal up to a minute early.
+  EPOCHS=$((150 * 100 / took)) one_training
+  snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 --forcerun train -- "$CELL/train/weights.pt" ||
+    failed "$D/undisturbed" "the local run"
+  begin "$D/limit" --set-resources "train:runtime=attempt" train:slurm_extra="'--signal=USR1@20'" --retries 20
+  finish "$D/limit" "a time limit of a minute"
+  grep -rhoE 'stopped after epoch [0-9]+' "$D/limit/results/one/logs" "$D/limit/.snakemake" "$D/limit/snakemake.log" | sort -u ||
+    failed "$D/limit" "no training was asked to stop"
+}
+
+overhead() {
+  cat > "$D/empty.yaml" << EOF
+benchmark: empty
+matrix: {networks: [3c1fc], methods: [chance], t_train: [4], seeds: [$(seq -s, 0 $((JOBS - 1)))], extra: []}
+datasets: {saccades: {params: {samples: 60}, split: {validation: 20, test: 20, seed: 0}}}
+EOF
+  local start before alone
+  start=$(seconds)
+  snakemake "$D/empty-local" "$D/empty.yaml" --cores "$CPUS" || failed "$D/empty-local" "the local run"
+  alone=$(($(seconds) - start))
+  for size in 1 25; do
+    before=$(submissions) start=$(seconds)
+    local cells=$((size == 1 ? 10 : JOBS))
+    snakemake "$D/empty-$size" "$D/empty.yaml" "${on_slurm[@]}" --group-components "cell=$size" --until train \
+      --config "matrix={seeds: [$(seq -s, 0 $((cells - 1)))]}" || failed "$D/empty-$size" "the run through Slurm"
+    local took=$(($(seconds) - start))
+    echo "overhead, $size cells a submission: $cells jobs in $took s and $(($(submissions) - before)) submissions," \
+      "$("$PYTHON" -c "print(f'{($took - $alone * $cells / $JOBS) / $cells:.1f} s a job beside the local run')")" \
+      "(local: $JOBS jobs in $alone s)"
+  done
+}
+
+start=$(seconds)
+for part in "${@:-smoke kills overhead}"; do for step in $part; do "$step"; done; done
+echo "slurm-test: passed in $(($(seconds) - start)) s"
