@@ -96,4 +96,30 @@ results() { dirname "$(echo "$1"/results/*/cells)"; }
 "$PYTHON" "$ROOT/tools/same_results.py" "$(results "$D/local")" "$(results "$D/fetched")"
 on_kubernetes -n > "$D/again.log" 2>&1 || failed again
 grep -q "Nothing to be done" "$D/again.log" || failed again
-echo "kubernetes-test: passed; a second run has nothing to do"
+echo "a second run has nothing to do"
+
+# A conversion that fails, here for want of disk, leaves the store in the bucket as it was.
+stored() {
+  store << 'EOF'
+import sys, boto3
+bucket = boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}").Bucket("bench")
+print(*sorted((item.key, item.e_tag) for item in bucket.objects.filter(Prefix="runs/results/") if "/data/" in item.key))
+EOF
+}
+before=$(stored)
+mkdir "$D/full"
+cat > "$D/full/sitecustomize.py" << 'EOF'
+import os, sys
+
+def no_space(fd):
+    raise OSError(28, "No space left on device")
+
+if "convert" in sys.orig_argv:
+    os.fsync = no_space
+EOF
+if PYTHONPATH=$D/full on_kubernetes --config 'resources={warm_start: false}' --retries 0 --forcerun convert --until convert \
+  > "$D/full.log" 2>&1; then failed full; fi
+grep -q "no space left on the disk" "$D/full.log" || failed full
+[ "$before" = "$(stored)" ] && [ "$(wc -w <<< "$before")" -ge 8 ] || failed full
+echo "a conversion that fails keeps the old store"
+echo "kubernetes-test: passed"

@@ -84,9 +84,11 @@ WARM = warm.Server(
 )
 
 # One submission to a cluster may hold several jobs (docs/cluster.md): they start warm too. (A run's own warm process is
-# started by `onstart`, which Snakemake leaves out on the nodes.)
+# started by `onstart`, which Snakemake leaves out on the nodes. Slurm's plug-in reads the workflow twice there, first only
+# to start what then runs the jobs.)
 if workflow.remote_exec:
-    WARM.start()
+    if "slurm-jobstep" not in sys.argv:
+        WARM.start()
     # Slurm's signal before the time limit is for the trainings: not Snakemake, nor the shells between, end by it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
