@@ -22,7 +22,7 @@ rule train:
     message:
         "train {wildcards.cell}"
     shell:
-        "$SNN train {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        '$SNN train {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
         " > {log:q} 2>&1"
 
 
@@ -45,7 +45,7 @@ rule sweep:
     message:
         "sweep {wildcards.cell}"
     shell:
-        "$SNN sweep {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        '$SNN sweep {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
         " > {log:q} 2>&1"
 
 
@@ -68,5 +68,5 @@ rule deploy:
     message:
         "deploy {wildcards.cell}"
     shell:
-        "$SNN deploy {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        '$SNN deploy {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
         " > {log:q} 2>&1"

@@ -34,6 +34,7 @@ from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError
+from snn.runtime import files
 from snn.runtime.planning import without_torch
 
 try:
@@ -92,9 +93,11 @@ if workflow.remote_exec:
     # Slurm's signal before the time limit is for the trainings: not Snakemake, nor the shells between, end by it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# Every shell command finds $SNN, the command line of this project. Jobs run in the environment that Snakemake runs in,
+# Every shell command finds $SNN, the command line of this project, and $CONFIG, its configuration. Jobs run in the environment that Snakemake runs in,
 # or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
+if not OBJECT_STORE:
+    prefix += f"CONFIG={shlex.quote(str(LAYOUT.configuration))}; "
 if not IN_CONTAINER:
     prefix += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
@@ -102,9 +105,21 @@ shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 # Jobs that need the network run where Snakemake runs, unless the nodes of the cluster have a network too.
 ON_SUBMIT_HOST = not C.resources.network_on_nodes
 
-# What every job reads; made by a rule, so that a dry-run writes nothing. Not what decides whether it runs again: that is
-# its token.
-CONFIGURATION = ancient(LAYOUT.configuration)
+# The resolved configuration, as every job reads it. It is no output of a rule: Snakemake would not look at the params of
+# the jobs behind a rule that runs, not even where its output is ancient() to them, so that a changed configuration would
+# rerun none of them. `onstart` writes it, so that a dry-run writes nothing. Jobs that find their files in an object store
+# take it from there, and need the rule (after a change of the configuration such a run takes two rounds).
+RESOLVED = json.dumps(C.model_dump(mode="json"), indent=1)
+CONFIGURATION = ancient(LAYOUT.configuration) if OBJECT_STORE else []
+
+
+def write_configuration():
+    """What a run does first: write config.json, unless it says the same already."""
+    path = LAYOUT.configuration
+    if not OBJECT_STORE and not (
+        path.exists() and path.read_text(encoding="utf-8") == RESOLVED + "\n"
+    ):
+        files.write_text(path, RESOLVED + "\n")
 
 
 # The cells of this project's methods, and those that scripts of other frameworks train; (?!) fits no name.
@@ -158,16 +173,16 @@ def cell_files(method=None):
             f"no cell of {method!r} in this configuration; name it in matrix.methods, "
             f"e.g. by --configfile config/baselines/{method}.yaml"
         )
-    files = []
+    paths = []
     for cell in cells:
         folder = LAYOUT.cell(cell)
         if PLAN.is_foreign(cell):
-            files += folder.adopted_files()
+            paths += folder.adopted_files()
         else:
-            files += [
+            paths += [
                 file for phase in PLAN.phases(cell) for file in folder.files(phase)
             ]
-    return files
+    return paths
 
 
 def foreign_script(wildcards):

@@ -1,19 +1,21 @@
-# The configuration as the jobs read it, and raw recordings -> one store per data set.
+# Raw recordings -> one store per data set; and the configuration, where jobs find it in an object store alone.
 
 
-rule configuration:
-    output:
-        LAYOUT.configuration,
-    log:
-        LAYOUT.log("configuration"),
-    localrule: True
-    threads: 1
-    params:
-        resolved=json.dumps(C.model_dump(mode="json"), indent=1),
-    message:
-        "write the resolved configuration"
-    shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
+if OBJECT_STORE:
+
+    rule configuration:
+        output:
+            LAYOUT.configuration,
+        log:
+            LAYOUT.log("configuration"),
+        localrule: True
+        threads: 1
+        params:
+            resolved=RESOLVED,
+        message:
+            "write the resolved configuration"
+        shell:
+            "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
 
 
 rule convert:
@@ -34,4 +36,4 @@ rule convert:
     message:
         "convert {wildcards.dataset}"
     shell:
-        "$SNN convert {wildcards.dataset} --configfile {input.configuration:q} > {log:q} 2>&1"
+        '$SNN convert {wildcards.dataset} --configfile "${{CONFIG:-{input.configuration}}}" > {log:q} 2>&1'

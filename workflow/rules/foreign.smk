@@ -43,7 +43,7 @@ rule export_frames:
     message:
         "frames of {wildcards.dataset} at T {wildcards.t} for foreign scripts"
     shell:
-        "$SNN export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile {input.configuration:q}"
+        '$SNN export-frames {wildcards.dataset} {wildcards.t} {output:q} --configfile "${{CONFIG:-{input.configuration}}}"'
         " > {log:q} 2>&1"
 
 
@@ -67,4 +67,4 @@ rule adopt:
     message:
         "adopt {wildcards.cell}"
     shell:
-        "$SNN adopt {wildcards.cell} --configfile {input.configuration:q} --token {params.token} > {log:q} 2>&1"
+        '$SNN adopt {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token} > {log:q} 2>&1'

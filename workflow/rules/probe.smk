@@ -22,5 +22,5 @@ rule probe:
     message:
         "probe {wildcards.cell}"
     shell:
-        "$SNN probe {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        '$SNN probe {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
         " > {log:q} 2>&1"

@@ -28,7 +28,7 @@ rule collect:
     message:
         "collect all cells"
     shell:
-        "$SNN collect --configfile {input.configuration:q} > {log:q} 2>&1"
+        '$SNN collect --configfile "${{CONFIG:-{input.configuration}}}" > {log:q} 2>&1'
 
 
 rule render:
@@ -90,7 +90,7 @@ rule render:
     message:
         "render the report"
     shell:
-        "$SNN report --configfile {input.configuration:q} > {log:q} 2>&1"
+        '$SNN report --configfile "${{CONFIG:-{input.configuration}}}" > {log:q} 2>&1'
 
 
 rule mlflow:
@@ -114,4 +114,4 @@ rule mlflow:
     message:
         "mlflow: bring the view up to date"
     shell:
-        "$SNN mlflow-sync --configfile {input.configuration:q} > {log:q} 2>&1 && cp {log:q} {output:q}"
+        '$SNN mlflow-sync --configfile "${{CONFIG:-{input.configuration}}}" > {log:q} 2>&1 && cp {log:q} {output:q}'

@@ -21,5 +21,5 @@ rule robustness:
     message:
         "robustness {wildcards.cell}"
     shell:
-        "$SNN robustness {wildcards.cell} --configfile {input.configuration:q} --token {params.token}"
+        '$SNN robustness {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
         " > {log:q} 2>&1"
