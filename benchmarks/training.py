@@ -287,24 +287,25 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
     import torch
     from torch import nn
 
-    from snn import methods, models
-    from snn.neurons import make_neuron
+    from snn import methods
+    from snn.models.blueprint import Blueprint
     from snn.runtime.memory import keep_freed_memory
-    from snn.training.loop import generator, optimizer_for
+    from snn.training.loop import generator
     from snn.training.method import Run
+    from snn.training.optimisation import optimizer_for
 
     keep_freed_memory()
     train = DEFAULT.train.model_copy(update={"batch_size": batch})
     values, cls = DEFAULT.networks[network], methods.find(name)
-    teacher = (
-        models.build(network, values, SHAPE, CLASSES, nn.ReLU).eval().requires_grad_(False) if cls.teacher else None
-    )
+    params = methods.parameters(name, DEFAULT.methods.get(name, {}))
+    blueprint = Blueprint(network, values, SHAPE, CLASSES, DEFAULT.neuron, steps)
+    teacher = blueprint.build(nn.ReLU).eval().requires_grad_(False) if cls.teacher(params) else None
     run = Run(
         t_train=steps, classes=CLASSES, input_shape=SHAPE, epochs=1, iterations=100, train=train,
         steps=generator(0, "steps"), teacher=teacher, labels=torch.arange(batch) % CLASSES,
     )  # fmt: skip
-    method = cls(methods.parameters(name, DEFAULT.methods.get(name, {})), run)
-    model = method.prepare(models.build(network, values, SHAPE, CLASSES, lambda: make_neuron(DEFAULT.neuron))).train()
+    method = cls(params, run)
+    model = method.prepare(cls.build(params, blueprint)).train()
     optimizer = optimizer_for(model.parameters(), train)
     x, y = torch.poisson(torch.full((steps, batch, *SHAPE), 0.17)), torch.randint(0, CLASSES, (batch,))
     counted: list[float] = []
