@@ -1,8 +1,8 @@
 """Whether two runs of one benchmark gave the same bits: `python tools/same_results.py results/smoke PATH/smoke`.
 
-`--declared` before them leaves out what the rules do not declare, such as the exported networks: an object store does not
-have it. Compared are, of every cell, the weights, the predictions, the curves and all metrics but measured times and memory.
-Exit status 0 and one line if all are equal; otherwise one line for each difference.
+With `--declared` before them, files that the rules do not declare are left out, such as the exported networks: an
+object store does not have them. Compared are, of every cell, the weights, the predictions, the curves and all metrics
+but measured times and memory. Exit status 0 and one line if all are equal; otherwise one line for each difference.
 """
 
 from __future__ import annotations
