@@ -42,12 +42,12 @@ for variable in $(compgen -e | grep -E '^(PIP|SSL|REQUESTS|CURL)_|_proxy$' || tr
   inside+=("$variable=${!variable}")
 done
 "${inside[@]}" chroot "$T/tree" sh /opt/snn-bench/container/install.sh > "$T/install.log" 2>&1 || failed install
-echo "container-test: container/install.sh in $(($(seconds) - start)) s, $(du -sh --one-file-system "$T/tree" | cut -f1)"
+echo "container-test: container/install.sh in $(($(seconds) - start)) s, packages $(du -sh "$T/tree/opt/venv" | cut -f1)"
 
 start=$(seconds)
 install -m 644 "$OVERLAY" "$T/tree/workdir/overlay.yaml"
 as_user=(env -i HOME=/home/snn LANG=C.UTF-8 PATH=/opt/venv/bin:/usr/bin:/bin NUMBA_CACHE_DIR=/opt/numba-cache
-  SNN_IMAGE_ROOT=/opt/snn-bench MLFLOW_DISABLE_TELEMETRY=true chroot --userspec=snn "$T/tree")
+  SNN_IMAGE_ROOT=/opt/snn-bench MLFLOW_DISABLE_TELEMETRY=true "$(command -v chroot)" --userspec=snn:snn "$T/tree")
 "${as_user[@]}" sh -c 'cd /workdir && snakemake -s /opt/snn-bench/workflow/Snakefile --cores 2 --configfile overlay.yaml' \
   > "$T/run.log" 2>&1 || failed run
 ls "$T"/tree/workdir/reports/*/index.html

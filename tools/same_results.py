@@ -1,7 +1,8 @@
 """Whether two runs of one benchmark gave the same bits: `python tools/same_results.py results/smoke PATH/smoke`.
 
-Compared are, of every cell, the weights, the predictions, the curves and all metrics but measured times and memory.
-Exit status 0 and one line if all are equal; otherwise one line for each difference.
+With `--declared` before them, files that the rules do not declare are left out, such as the exported networks: an
+object store does not have them. Compared are, of every cell, the weights, the predictions, the curves and all metrics
+but measured times and memory. Exit status 0 and one line if all are equal; otherwise one line for each difference.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from snn.benchmark.layout import PHASES
 
 MEASURED = ("seconds", "memory", "_mb", "peak")
 """Parts of the names of what is measured of the machine rather than computed."""
@@ -52,9 +56,17 @@ def equal(x: object, y: object) -> bool:
     return bool(x == y)
 
 
-def main(first: Path, second: Path) -> int:
-    names = [{path.relative_to(root) for path in (root / "cells").rglob("*.*") if path.is_file()}
-             for root in (first, second)]  # fmt: skip
+def names_of(root: Path, declared: bool) -> set[Path]:
+    """The files of all cells of a run."""
+    return {
+        path.relative_to(root)
+        for path in (root / "cells").rglob("*.*")
+        if path.is_file() and (not declared or path.name in PHASES.get(path.parent.name, ()))
+    }
+
+
+def main(first: Path, second: Path, declared: bool = False) -> int:
+    names = [names_of(root, declared) for root in (first, second)]
     different = sorted(names[0] ^ names[1]) + sorted(
         name for name in names[0] & names[1] if not same(first / name, second / name)
     )
@@ -69,4 +81,5 @@ def main(first: Path, second: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    *options, first, second = sys.argv[1:]
+    sys.exit(main(Path(first), Path(second), declared=options == ["--declared"]))
