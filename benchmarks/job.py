@@ -86,9 +86,9 @@ def _warm(turns: int) -> list[Row]:
         server = warm.Server(threads=1)
         server.start(ROOT)
         taken: dict[str, list[float]] = {"warm": [], "cold": []}
-        _process(hot, folder)  # waits for the imports
+        _process(hot, folder, **server.environment)  # waits for the imports
         for _ in range(turns):
-            taken["warm"].append(_process(hot, folder).wall)
+            taken["warm"].append(_process(hot, folder, **server.environment).wall)
             taken["cold"].append(_process(job, folder).wall)
         if server.process is None or server.process.poll() is not None:
             raise RuntimeError("the server has ended, and jobs started cold; its reason stands above")

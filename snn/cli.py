@@ -149,6 +149,14 @@ def deployment_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     c.add_argument("--threads", type=int, default=1)
     c.add_argument("--out", type=Path, help="folder for the page, the table, the figure and the predictions")
 
+    text = "compare the engine with a real chip's spike counts (docs/silicon.md)"
+    c = commands.add_parser("silicon", help=text, description=text)
+    c.set_defaults(run=silicon)
+    c.add_argument("--data", type=Path, required=True, help="folder with N-MNIST, and nir_nmnist/ (fetched if absent)")
+    c.add_argument("--split", default="all", choices=["all", "test", "train"], help="recordings for the accuracies")
+    c.add_argument("--threads", type=int, default=1)
+    c.add_argument("--out", type=Path, default=Path("reports/silicon"), help="folder of the report")
+
 
 def lower_bound(text: str) -> float | None:
     """A number, or `none`."""
@@ -390,6 +398,12 @@ def deploy_nir(options: argparse.Namespace) -> None:
     print(evaluation)
     if options.out:
         print(f"\npage: {page.write(evaluation, options.out)}")
+
+
+def silicon(options: argparse.Namespace) -> None:
+    from snn.silicon import page, study
+
+    print(f"report: {page.write(study.run(options.data, options.split, options.threads), options.out)}")
 
 
 # --- the project itself

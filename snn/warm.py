@@ -86,6 +86,11 @@ class Server:
         )
         listening.close()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a command finds the server and is served by it."""
+        return {VARIABLE: self.address, **dict.fromkeys(THREADS, str(self.threads))}
+
     def stop(self) -> None:
         """End the server, and the jobs that still run."""
         if self.process is not None and self.process.stdin is not None:
@@ -156,7 +161,7 @@ def serve(listening: socket.socket) -> None:
             continue
         if os.fork() == 0:
             listening.close()
-            _do(job)
+            _do(job, sys.stdin.fileno())
         job.close()
 
 
@@ -177,8 +182,11 @@ def _import() -> None:
     cpu_target.target_context.refresh()  # what Numba imports when it loads the first compiled function
 
 
-def _do(job: socket.socket) -> None:
-    """The fork's part: be the command, answer its status, and go without half a second of taking torch apart."""
+def _do(job: socket.socket, run: int) -> None:
+    """The fork's part: be the command, answer its status, and go without half a second of taking torch apart.
+
+    run: the end of a pipe that is closed when the run that started the server has ended.
+    """
     status, answered = 1, threading.Event()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -192,14 +200,14 @@ def _do(job: socket.socket) -> None:
         for fd, end in zip(outputs, (1, 2), strict=True):
             os.dup2(fd, end)
             os.close(fd)
-        run_that_started_this = os.dup(0)
+        run = os.dup(run)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
         tempfile.tempdir = None  # the job's own TMPDIR counts
         sys.argv = ["snn", *request["arguments"]]
-        watch = threading.Thread(target=_end_with, args=(job, run_that_started_this, answered), daemon=True)
+        watch = threading.Thread(target=_end_with, args=(job, run, answered), daemon=True)
         watch.start()
         sys.exit(_cold(request["arguments"]))
     except SystemExit as end:  # its code means what it means to Python

@@ -29,13 +29,14 @@ def snn(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     [(["plan", *SMOKE], 0), (["train", "saccades/3c1fc/nothing/T4/seed0", *SMOKE], 2), (["no-such-command"], 2)],
 )
 def test_says_and_answers_what_a_cold_one_does(warm_process, arguments, status):
-    hot, cold = snn(*arguments, SNN_WARM=warm_process.address), snn(*arguments)
+    hot, cold = snn(*arguments, **warm_process.environment), snn(*arguments)
     assert hot.returncode == cold.returncode == status
     assert (hot.stdout, hot.stderr) == (cold.stdout, cold.stderr)
 
 
 def test_commands_are_handed_over(warm_process, monkeypatch, capfd):
-    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    for name, value in warm_process.environment.items():
+        monkeypatch.setenv(name, value)
     assert warm.hand_over(["--help"]) == 0
     assert capfd.readouterr().out.startswith("usage: snn")
 
@@ -71,7 +72,8 @@ def other_threads(patch):
 
 @pytest.mark.parametrize("other", [another_environment, another_checkout, other_libraries, other_threads])
 def test_starts_cold_where_a_fork_would_be_another_job(warm_process, monkeypatch, other):
-    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    for name, value in warm_process.environment.items():
+        monkeypatch.setenv(name, value)
     other(monkeypatch)
     assert warm.hand_over(["--help"]) is None
 
@@ -88,7 +90,7 @@ def stand_in(monkeypatch):
             monkeypatch.setenv(warm.VARIABLE, address)
             if (pid := os.fork()) == 0:
                 cli.main = main
-                warm._do(listening.accept()[0])
+                warm._do(listening.accept()[0], os.pipe()[0])
         return pid
 
     return fork
@@ -185,20 +187,21 @@ def test_its_jobs_end_with_the_run_that_started_it(monkeypatch, tmp_path):
         time.sleep(60)
     """
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    address = run.stdout.readline().strip()
+    environment = dict.fromkeys(warm.THREADS, "1") | {warm.VARIABLE: run.stdout.readline().strip()}
     # A command that waits: a fifo that nobody writes to is its configuration.
     os.mkfifo(tmp_path / "slow.yaml")
     command = [sys.executable, "-m", "snn.warm", "plan", "--configfile", str(tmp_path / "slow.yaml")]
-    job = subprocess.Popen(command, cwd=ROOT, env=os.environ | {warm.VARIABLE: address}, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:  # until the job has opened the fifo to read it
+    job = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE)
+    deadline, fifo = time.monotonic() + 60, None
+    while fifo is None and time.monotonic() < deadline:  # until the job has opened the fifo to read it
         try:
-            os.close(os.open(tmp_path / "slow.yaml", os.O_WRONLY | os.O_NONBLOCK))
-            break
+            fifo = os.open(tmp_path / "slow.yaml", os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             time.sleep(0.02)
+    assert job.poll() is None
     run.kill()
-    assert job.wait(30) != 0
+    assert job.wait(30) == warm.INTERRUPTED
+    os.close(fifo)
 
 
 def test_it_can_be_switched_off():
@@ -236,7 +239,7 @@ def test_an_interrupted_job_tidies_up(tmp_path):
 
 
 def test_output_that_cannot_be_written_is_said(warm_process):
-    environment = os.environ | {warm.VARIABLE: warm_process.address}
+    environment = os.environ | warm_process.environment
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "snn.warm", "plan", *SMOKE]
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
@@ -245,6 +248,7 @@ def test_output_that_cannot_be_written_is_said(warm_process):
 
 
 def test_with_an_output_closed_a_job_runs_once_and_cold(warm_process, monkeypatch):
-    monkeypatch.setenv(warm.VARIABLE, warm_process.address)
+    for name, value in warm_process.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", None)
     assert warm.hand_over(["--help"]) is None

@@ -13,6 +13,10 @@ from snn.errors import ConfigError, did_you_mean
 RENAMED = {
     "train.shift": "train.augment.crop",
     "train.flip": "train.augment.flip",
+    "variants.*.train.shift": "variants.*.train.augment.crop",
+    "variants.*.train.flip": "variants.*.train.augment.flip",
+    "recipes.*.train.shift": "recipes.*.train.augment.crop",
+    "recipes.*.train.flip": "recipes.*.train.augment.flip",
     "matrix.also": "matrix.extra",
     "variants.*.of": "variants.*.base",
     "disturb": "robustness",

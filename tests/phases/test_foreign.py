@@ -146,7 +146,10 @@ def test_what_a_rule_puts_into_a_shell_line_is_quoted(rules):
     assert len(shells) == text.count("shell:")
     for shell in shells:
         values = re.findall(r"\{([^{}]*)\}", shell)
-        plain = {"params.token", "input.configuration"}  # a digest, quoted by "${{…}}"; names of cells are letters, digits, - and _
+        plain = {
+            "params.token",
+            "input.configuration",
+        }  # a digest, quoted by "${{…}}"; names of cells are letters, digits, - and _
         assert any(v.startswith("log") for v in values)
         assert not [v for v in values if not v.endswith(":q") and v not in plain and not v.startswith("wildcards.")]
 

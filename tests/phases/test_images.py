@@ -100,9 +100,10 @@ def test_a_recipe_replaces_single_augmentations(digits):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_trains_on_images(name, job_on_images, tmp_path):
-    teacher = tmp_path / "teacher" if methods.find(name).teacher else None
-    if teacher:
-        do(job_on_images("ann", folder=teacher))
+    of = methods.find(name).teacher(methods.parameters(name, {}))
+    teacher = tmp_path / "teacher" if of else None
+    if of:
+        do(job_on_images(of, folder=teacher))
     epochs = {"train": {"epochs": 1}, "methods": {"dspike": {"weights": 4}}}
     job = do(job_on_images(name, folder=tmp_path / "cell", teacher=teacher, **epochs))
     assert job.folder.record("train")["status"] == "ok"

@@ -30,9 +30,10 @@ def probed(make_job, tmp_path):
     """probed(method): the cell, trained and probed; the job of the probe."""
 
     def run(name, **overlay):
-        teacher = methods.find(name).teacher and tmp_path / "teacher"
-        if teacher and not teacher.exists():
-            do(make_job(methods.find(name).teacher, folder=teacher))
+        of = methods.find(name).teacher(methods.parameters(name, {}))
+        teacher = tmp_path / "teacher" if of else None
+        if of and not teacher.exists():
+            do(make_job(of, folder=teacher))
         overlay = {"train": {"epochs": 1}, "probe": FEW} | overlay
         do(make_job(name, folder=tmp_path / name, teacher=teacher, **overlay))
         return do(make_job(name, "probe", folder=tmp_path / name, teacher=teacher, **overlay), "probe")

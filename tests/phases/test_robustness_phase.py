@@ -152,7 +152,7 @@ def test_finished_chips_of_another_configuration_are_learnt_anew(tmp_path):
 
 
 def test_without_its_teacher_it_says_what_is_missing(make_job, ltl):
-    with pytest.raises(ConfigError, match="give it the trained `ann`"):
+    with pytest.raises(ConfigError, match="learns from a teacher"):
         perturbed(make_job, "ltl-offline", ltl[0], **LEARN)
 
 

@@ -113,6 +113,11 @@ RESOLVED = json.dumps(C.model_dump(mode="json"), indent=1)
 CONFIGURATION = ancient(LAYOUT.configuration) if OBJECT_STORE else []
 
 
+def literal(path):
+    """A path in which braces are no wildcards."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def write_configuration():
     """What a run does first: write config.json, unless it says the same already."""
     path = LAYOUT.configuration

@@ -5,7 +5,7 @@
 rule foreign_venv:
     # Made by pip from the framework's exact pins.
     input:
-        str(PROJECT / "workflow/foreign/{framework}/requirements.txt"),
+        literal(PROJECT) + "/workflow/foreign/{framework}/requirements.txt",
     output:
         f"{VENVS}/{{framework}}.txt",
     log:
