@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The workflow through Slurm, for real: a one-node cluster on the loopback interface in a folder of its own.
 #
-#     tools/slurm_test.sh [smoke] [kills] [overhead]      (all three, if none is named; `make slurm-test`)
+#     tools/slurm_test.sh [smoke] [kills] [limit] [overhead]      (all, if none is named; `make slurm-test`)
 #
 #   smoke      the smoke benchmark (or OVERLAY=...) through Slurm gives the bits that a local run gives
-#   kills      scancel, kill -9, a time limit that is hit, a scheduler that dies: the training goes on from its checkpoint
+#   kills      scancel, kill -9, a scheduler that dies: the training goes on from its checkpoint
+#   limit      a training that is longer than its time limit ends with a checkpoint before it, and goes on from there
 #   overhead   what a job costs beside its own work, on JOBS=100 cells that compute next to nothing
 #
 # Installs nothing, and is skipped (exit status 0, or 1 with REQUIRE=1) where something is missing. As root, since Slurm's
@@ -154,7 +155,7 @@ begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for 
 finish() { # FOLDER WHAT
   wait $SNAKEMAKE_PID || failed "$1" "$2: the run did not recover"
   SNAKEMAKE_PID=
-  echo "$2: $(same "$D/undisturbed" "$1")"
+  same "$D/undisturbed" "$1" | sed "s/^/$2: /"
 }
 running() { squeue --states=running --noheader --format=%i | head -1; }
 training() { # the process that trains in FOLDER
@@ -168,10 +169,7 @@ training() { # the process that trains in FOLDER
 
 kills() {
   one_training
-  local start
-  start=$(seconds)
   snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/undisturbed" "the local run"
-  local took=$(($(seconds) - start))
 
   begin "$D/scancel"
   scancel "$(running)"
@@ -186,15 +184,21 @@ kills() {
   sleep 15
   slurmctld
   finish "$D/scheduler" "kill -9 of the scheduler, back after 15 s"
+}
 
-  # A training of 100 s on this machine. The first attempt gets a minute, the next ones a minute more each; Slurm gives the
-  # signal up to a minute early.
-  EPOCHS=$((150 * 100 / took)) one_training
-  snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 --forcerun train -- "$CELL/train/weights.pt" ||
-    failed "$D/undisturbed" "the local run"
-  begin "$D/limit" --set-resources "train:runtime=attempt" train:slurm_extra="'--signal=USR1@20'" --retries 20
-  finish "$D/limit" "a time limit of a minute"
-  grep -rhoE 'stopped after epoch [0-9]+' "$D/limit/results/one/logs" "$D/limit/.snakemake" "$D/limit/snakemake.log" | sort -u ||
+limit() {
+  # A training of two minutes on this machine. The first attempt gets two minutes with its start, each further one a minute
+  # more. Slurm gives the signal half a minute early or late.
+  one_training
+  local start
+  start=$(seconds)
+  snakemake "$D/measured" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/measured" "the local run"
+  EPOCHS=$((${EPOCHS:-150} * 120 / ($(seconds) - start))) one_training
+  rm -rf "$D/undisturbed"
+  snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/undisturbed" "the local run"
+  begin "$D/limit" --set-resources "train:runtime=attempt+1" train:slurm_extra="'--signal=USR1@30'" --retries 20
+  finish "$D/limit" "a time limit of two minutes"
+  grep -hoE 'stopped after epoch [0-9]+' "$D/limit/snakemake.log" | sort -u ||
     failed "$D/limit" "no training was asked to stop"
 }
 
@@ -221,5 +225,5 @@ EOF
 }
 
 start=$(seconds)
-for part in "${@:-smoke kills overhead}"; do for step in $part; do "$step"; done; done
+for part in "${@:-smoke kills limit overhead}"; do for step in $part; do "$step"; done; done
 echo "slurm-test: passed in $(($(seconds) - start)) s"

@@ -21,7 +21,10 @@ class Request:
 
 @contextlib.contextmanager
 def requests() -> Iterator[Request]:
-    """Inside the block, SIGUSR1 sets `received` of the request, and does nothing else."""
+    """Inside the block, SIGUSR1 sets `received` of the request, and does nothing else.
+
+    The workflow starts jobs with this signal blocked, so that one that comes while a job is starting is received here.
+    """
     request = Request()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -31,7 +34,9 @@ def requests() -> Iterator[Request]:
         yield request
         return
     before = signal.signal(signal.SIGUSR1, note)
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     try:
         yield request
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGUSR1, before)

@@ -33,6 +33,20 @@ def test_the_signal_is_noted_inside_the_block_alone():
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
+def test_a_signal_that_came_while_the_job_was_starting_is_received():
+    """In a process of its own: here, a thread that does not block the signal would get it."""
+    code = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+os.kill(os.getpid(), signal.SIGUSR1)
+from snn.runtime.stopping import requests
+with requests() as request:
+    assert request.received
+assert signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_another_thread_is_never_asked():
     received = []
 

@@ -88,13 +88,14 @@ WARM = warm.Server(
 # started by `onstart`, which Snakemake leaves out on the nodes. Slurm's plug-in reads the workflow twice there, first only
 # to start what then runs the jobs.)
 if workflow.remote_exec:
+    # Slurm's signal before the time limit is for the trainings, which unblock it (snn/runtime/stopping.py): neither
+    # Snakemake nor the shells between end by it, and none is lost while a training starts.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     if "slurm-jobstep" not in sys.argv:
         WARM.start()
-    # Slurm's signal before the time limit is for the trainings: not Snakemake, nor the shells between, end by it.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# Every shell command finds $SNN, the command line of this project, and $CONFIG, its configuration. Jobs run in the environment that Snakemake runs in,
-# or in that of the container (docs/container.md).
+# Every shell command finds $SNN, the command line of this project, and $CONFIG, its configuration. Jobs run in the
+# environment that Snakemake runs in, or in that of the container (docs/container.md).
 prefix = f"SNN={shlex.quote(WARM.command)}; "
 if not OBJECT_STORE:
     prefix += f"CONFIG={shlex.quote(str(LAYOUT.configuration))}; "
@@ -125,6 +126,10 @@ def write_configuration():
         path.exists() and path.read_text(encoding="utf-8") == RESOLVED + "\n"
     ):
         files.write_text(path, RESOLVED + "\n")
+
+
+if not workflow.modifier.is_main_snakefile():  # a module has no onstart
+    write_configuration()
 
 
 # The cells of this project's methods, and those that scripts of other frameworks train; (?!) fits no name.
