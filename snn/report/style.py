@@ -39,6 +39,7 @@ METHODS = {
     "ltl-offline": Look("LTL, offline", "#7B5EA7", "<"),
     "ltl-online": Look("LTL, online", "#7B5EA7", ">", (4, 1.5)),
     "conversion": Look("ANN-to-SNN conversion", "#8C6D46", "8"),
+    "as-given": Look("As given, not trained", "#44AA99", "p"),
     "ann": Look("ANN", FAINT, "p"),
     "chance": Look("Chance", FAINT, "x", (1, 1.5)),
 }
