@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
+.PHONY: nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -72,6 +72,15 @@ kubernetes-test: env ## the workflow through S3 and a stand-in for Kubernetes (s
 
 container-test: ## the steps of the image in a bare Debian tree (skipped without debootstrap)
 	@tools/container_test.sh
+
+# Environments of their own: these frameworks need other versions of package nir than this project.
+nir-frameworks: ## make the environments of other frameworks, which write NIR files for tests (.frameworks/, gigabytes)
+	@for file in tests/frameworks/requirements/*.txt; do \
+	  name=$$(basename $$file .txt); echo "nir-frameworks: .frameworks/$$name"; \
+	  $(PYTHON) -m venv .frameworks/$$name && .frameworks/$$name/bin/pip install -qq --disable-pip-version-check -r $$file || exit 2; \
+	done
+	@.frameworks/sinabs/bin/pip install -qq --disable-pip-version-check --no-deps sinabs==3.1.3
+	@echo "now: python -m pytest tests/frameworks tests/events/test_quantise.py"
 
 lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .

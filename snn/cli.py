@@ -132,6 +132,12 @@ def deployment_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         default="hard",
         help="hard: to 0, as NIR defines it; soft: subtract the threshold (some tools write the same file for both)",
     )
+    c.add_argument(
+        "--dt", type=float, help="of leaky neurons: a step's seconds when the file was written (snnTorch: 1e-4)"
+    )
+    c.add_argument(
+        "--step-us", type=float, help="of leaky neurons: microseconds of a training's step in the recordings"
+    )
     c.add_argument("--lower-bound", type=lower_bound, help="of the membrane; NIR files have none")
     c.add_argument(
         "--lower-bounds",
@@ -389,6 +395,8 @@ def deploy_nir(options: argparse.Namespace) -> None:
         limit=options.recordings,
         reset=options.reset,
         v_min=options.lower_bound,
+        dt=options.dt,
+        step_us=options.step_us,
         lower_bounds=options.lower_bounds,
         numbers=options.numbers,
         classes=options.classes,

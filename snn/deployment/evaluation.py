@@ -132,14 +132,13 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def read_network(source: str | Path | nir.NIRGraph | EventNetwork, reset: str, v_min: float | None) -> EventNetwork:
-    """A network from a NIR file or graph, from a `network.npz` of this project, or as it is. reset, v_min: of NIR files
-    (`snn.events.from_nir`)."""
+def read_network(source: str | Path | nir.NIRGraph | EventNetwork, **how: Any) -> EventNetwork:
+    """A network from a NIR file or graph, from a `network.npz` of this project, or as it is; how: of `from_nir`."""
     if isinstance(source, EventNetwork):
         return source
     if isinstance(source, str | Path) and Path(source).suffix == ".npz":
         return load(source)
-    return from_nir(source, reset=reset, v_min=v_min)
+    return from_nir(source, **how)
 
 
 def default_bounds(network: EventNetwork) -> list[LowerBound]:
@@ -158,6 +157,8 @@ def deploy(
     limit: int | None = None,
     reset: str = "hard",
     v_min: float | None = None,
+    dt: float | None = None,
+    step_us: float | None = None,
     lower_bounds: Iterable[LowerBound] | None = None,
     numbers: Iterable[str] = ("float", "int8"),
     classes: Sequence[str] | None = None,
@@ -167,12 +168,12 @@ def deploy(
     """Deploy a network from a file on recordings from a folder, in several settings.
 
     source: a NIR file (of any tool) or graph, a `network.npz`, or an `EventNetwork`; data, reader, reader_params, part,
-    limit: see `Recordings.from_folder`; reset, v_min: see `snn.events.from_nir`; lower_bounds: of the membrane, in its
-    unit, None for none (default: `default_bounds`); numbers: modes of `Engine`; classes: names of the network's outputs
-    in their order, where the folder has other classes.
+    limit: see `Recordings.from_folder`; reset, v_min, dt, step_us: see `snn.events.from_nir`; lower_bounds: of the
+    membrane, in its unit, None for none (default: `default_bounds`); numbers: modes of `Engine`; classes: names of the
+    network's outputs in their order, where the folder has other classes.
     Raises `UserError`, naming the node or file that cannot be used.
     """
-    network = read_network(source, reset, v_min)
+    network = read_network(source, reset=reset, v_min=v_min, dt=dt, step_us=step_us)
     if not isinstance(data, Recordings):
         data = Recordings.from_folder(data, reader, reader_params, part, limit)
     bounds = default_bounds(network) if lower_bounds is None else list(lower_bounds)

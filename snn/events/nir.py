@@ -10,6 +10,7 @@ NIR fires above the threshold, this library at it: they differ where a membrane 
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
@@ -77,11 +78,21 @@ def to_nir(network: EventNetwork, path: str | Path | None = None, extensions: bo
     return graph
 
 
-def from_nir(source: nir.NIRGraph | str | Path, reset: str = "hard", v_min: float | None = None) -> EventNetwork:
+def from_nir(
+    source: nir.NIRGraph | str | Path,
+    reset: str = "hard",
+    v_min: float | None = None,
+    dt: float | None = None,
+    step_us: float | None = None,
+) -> EventNetwork:
     """A network from a NIR graph or file, ours or another tool's.
 
     reset, v_min: for graphs without our metadata; NIR itself means "hard" and no clip, but tools whose neurons
     subtract the threshold write the same nodes: pass reset="soft" for those.
+    dt, step_us: for leaky neurons of tools that compute in time steps: the seconds that the tool took a step for when
+    it wrote the file (snnTorch: 1e-4), and what a step of the training is in the recordings, in microseconds (default:
+    dt). An input then is a current that lasts one step, and a membrane is multiplied by 1 − dt/τ in each. Without dt,
+    as NIR defines it, an input is an impulse and a membrane decays by exp(−t/τ).
     Average pooling is folded into the weights that follow it. Raises `DataError`, naming the file and the node that
     cannot be run event by event (biases, dilation, currents with a time constant, recurrence, thresholds that differ).
     """
@@ -92,7 +103,7 @@ def from_nir(source: nir.NIRGraph | str | Path, reset: str = "hard", v_min: floa
         where = str(source)
         source = _read(nir, Path(source))
     try:
-        return _Reader(nir, source, reset, v_min).network()
+        return _Reader(nir, source, reset, v_min, dt, step_us).network()
     except UserError as error:
         raise DataError(f"{where}: {error}") from None
 
@@ -180,7 +191,15 @@ class _Reader:
     A graph may come from anywhere: its attributes are taken through `_uniform`, `_whole` and `_weight`, which check.
     """
 
-    def __init__(self, nir: Any, graph: nir.NIRGraph, reset: str, v_min: float | None) -> None:
+    def __init__(
+        self,
+        nir: Any,
+        graph: nir.NIRGraph,
+        reset: str,
+        v_min: float | None,
+        dt: float | None = None,
+        step_us: float | None = None,
+    ) -> None:
         self.nir, self.nodes, self.edges = nir, graph.nodes, list(graph.edges)
         if len(self.nodes) > MAX_PARTS or len(self.edges) > MAX_PARTS:
             raise UserError(f"more than {MAX_PARTS} nodes or edges")
@@ -192,6 +211,10 @@ class _Reader:
             self.sources[b].append(a)
         self.extra = _metadata(graph)
         self.reset, self.v_min = reset, v_min
+        self.dt = None if dt is None else real_number(dt, "dt")
+        self.step_us = real_number(step_us, "step_us") if step_us is not None else (self.dt or 0.0) * 1e6
+        if self.dt is not None and not (self.dt > 0 and self.step_us > 0):
+            raise UserError(f"dt and step_us must be positive, not {dt} s and {step_us} µs")
 
     def network(self) -> EventNetwork:
         nir = self.nir
@@ -279,6 +302,8 @@ class _Reader:
         extra = self.extra["populations"].get(name, {})
         if isinstance(node, nir.Output):
             return {"spiking": False}, 1.0
+        if isinstance(node, nir.LIF) and np.isinf(node.tau).all() and np.isinf(node.r).all():
+            node = nir.IF(np.ones_like(node.r), node.v_threshold, node.v_reset)  # snnTorch's neurons without a leak
         gain = self._uniform(node.r, name, "r")
         constants: dict[str, Any] = {"spiking": isinstance(node, (nir.IF, nir.LIF)), "v0": extra.get("v0", 0.0)}
         if isinstance(node, (nir.LIF, nir.LI)):
@@ -287,8 +312,7 @@ class _Reader:
                 raise UserError(f"node {name!r}: tau must be positive, not {tau}")
             if self._uniform(node.v_leak, name, "v_leak") != 0:
                 raise UserError(f"node {name!r}: v_leak is not 0, the state at rest")
-            gain /= tau
-            constants["tau_us"] = round(tau * 1e6, 6)
+            gain, constants["tau_us"] = self._leak(gain, tau, name)
         if constants["spiking"]:
             if self._uniform(node.v_reset, name, "v_reset") != 0:
                 raise UserError(f"node {name!r}: v_reset is not 0, the state at rest")
@@ -296,6 +320,14 @@ class _Reader:
             constants["v_min"] = extra.get("v_min", self.v_min)
             constants["reset"] = extra.get("reset", self.reset)
         return constants, gain
+
+    def _leak(self, gain: float, tau: float, name: str) -> tuple[float, float]:
+        """(jump of the membrane for a weight of 1, time constant in µs) of a leaky node with R = gain."""
+        if self.dt is None:
+            return gain / tau, round(tau * 1e6, 6)
+        if self.dt >= tau:
+            raise UserError(f"node {name!r}: tau is {tau} s, not longer than a time step of {self.dt} s")
+        return gain * self.dt / tau, -self.step_us / math.log1p(-self.dt / tau)
 
     def _synapse(
         self, chain: list[str], target: str, shapes: dict[str, Shape], start: str, gain: float

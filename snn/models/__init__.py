@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NETWORKS_OF_FAMILY = {
     "convnet": ["3c1fc"],
+    "nir": ["nir"],
     "resnet": ["resnet8", "resnet14", "resnet20-tiny"],
     "resnet-standard": ["resnet18", "resnet19", "resnet20mod", "resnet34"],
     "vgg": ["vgg11", "vgg14", "vgg16", "vggsnn"],

@@ -92,9 +92,11 @@ class ConvStage(Block):
         return pooled(fire(self.neuron, self.norm, over_time(self.conv, x)), self.pool, self.pooling)
 
     def output_shape(self, shape: Shape) -> Shape:
-        _, h, w = shape
-        s = self.conv.stride[0]
-        return self.conv.out_channels, ((h - 1) // s + 1) // self.pool, ((w - 1) // s + 1) // self.pool
+        conv, pads = self.conv, self.conv.padding
+        assert not isinstance(pads, str), "all stages are built with numbers"
+        sizes = zip(shape[1:], conv.kernel_size, conv.stride, pads, strict=True)
+        h, w = (((size + 2 * pad - k) // s + 1) // self.pool for size, k, s, pad in sizes)
+        return conv.out_channels, h, w
 
 
 class DenseStage(Block):

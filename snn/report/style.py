@@ -48,6 +48,7 @@ METHODS = {
     "ratebp": Look("RateBP", "#332288", "v"),
     "kd": Look("KD", "#AA4499", "P", (4, 1.5)),
     "tkd": Look("TKD", "#AA4499", "X"),
+    "as-given": Look("As given, not trained", "#44AA99", "p"),
     "ann": Look("ANN", FAINT, "p"),
     "ann-ltl": Look("ANN, LTL's teacher", FAINT, "<", (4, 1.5)),
     "ann-qcfs": Look("ANN, QCFS", FAINT, "8", (1, 1.5)),

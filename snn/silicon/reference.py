@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snn.errors import DataError
 from snn.events import EventNetwork, from_nir
+from snn.runtime.fetch import checked_file
 
 COMMIT = "7232ada6d30e1beea78b180a5135b1a3bb3d3bc0"
 URL = f"https://raw.githubusercontent.com/neuromorphs/NIR/{COMMIT}/paper/02_cnn/"
@@ -64,24 +64,7 @@ class Reference(NamedTuple):
 
 def files(folder: Path) -> dict[str, Path]:
     """The two files by name: from `folder`, or fetched into it. DataError where they are not the published ones."""
-    import pooch
-
-    paths = {}
-    for name, sha256 in SHA256.items():
-        path = folder / name
-        if not path.exists():
-            try:
-                pooch.retrieve(URL + name, f"sha256:{sha256}", fname=name, path=folder)
-            except Exception as error:  # pooch and its transports raise many types: all mean that there is no file
-                reason = (str(error).splitlines() or [""])[0][:200]
-                raise DataError(
-                    f"{path}: not there, and not to be had from {URL}{name} ({type(error).__name__}: {reason}); "
-                    "put the file there yourself"
-                ) from None
-        if pooch.file_hash(str(path), alg="sha256") != sha256:
-            raise DataError(f"{path}: not the published file (SHA-256 differs); delete it, and it is fetched again")
-        paths[name] = path
-    return paths
+    return {name: checked_file(folder / name, sha256, URL + name) for name, sha256 in SHA256.items()}
 
 
 def read(folder: Path) -> Reference:

@@ -102,7 +102,7 @@ def test_stages_are_divided_as_published(name):
     assert len(inside) == stems.get(name, 1), "the stem is part of the first stage"
 
 
-@pytest.mark.parametrize("name", sorted(models.FAMILIES))
+@pytest.mark.parametrize("name", sorted({*models.FAMILIES} - {"nir"}))  # which needs a file: test_nir.py
 @pytest.mark.parametrize("shape", [(2, 34, 34), (3, 32, 32), (2, 48, 48), (3, 64, 64)])
 def test_every_network_runs_and_learns_at_every_input(name, shape):
     network = build(name, narrow(name), shape=shape)

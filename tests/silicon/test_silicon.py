@@ -114,7 +114,7 @@ def test_other_files_and_a_failed_download_are_refused_in_one_line(tmp_path, mon
         reference.files(tmp_path)
     for name in reference.SHA256:
         (tmp_path / name).write_text("something else")
-    with pytest.raises(DataError, match="not the published file"):
+    with pytest.raises(DataError, match="another file, or a damaged one"):
         reference.files(tmp_path)
 
 
