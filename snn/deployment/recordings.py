@@ -56,7 +56,7 @@ class Recordings:
         """Recordings that a reader of `snn/data/readers/` finds in `folder`, nothing converted or copied.
 
         params: further settings of the reader; part: of the official split where there is one (`test`, `train`, `all`),
-        all recordings where there is none; limit: at most so many, spread evenly over the classes.
+        all recordings where there is none; limit: their maximum number, spread evenly over the classes.
         Raises ConfigError for unknown readers and settings, DataError for a folder that cannot be read.
         """
         module = readers.find(reader)
