@@ -5,7 +5,8 @@
 3. Equal compute: event-driven accuracy of MTT and of SDT with the same number of time steps in training.
 
 Which conclusion is drawn depends on the verdict alone: one of the two is better, they are equivalent within the claim's
-margin, or it is undecided, with the number of seeds that would decide it. Where cells are missing the sentence says which.
+margin, or it is undecided, with the number of seeds that would decide it. Where cells are missing the sentence says
+which.
 """
 
 from __future__ import annotations
