@@ -24,16 +24,22 @@ def params(name):
 @pytest.mark.parametrize("name", LARGE)
 def test_every_method_trains_it(name, method, network, blueprint, batch):
     x, y = batch(t=3, n=3)
-    teacher = network(name, params(name), relu=True).train()
-    teacher(x.sum(0, keepdim=True))
-    teacher.eval().requires_grad_(False)
+    quantised = methods.find("ann-qcfs").build(
+        methods.parameters("ann-qcfs", {}), blueprint(name, params(name), NEURON)
+    )
+    plain_ann = network(name, params(name), relu=True)
+    for teacher in (quantised, plain_ann):
+        teacher.train()(x.sum(0, keepdim=True))
+        teacher.eval().requires_grad_(False)
     for m in sorted({*methods.names()} - {"chance"}):  # which has no network
         kind = methods.find(m)
         torch.manual_seed(0)
         hyper = methods.parameters(m, SMALL.get(m, {}))
         plain = kind.build(hyper, blueprint(name, params(name), NEURON)).train()
         keys = list(plain.state_dict())
-        trainer = method(m, t_train=3, teacher=teacher if kind.teacher(hyper) else None, **SMALL.get(m, {}))
+        of = kind.teacher(hyper)
+        teacher = (quantised if of == "ann-qcfs" else plain_ann) if of else None
+        trainer = method(m, t_train=3, teacher=teacher, **SMALL.get(m, {}))
         model = trainer.prepare(plain)
         if kind.trains:
             trainer.start_epoch(model, 1, (x, y))
