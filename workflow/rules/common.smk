@@ -121,11 +121,11 @@ def literal(path):
 
 def write_configuration():
     """What a run does first: write config.json, unless it says the same already."""
-    path = LAYOUT.configuration
+    path, text = LAYOUT.configuration, f"{RESOLVED}\n"
     if not OBJECT_STORE and not (
-        path.exists() and path.read_text(encoding="utf-8") == RESOLVED + "\n"
+        path.exists() and path.read_text(encoding="utf-8") == text
     ):
-        files.write_text(path, RESOLVED + "\n")
+        files.write_text(path, text)
 
 
 if not workflow.modifier.is_main_snakefile():  # a module has no onstart

@@ -5,7 +5,7 @@
 rule foreign_venv:
     # Made by pip from the framework's exact pins.
     input:
-        literal(PROJECT) + "/workflow/foreign/{framework}/requirements.txt",
+        f"{literal(PROJECT)}/workflow/foreign/{{framework}}/requirements.txt",
     output:
         f"{VENVS}/{{framework}}.txt",
     log:
