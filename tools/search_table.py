@@ -1,9 +1,9 @@
-"""The table of a search over settings, and the setting that its rule takes: `python tools/search_table.py METRICS.csv`.
+"""The table of a search over settings and what its rule takes: `python tools/search_table.py METRICS.csv`.
 
-The networks of the benchmark are the settings. A method's number is its mean accuracy over seeds on the validation split,
-after the last epoch; its ranks are those of the settings by this number (1 is best, ties share the mean of their ranks).
-Taken is the setting with the best median rank over the methods, of several the one with the highest mean accuracy: a
-method that fails at one setting cannot outweigh the others, as it would in a mean of accuracies.
+The networks of the benchmark are the settings. A method's number is its mean accuracy over seeds on the validation
+split, after the last epoch; its ranks are those of the settings by this number (1 is best, ties share the mean of their
+ranks). Taken is the setting with the best median rank over the methods, of several the one with the highest mean
+accuracy: a method that fails at one setting cannot outweigh the others, as it would in a mean of accuracies.
 """
 
 from __future__ import annotations

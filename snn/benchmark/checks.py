@@ -56,6 +56,11 @@ def _check_datasets(plan: Plan, used: set[str]) -> None:
 
 def _check_networks(plan: Plan, used: set[str]) -> None:
     c = plan.config
+    for name in sorted({*c.networks} & {*c.variants}):
+        raise ConfigError(f"networks.{name}: a variant's parameters are set in variants.{name}.params")
+    # The networks first: a variant inherits their parameters, and a wrong one is to be named where it stands.
+    for name in sorted({*c.networks, *used} - {*c.variants}):
+        models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
     for name in c.variants:
         if name in models.FAMILIES or not re.fullmatch(NAME, name):
             raise ConfigError(f"variants.{name}: taken by a network, or not of letters, digits, - and _; rename it")
@@ -63,10 +68,6 @@ def _check_networks(plan: Plan, used: set[str]) -> None:
         _check_start(plan, name)
         plan.neuron("", name)
         plan.recipe("", name)
-    for name in sorted({*c.networks} & {*c.variants}):
-        raise ConfigError(f"networks.{name}: a variant's parameters are set in variants.{name}.params")
-    for name in sorted({*c.networks, *used} - {*c.variants}):
-        models.parameters(name, c.networks.get(name, {}), f"networks.{name}")
 
 
 def _check_start(plan: Plan, variant: str) -> None:

@@ -28,8 +28,9 @@ class Claim(NamedTuple):
 
     name: of the claim in files; statement: a sentence; methods: compared, the claim's own first, all of which a network
     must have; margin: in the quantity's unit (points as fractions, log ratios as logarithms); source: where the claim
-    stands, "secondary source" where the paper itself was not read; networks: which ones it is about; rival_variant: the
-    second method's network is this variant of the network, e.g. one with another surrogate gradient.
+    stands, "secondary source" where the paper itself was not read; networks: which ones it is about; own_variant,
+    rival_variant: the first or the second method's network is this variant of the network, e.g. one with another
+    surrogate gradient.
     """
 
     name: str
@@ -41,19 +42,28 @@ class Claim(NamedTuple):
     margin: float
     source: str
     networks: Networks = EVERY
+    own_variant: str = ""
     rival_variant: str = ""
 
 
 MTT, SHORTCUT = "MTT (ICLR 2025)", "Shortcut (NeurIPS 2024)"
 DSPIKE, LTL = "Dspike (NeurIPS 2021)", "LTL (NeurIPS 2022)"
+SLTT, OTTT, RATEBP = "SLTT (ICCV 2023)", "OTTT (NeurIPS 2022)", "RateBP (NeurIPS 2024)"
+KD, TKD, TEBN = "KDSNN (CVPR 2023)", "TKD (ICML 2025)", "TEBN (NeurIPS 2022)"
+QCFS, SRP = "QCFS (ICLR 2022)", "SRP (AAAI 2023)"
 OVER_T = "CIFAR10-DVS at T = 200, trained at 10: 57 to 59 % (SDT, TET), about 70 % (MTT), secondary source"
 ON_EVENTS = "CIFAR10-DVS, authors' simulator: 48.4 % (SDT), 58.5 % (MTT), secondary source"
 ON_CHIP = "N-MNIST, Speck2e chip: 92.77 % (SDT), 98.57 % (MTT), secondary source"
 AT_T = "N-MNIST: 98.09 % (SDT), 99.16 % (MTT), secondary source"
 NEAR_TEACHER = "fast convergence: near the teacher within five epochs, paper"
 RECOVERY = "recovery from hardware noise by learning on the chip, paper"
+NEAR_BPTT = "near back-propagation through time, secondary source"
+FLAT_MEMORY = "memory independent of T, secondary source"
+FEW_STEPS = "tables of conversions at few time steps, secondary source"
 PLAIN_SURROGATE = "plain-surrogate"
 """The variant whose surrogate gradient has one peak, at the threshold, as in papers without multi-spike neurons."""
+TEMPORAL_GAINS = "temporal-gains"
+"""The variant with a trained factor for each time step in its normalisation (`norm: tescale`, or `tebn`)."""
 
 CLAIMS = [
     Claim("mtt_flatter", MTT, "MTT is flatter over T than SDT", ("mtt", "sdt"),
@@ -112,4 +122,33 @@ CLAIMS = [
           measurements.ON_CHIP_GAIN, "greater", 0.02, RECOVERY),
     Claim("ltl_online_recovers", LTL, "LTL (online) recovers by learning on simulated chips", ("ltl-online",),
           measurements.ON_CHIP_GAIN, "greater", 0.02, RECOVERY),
+    Claim("sltt_accuracy", SLTT, "SLTT is as accurate as SDT", ("sltt", "sdt"),
+          measurements.ACCURACY, "not less", 0.01, NEAR_BPTT),
+    Claim("sltt_memory", SLTT, "the memory of SLTT for backward does not grow with T", ("sltt", "sdt"),
+          measurements.MEMORY_GROWTH, "less", 0.1, FLAT_MEMORY),
+    Claim("sltt_k_accuracy", SLTT, "SLTT with gradients of half of the steps is as accurate as with all",
+          ("sltt-k", "sltt"), measurements.ACCURACY, "not less", 0.01, NEAR_BPTT),
+    Claim("ottt_accuracy", OTTT, "OTTT is as accurate as SDT", ("ottt", "sdt"),
+          measurements.ACCURACY, "not less", 0.01, NEAR_BPTT),
+    Claim("ottt_memory", OTTT, "the memory of OTTT for backward does not grow with T", ("ottt", "sdt"),
+          measurements.MEMORY_GROWTH, "less", 0.1, FLAT_MEMORY),
+    Claim("ratebp_accuracy", RATEBP, "RateBP is as accurate as SDT", ("ratebp", "sdt"),
+          measurements.ACCURACY, "not less", 0.01, NEAR_BPTT),
+    Claim("ratebp_memory", RATEBP, "the memory of RateBP for backward does not grow with T", ("ratebp", "sdt"),
+          measurements.MEMORY_GROWTH, "less", 0.1, FLAT_MEMORY),
+    Claim("kd_accuracy", KD, "distillation from an ANN makes SDT more accurate", ("kd", "sdt"),
+          measurements.ACCURACY, "greater", 0.01, "tables beside training without a teacher, secondary source"),
+    Claim("tkd_accuracy", TKD, "distillation at every time step is more accurate than TET", ("tkd", "tet"),
+          measurements.ACCURACY, "greater", 0.01, "tables of static and event data, secondary source"),
+    Claim("tkd_flatter", TKD, "distillation at every time step is flatter over T than SDT", ("tkd", "sdt"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, "full-range deployment of one training, title of the paper"),
+    Claim("mtt_flatter_tkd", MTT, "MTT is flatter over T than distillation at every time step", ("mtt", "tkd"),
+          measurements.CHANGE_OVER_T, "greater", 0.02, "no paper's claim: both promise one network for every T"),
+    Claim("qcfs_conversion", QCFS, "QCFS is more accurate than plain conversion at the same T",
+          ("qcfs", "conversion"), measurements.ACCURACY, "greater", 0.01, FEW_STEPS),
+    Claim("srp_qcfs", SRP, "SRP is more accurate than QCFS at the same T", ("srp", "qcfs"),
+          measurements.ACCURACY, "greater", 0.01, FEW_STEPS),
+    Claim("tebn_accuracy", TEBN, "a factor for each time step in the normalisation is more accurate than none",
+          ("sdt", "sdt"), measurements.ACCURACY, "greater", 0.01, "other normalisations beside it, secondary source",
+          own_variant=TEMPORAL_GAINS),
 ]  # fmt: skip

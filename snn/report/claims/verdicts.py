@@ -113,11 +113,11 @@ def _deepest(panels: list[tuple[Panel, list[Setting]]]) -> list[tuple[Panel, lis
 
 def _settings(results: Results, panel: Panel, claim: Claim) -> list[Setting]:
     """The settings of the claim's methods, or an empty list where one is missing."""
-    if claim.rival_variant and results.variants.get(claim.rival_variant) != panel.network:
-        return []
-    rival_panel = panel._replace(network=claim.rival_variant) if claim.rival_variant else panel
-    own, *rivals = claim.methods
-    settings = [results.find(panel, own), *(results.find(rival_panel, method) for method in rivals)]
+    settings = []
+    for method, variant in zip(claim.methods, (claim.own_variant, claim.rival_variant), strict=False):
+        if variant and results.variants.get(variant) != panel.network:
+            return []
+        settings.append(results.find(panel._replace(network=variant) if variant else panel, method))
     return [s for s in settings if s is not None] if None not in settings else []
 
 
@@ -125,8 +125,8 @@ def _lacking(claim: Claim, results: Results) -> str:
     lacking = [method_label(m) for m in claim.methods if m not in results.methods]
     if lacking:
         return f"no {' and no '.join(lacking)} in this benchmark"
-    if claim.rival_variant:
-        return f"no variant {claim.rival_variant} of a network with all its methods"
+    if variant := claim.own_variant or claim.rival_variant:
+        return f"no variant {variant} of a network with all its methods"
     return f"no {'residual ' if claim.networks == DEEPEST_RESIDUAL else ''}network has all its methods"
 
 
