@@ -34,6 +34,25 @@ def _inked(ink: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 @compiled
+def _ink_at(ink: np.ndarray, v: float, u: float) -> float:
+    """The ink at row v and column u of the drawing, interpolated between its four neighbours; none beside it."""
+    h, w = ink.shape
+    row, column = int(np.floor(v)), int(np.floor(u))
+    value = 0.0
+    if -1 <= row < h and -1 <= column < w:
+        b, a = v - row, u - column
+        if row >= 0 and column >= 0:
+            value += (1 - b) * (1 - a) * ink[row, column]
+        if row >= 0 and column + 1 < w:
+            value += (1 - b) * a * ink[row, column + 1]
+        if row + 1 < h and column >= 0:
+            value += b * (1 - a) * ink[row + 1, column]
+        if row + 1 < h and column + 1 < w:
+            value += b * a * ink[row + 1, column + 1]
+    return value
+
+
+@compiled
 def sense(
     ink: np.ndarray,
     left: np.ndarray,
@@ -57,7 +76,6 @@ def sense(
     `out_*`: arrays that the events are written to, pixel by pixel (so not in time order); when they are too short, the
     negative number of events is returned.
     """
-    h, w = ink.shape
     _, height, width = thresholds.shape
     steps = len(left) - 1
     gain = 1.0 - np.exp(-step_us / tau_us) if tau_us > 0 else 1.0
@@ -76,23 +94,8 @@ def sense(
             now = 0.0
             reference = 0.0
             for k in range(steps + 1):
-                v = top[k]
-                u = left[k]
-                row, column = int(np.floor(y - v)), int(np.floor(x - u))
-                log_intensity = 0.0
-                if -1 <= row < h and -1 <= column < w:
-                    b, a = y - v - row, x - u - column
-                    value = 0.0
-                    if row >= 0 and column >= 0:
-                        value += (1 - b) * (1 - a) * ink[row, column]
-                    if row >= 0 and column + 1 < w:
-                        value += (1 - b) * a * ink[row, column + 1]
-                    if row + 1 < h and column >= 0:
-                        value += b * (1 - a) * ink[row + 1, column]
-                    if row + 1 < h and column + 1 < w:
-                        value += b * a * ink[row + 1, column + 1]
-                    if value > 0.0:
-                        log_intensity = np.log(1.0 - (1.0 - floor) * value)
+                value = _ink_at(ink, y - top[k], x - left[k])
+                log_intensity = np.log(1.0 - (1.0 - floor) * value) if value > 0.0 else 0.0
                 if k == 0:
                     now = log_intensity
                     reference = now + phase[y, x] * (on if phase[y, x] < 0 else off)

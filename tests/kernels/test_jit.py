@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from snn.kernels import jit
 
+SOURCES = Path(__file__).parents[2] / "snn"
 PROGRAM = """
 import os
 from snn.kernels import jit  # Numba is loaded while its own folders can be read
@@ -54,3 +56,9 @@ def test_other_faults_of_numba_are_not_hidden(monkeypatch):
     monkeypatch.setattr(jit, "njit", njit)
     with pytest.raises(RuntimeError, match="something else"):
         jit.compiled(len)
+
+
+def test_numba_is_asked_for_a_cache_in_two_places():
+    """Elsewhere, `njit(cache=True)` fails without a writable folder. The engine has a `compiled` of its own."""
+    asking = {p.relative_to(SOURCES).as_posix() for p in SOURCES.rglob("*.py") if "cache=True" in p.read_text("utf-8")}
+    assert asking == {"kernels/jit.py", "events/_kernel.py"}

@@ -22,10 +22,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from snn.data.format import EVENT, Sensor
 from snn.errors import DataError
+from snn.kernels.jit import compiled
 
 CHANGE_DETECTION = (0, 12)
 EVT2_TYPES = np.isin(np.arange(16), [0x0, 0x1, 0x8, 0xA, 0xE, 0xF])
@@ -72,7 +72,7 @@ def read_raw(file: Path, sensor: Sensor) -> np.ndarray:
     return events[: decode(words, events)]
 
 
-@njit(cache=True)
+@compiled
 def _evt2(words: np.ndarray, events: np.ndarray) -> int:
     """Decode into `events`, which has room for all; return their number."""
     n, high, turns = 0, np.int64(-1), np.int64(0)
@@ -90,7 +90,7 @@ def _evt2(words: np.ndarray, events: np.ndarray) -> int:
     return n
 
 
-@njit(cache=True)
+@compiled
 def _evt3(words: np.ndarray, events: np.ndarray) -> int:
     """Decode into `events`, which has room for all; return their number."""
     n, high, low, turns = 0, np.int64(-1), np.int64(0), np.int64(0)
