@@ -12,6 +12,7 @@ import numpy as np
 from snn.config.validation import validate
 from snn.data import readers
 from snn.data.format import EVENT, Recording, Sensor
+from snn.data.spread import spread
 from snn.errors import DataError, UserError
 
 BLOCK_EVENTS = 5_000_000
@@ -100,12 +101,3 @@ class Recordings:
                 offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
                 yield np.concatenate([np.zeros(0, EVENT), *parts]), offsets
                 parts = []
-
-
-def spread(labels: np.ndarray, number: int) -> np.ndarray:
-    """Positions of `number` recordings, ascending: the first ones of each class in turn."""
-    rank = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank[members] = np.arange(len(members))
-    return np.sort(np.lexsort((labels, rank))[:number])

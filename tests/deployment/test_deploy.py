@@ -11,7 +11,6 @@ import pytest
 
 from snn.cli import main
 from snn.deployment import Recordings, deploy
-from snn.deployment.recordings import spread
 from snn.errors import DataError, UserError
 from snn.events import Deployment, Engine, from_nir
 from snn.statistics import paired_proportions, proportion_interval
@@ -71,12 +70,6 @@ def test_recordings_in_memory_and_names_of_outputs(network_file, recordings):
         deploy(network_file, named, classes=["up", "right"])
     with pytest.raises(UserError, match=r"\(2, 34, 34\), the recordings have \(2, 30, 34\)"):
         deploy(network_file, Recordings.from_arrays(events, data.labels.tolist(), (2, 30, 34), ["0", "1"]))
-
-
-def test_recordings_are_spread_over_the_classes():
-    labels = np.array([0, 0, 0, 1, 1, 2])
-    assert spread(labels, 3).tolist() == [0, 3, 5]
-    assert spread(labels, 5).tolist() == [0, 1, 3, 4, 5]
 
 
 def test_what_cannot_be_read_is_refused(network_file, recordings, tmp_path):
