@@ -61,7 +61,7 @@ test: env ## run the tests
 	@echo "test: pytest on $(or $(filter-out all,$(CORES)),2) cores, slowest tests listed at the end"
 	@$(BIN)/python -m pytest -n $(or $(filter-out all,$(CORES)),2) --dist loadgroup --durations 10
 
-test-fast: env ## the tests of the rooms changed since BASE (all unit tests if none is), under a minute
+test-fast: env ## the tests of the rooms changed since BASE (all unit tests if none is)
 	@$(BIN)/python tools/fast_tests.py $(BASE)
 
 slurm-test: env ## the workflow through a one-node Slurm on loopback (skipped where it is not installed)

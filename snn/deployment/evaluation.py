@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 BOUNDS = (1, 2, 4, 8)
 """The default lower bounds, in thresholds below 0; none at all is one too."""
 
+NOTE = (
+    "Changes are against the first row that could be run, on the same recordings; intervals speak of new recordings, "
+    "not of new trainings. Spikes and synaptic operations are means for one recording."
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -55,12 +60,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """rows: the first one is the network as its file has it, in float; all on the same recordings."""
+    """rows: one a setting, all on the same recordings; `deploy` begins with the network as its file has it."""
 
     source: str
     network: EventNetwork
     recordings: Recordings
     rows: Sequence[Row]
+
+    @property
+    def first(self) -> Row | None:
+        """The first row that could be run: changes are against it."""
+        return next((row for row in self.rows if not row.refused), None)
 
     def row(self, setting: Deployment) -> Row | None:
         """The row of a setting that could be run."""
@@ -69,8 +79,7 @@ class Evaluation:
     def table(self) -> list[dict[str, Any]]:
         """One mapping a setting, with full precision: accuracy and its changes are fractions, spikes and synaptic
         operations means for one recording."""
-        first = next((row for row in self.rows if not row.refused), None)
-        table = []
+        first, table = self.first, []
         for row in self.rows:
             setting = row.setting
             line: dict[str, Any] = {"mode": setting.name, "numbers": setting.numbers}
@@ -115,17 +124,10 @@ class Evaluation:
             )
             change = f"{100 * line['change']:+.1f} [{100 * line['change_low']:+.1f}, {100 * line['change_high']:+.1f}]"
             lines.append(
-                f"{head}{accuracy:26}  {change if row is not self.rows[0] else '':20}  {line['spikes']:11,.0f}  "
+                f"{head}{accuracy:26}  {change if row is not self.first else '':20}  {line['spikes']:11,.0f}  "
                 f"{line['synops']:13,.0f}  {line['no_output']:9}"
             )
-        return "\n".join([*lines, "", *self.notes()])
-
-    def notes(self) -> list[str]:
-        """What the numbers are, in sentences."""
-        return [
-            "Changes are against the first row, on the same recordings; intervals speak of new recordings, not of new "
-            "trainings. Spikes and synaptic operations are means for one recording.",
-        ]
+        return "\n".join([*lines, "", NOTE])
 
 
 def percent(value: float) -> str:
@@ -209,7 +211,7 @@ def evaluate(
     parts: dict[Deployment, list[tuple[np.ndarray, ...]]] = {setting: [] for setting in engines}
     total = len(recordings) * sum(isinstance(engine, Engine) for engine in engines.values())
     with tqdm(total=total, unit="recording", file=sys.stderr, ncols=110, disable=not progress) as bar:
-        for _, events, offsets in recordings.blocks():
+        for events, offsets in recordings.blocks():
             for setting, engine in engines.items():
                 if isinstance(engine, Engine):
                     bar.set_description(setting.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from snn.deployment.evaluation import Evaluation, percent
+from snn.deployment.evaluation import NOTE, Evaluation, percent
 from snn.runtime import files
 from snn.runtime.provenance import commit
 
@@ -33,11 +33,12 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
         np.savez_compressed(f, label=recordings.labels, name=np.array(recordings.names, str), **predictions)  # type: ignore[arg-type]  # numpy 2's stub of **kwds
     svg = svg_text(figure(evaluation))
     files.write_text(folder / "deployment.svg", svg)
-    network = evaluation.network
+    first, populations = evaluation.first, evaluation.network.populations
+    spikes = [f"{mean:,.0f}" for mean in first.spikes.mean(0)] if first else [""] * len(populations)
     layers = [
-        {"name": p.name, "shape": "×".join(map(str, p.shape)), "neurons": f"{p.size:,}", "spikes": f"{spikes:,.0f}",
+        {"name": p.name, "shape": "×".join(map(str, p.shape)), "neurons": f"{p.size:,}", "spikes": of_layer,
          "threshold": f"{p.threshold:g}" if p.spiking else "accumulates"}
-        for p, spikes in zip(network.populations, next(iter(evaluation.rows)).spikes.mean(0), strict=True)
+        for p, of_layer in zip(populations, spikes, strict=True)
     ]  # fmt: skip
     page = (
         environment()
@@ -46,7 +47,9 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
             evaluation=evaluation,
             table=[line | readable(line) for line in table],
             figure=svg,
+            first=first.setting.name if first else "",
             layers=layers,
+            note=NOTE,
             commit=commit(),
         )
     )
@@ -96,7 +99,8 @@ def figure(evaluation: Evaluation) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     spikes.set_ylim(bottom=0)
     spikes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    accuracy.legend(frameon=False)
+    if rows:
+        accuracy.legend(frameon=False)
     return figure
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from snn.config.validation import validate
 from snn.data import readers
 from snn.data.format import EVENT, Recording, Sensor
+from snn.data.spread import spread
 from snn.errors import DataError, UserError
 
 BLOCK_EVENTS = 5_000_000
@@ -66,6 +67,8 @@ class Recordings:
             )
         settings = validate(module.Params, {"folder": str(folder), **(params or {})}, f"reader {reader}")
         description, listing = module.describe(settings), module.listing(settings)
+        if limit is not None and limit < 1:
+            raise UserError(f"{limit} recordings: their maximum number must be at least 1 (limit=, --recordings)")
         if part not in PARTS:
             raise UserError(f"split {part!r} is not one of {', '.join(PARTS)}")
         everything = part == "all" or all(entry.split is None for entry in listing)
@@ -89,22 +92,12 @@ class Recordings:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """(positions [b], events of these recordings one after the other, offsets [b + 1]), all recordings in order."""
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All recordings in order, some at a time: (their events one after the other, offsets [b + 1])."""
         parts: list[np.ndarray] = []
-        first = 0
         for i, events in enumerate(self.read(range(len(self)))):
             parts.append(events)
             if sum(map(len, parts)) >= BLOCK_EVENTS or i == len(self) - 1:
                 offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
-                yield np.arange(first, i + 1), np.concatenate([np.zeros(0, EVENT), *parts]), offsets
-                parts, first = [], i + 1
-
-
-def spread(labels: np.ndarray, number: int) -> np.ndarray:
-    """Positions of `number` recordings, ascending: the first ones of each class in turn."""
-    rank = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank[members] = np.arange(len(members))
-    return np.sort(np.lexsort((labels, rank))[:number])
+                yield np.concatenate([np.zeros(0, EVENT), *parts]), offsets
+                parts = []

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snn.data.spread import spread
 from snn.data.store import Store
 
 
@@ -33,7 +34,4 @@ def stratified(store: Store, limit: int | None, split: str = "test") -> np.ndarr
     labels = store.labels[store.indices(split)]
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
-    rank = np.empty(len(labels), np.int64)  # how many of the same class stand before it
-    for label in np.unique(labels):
-        rank[labels == label] = np.arange((labels == label).sum())
-    return np.sort(np.lexsort((labels, rank))[:limit])
+    return spread(labels, limit)

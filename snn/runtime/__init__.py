@@ -1,1 +1,1 @@
-"""What every program needs from the machine: whole files, seeds, memory, plug-ins, warm processes. No torch."""
+"""What every program needs from the machine: whole files, seeds, memory, plug-ins."""

@@ -11,7 +11,6 @@ import pytest
 
 from snn.cli import main
 from snn.deployment import Recordings, deploy
-from snn.deployment.recordings import spread
 from snn.errors import DataError, UserError
 from snn.events import Deployment, Engine, from_nir
 from snn.statistics import paired_proportions, proportion_interval
@@ -73,12 +72,6 @@ def test_recordings_in_memory_and_names_of_outputs(network_file, recordings):
         deploy(network_file, Recordings.from_arrays(events, data.labels.tolist(), (2, 30, 34), ["0", "1"]))
 
 
-def test_recordings_are_spread_over_the_classes():
-    labels = np.array([0, 0, 0, 1, 1, 2])
-    assert spread(labels, 3).tolist() == [0, 3, 5]
-    assert spread(labels, 5).tolist() == [0, 1, 3, 4, 5]
-
-
 def test_what_cannot_be_read_is_refused(network_file, recordings, tmp_path):
     with pytest.raises(UserError, match="static images"):
         deploy(network_file, recordings, reader="image-folder")
@@ -110,6 +103,18 @@ def test_the_command_prints_the_table_and_writes_the_page(network_file, recordin
     assert (out / "index.html").read_bytes() == before, "the same numbers, the same page"
 
 
+@pytest.mark.parametrize(("bounds", "run"), [(["-1"], 1), (["none"], 0)])
+def test_a_page_is_written_where_the_first_setting_cannot_be_run(network_file, recordings, tmp_path, bounds, run):
+    """The vendor's rounding needs a lower bound, and NIR files have none."""
+    options = ["--data", str(recordings), "--reader", "nmnist", "--numbers", "dynapcnn", "--lower-bounds", *bounds]
+    assert main(["deploy-nir", str(network_file), *options, "--out", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "deployment.csv").open()))
+    assert [bool(row["refused"]) for row in rows] == [True] + [False] * run + [True] * (1 - run)
+    text = (tmp_path / "index.html").read_text()
+    assert "without a lower bound" in text
+    assert "+0.0" not in text, "what changes are against has no change"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -117,11 +122,13 @@ def test_the_command_prints_the_table_and_writes_the_page(network_file, recordin
         (["NETWORK", "--data", "nowhere", "--reader", "nmnist"], "nowhere"),
         (["NETWORK", "--data", ".", "--reader", "nmist"], "did you mean 'nmnist'"),
         (["NETWORK", "--data", ".", "--reader", "nmnist", "--reader-params", "x"], "'x' is not KEY=VALUE"),
+        (["NETWORK", "--data", "DATA", "--reader", "nmnist", "--recordings", "-1"], "at least 1"),
     ],
 )
-def test_a_mistake_is_one_line(network_file, tmp_path, monkeypatch, capsys, arguments, words):
+def test_a_mistake_is_one_line(network_file, recordings, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
-    assert main(["deploy-nir", *(str(network_file) if a == "NETWORK" else a for a in arguments)]) == 2
+    files = {"NETWORK": str(network_file), "DATA": str(recordings)}
+    assert main(["deploy-nir", *(files.get(a, a) for a in arguments)]) == 2
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1
     assert words in error[0]
