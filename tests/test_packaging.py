@@ -140,17 +140,18 @@ def test_the_versions_and_the_licence_agree():
     assert workflow["jobs"]["test"]["steps"][-1]["run"] == "bash .ci/run"
 
 
-def test_the_readmes_tables_are_those_of_the_reports_in_the_repository():
-    """`python tools/readme_tables.py README.md` fills them; other reports are of the machine that the tests run on."""
+@pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])
+def test_the_numbers_of_a_page_are_those_of_the_reports_in_the_repository(page):
+    """`python tools/readme_tables.py PAGE` fills them; other reports are of the machine that the tests run on."""
     sys.path.insert(0, str(ROOT / "tools"))
     import readme_tables
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     kept = {path.relative_to(ROOT / "reports").parts[0] for path in tracked() if path.match("reports/*/metrics.csv")}
-    for name in kept:
-        start = text.index(f"<!-- results {name} ")
-        table = text[start : text.index("\n\n", start) + 2]
-        assert readme_tables.filled(table, ROOT / "reports") == table
+    marks = [match for match in re.finditer(r"<!-- \w+ (\S+).*? -->\n(?:.+\n)*\n", text) if match[1] in kept]
+    assert marks
+    for match in marks:
+        assert readme_tables.filled(match[0], ROOT / "reports") == match[0]
 
 
 def test_links_between_the_texts_lead_somewhere():

@@ -1,13 +1,15 @@
-"""Fill README.md's tables from rendered reports: `python tools/readme_tables.py README.md`.
+"""Fill a page's tables and verdicts from rendered reports: `python tools/readme_tables.py README.md docs/findings.md`.
 
 Between `<!-- results NAME NETWORK/METHOD ... -->` and the next blank line stands what `reports/NAME/tables/` says of
 the clock-driven and event-driven accuracy of these (of all, where none is named). Between `<!-- claims NAME -->` and
-the next blank line stands what it says of the papers' claims.
+the next blank line stands what it says of the papers' claims; after `<!-- verdict NAME CLAIM ... -->` the verdicts on
+these claims, a line each.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import re
 import sys
 from pathlib import Path
@@ -56,6 +58,31 @@ def claims(report: Path, chosen: list[str]) -> str:
     return "\n".join(table_row(*(row[i] for i in shown)) for row in cells)
 
 
+def verdicts(report: Path, chosen: list[str]) -> str:
+    """`- **Supported**: MTT is flatter over T than SDT, 3c1fc, n = 5: +6.9 [+3.3, +10.6] points (margin 2).`"""
+    rows = [row for name in chosen for row in read(report, "claims") if row["name"] == name]
+    return "\n".join(f"- **{row['verdict'].capitalize()}**: {row['claim']}{_evidence(row)}" for row in rows)
+
+
+def _evidence(row: dict[str, str]) -> str:
+    if not row["estimate"]:
+        return f" ({row['detail']})."
+    is_points, is_ratio = "points" in row["quantity"], "log" in row["quantity"]
+    values = [float(row[key] or "nan") for key in ("estimate", "low", "high")]
+
+    def number(value: float, points: str = "+.1f") -> str:
+        text = f"{100 * value:{points}}" if is_points else f"{math.exp(value) if is_ratio else value:.2g}"
+        return (text if float(text) else "0.0").replace("-", "−")
+
+    mean, low, high = map(number, values)
+    bounds = "" if math.isnan(values[1]) or low == high else f" [{low}, {high}]"
+    margin = number(float(row["margin"]), "g")
+    unit = " points" if is_points else ""
+    seeds = f", {row['seeds_to_decide'].removesuffix('.0')} seeds would decide it" if row["seeds_to_decide"] else ""
+    times = "× " if is_ratio else ""
+    return f"; {row['network']}, n = {row['n']}: {times}{mean}{bounds}{unit} (margin {times}{margin}{seeds})."
+
+
 def read(report: Path, name: str) -> list[dict[str, str]]:
     with (report / "tables" / f"{name}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -80,13 +107,14 @@ def filled(text: str, reports: Path) -> str:
     def table(match: re.Match) -> str:
         if not (reports / match["name"]).is_dir():
             return match[0]  # as it stands: that report is not here
-        make = {"results": results, "claims": claims}[match["kind"]]
+        make = {"results": results, "claims": claims, "verdict": verdicts}[match["kind"]]
         return f"{match['mark']}\n{make(reports / match['name'], match['chosen'].split())}\n\n"
 
-    pattern = r"(?P<mark><!-- (?P<kind>results|claims) (?P<name>\S+)(?P<chosen>[^>]*?) -->)\n(?:.+\n)*\n"
+    pattern = r"(?P<mark><!-- (?P<kind>results|claims|verdict) (?P<name>\S+)(?P<chosen>[^>]*?) -->)\n(?:.+\n)*\n"
     return re.sub(pattern, table, text)
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
-    readme.write_text(filled(readme.read_text(encoding="utf-8"), readme.parent / "reports"), encoding="utf-8")
+    reports = Path(__file__).resolve().parents[1] / "reports"
+    for page in map(Path, sys.argv[1:]):
+        page.write_text(filled(page.read_text(encoding="utf-8"), reports), encoding="utf-8")
