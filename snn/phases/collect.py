@@ -11,8 +11,6 @@ back exactly: the same cells give the same bytes.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +19,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from snn.benchmark.cell import Cell
+from snn.benchmark.layout import PHASES, REMEDY, read_rows, write_rows
 from snn.errors import DataError
-from snn.runtime.files import read_json, replacing, write_json, write_text
+from snn.runtime.files import read_json, replacing, write_json
 
-PHASES = ("train", "sweep", "deploy", "probe", "robustness")
+PHASE_ORDER = list(PHASES)
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
 PARTIAL = "partial"  # numbers are there, but for some mode that was refused
-REMEDY = "delete its folder and run `snakemake` again"
 
 
 def collect(
@@ -61,7 +60,7 @@ def collect(
             hole = _hole(folder)
             if (folder / "record.json").exists():
                 records.append((phase, key, _json(folder / "record.json")))
-                history += [key | row for row in _rows(folder / "history.csv")]
+                history += [key | row for row in read_rows(folder / "history.csv")]
             if hole:
                 holes.append(key | {"phase": phase, "status": hole[0], "reason": hole[1]})
             if hole and hole[0] != PARTIAL:
@@ -69,7 +68,7 @@ def collect(
                     break  # what follows is missing because of this: one hole, not three
                 continue
             metrics += _metrics({"benchmark": benchmark, "protocol": protocol, **key}, phase, folder / "metrics.csv")
-            curves += [key | {"phase": phase} | row for row in _rows(folder / "curves.csv")]
+            curves += [key | {"phase": phase} | row for row in read_rows(folder / "curves.csv")]
             evaluated = _predictions(folder / "predictions.npz")
             predictions |= _correct(key, phase, evaluated)
             metrics += [
@@ -115,7 +114,7 @@ def _hole(folder: Path) -> tuple[str, str] | None:
 
 def _metrics(prefix: dict, phase: str, path: Path) -> list[dict]:
     rows = []
-    for row in _rows(path):
+    for row in read_rows(path):
         try:
             value = repr(float(row["value"]))
             t_eval = str(int(float(row["t_eval"]))) if row["t_eval"] else ""
@@ -130,7 +129,7 @@ def _metrics(prefix: dict, phase: str, path: Path) -> list[dict]:
 
 def _metric_order(row: Mapping) -> tuple:
     cell = tuple(row[name] for name in CELL)
-    return (*cell, PHASES.index(row["phase"]), row["mode"], int(row["t_eval"] or 0), row["metric"])
+    return (*cell, PHASE_ORDER.index(row["phase"]), row["mode"], int(row["t_eval"] or 0), row["metric"])
 
 
 class _Predictions(NamedTuple):
@@ -164,7 +163,7 @@ def _correct(key: dict, phase: str, evaluated: _Predictions | None) -> dict[str,
     """
     if evaluated is None:
         return {}
-    prefix = "{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}"
+    prefix = f"{Cell(**key).key}/{phase}"
     correct = {f"{prefix}/{name}": array == evaluated.label for name, array in evaluated.predicted.items()}
     return {f"{prefix}/index": evaluated.recordings} | correct
 
@@ -233,21 +232,9 @@ def _json(path: Path) -> dict:
     return record
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as f:
-        return list(csv.DictReader(f))
-
-
 def _write_csv(path: Path, columns: Iterable[str], rows: list[dict]) -> None:
     """`columns` first, then whatever else the rows hold, in the order met."""
-    columns = list(dict.fromkeys([*columns, *(name for row in rows for name in row if name is not None)]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_rows(path, dict.fromkeys([*columns, *(name for row in rows for name in row)]), rows)
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

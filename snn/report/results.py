@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from snn.benchmark.cell import Cell
 from snn.errors import DataError
 from snn.events.deployment import Deployment, bound_order
 from snn.report import style
@@ -175,11 +176,11 @@ class Results:
 
     def predicted(self, s: Setting, phase: str) -> list[tuple[str, str]]:
         """(mode, metric) of a phase that all of its seeds have predictions for, at the T of training."""
-        start = f"{s.dataset}/{s.network}/{s.method}/T{s.t_train}/seed"
+        setting = Cell(*s, seed=0).key.removesuffix("0")
         by_seed: dict[str, set[tuple[str, str]]] = {}
         for name in self.predictions:
-            if name.startswith(start):
-                seed, of_phase, *rest = name.removeprefix(start).split("/")
+            if name.startswith(setting):
+                seed, of_phase, *rest = name.removeprefix(setting).split("/")
                 if of_phase == phase and len(rest) == 3 and rest[1] == str(s.t_train):
                     by_seed.setdefault(seed, set()).add((rest[0], rest[2]))
         return sorted(set.intersection(*by_seed.values())) if by_seed else []
@@ -256,15 +257,11 @@ class Results:
 @cache
 def _key(s: Setting, seed: int, quantity: Quantity) -> str:
     t = "" if quantity.t is None else quantity.t
-    return f"{_cell(s, seed)}/{quantity.phase}/{quantity.mode}/{t}/{quantity.metric}"
+    return f"{Cell(*s, seed).key}/{quantity.phase}/{quantity.mode}/{t}/{quantity.metric}"
 
 
 def _index_key(s: Setting, seed: int, quantity: Quantity) -> str:
-    return f"{_cell(s, seed)}/{quantity.phase}/index"
-
-
-def _cell(s: Setting, seed: int) -> str:
-    return f"{s.dataset}/{s.network}/{s.method}/T{s.t_train}/seed{seed}"
+    return f"{Cell(*s, seed).key}/{quantity.phase}/index"
 
 
 def _table(path: Path) -> pd.DataFrame:

@@ -83,18 +83,21 @@ def _accuracy_of_training_at_each_t(results: Results, settings: Sequence[Setting
 
 
 def _event_driven_accuracy(results: Results, settings: Sequence[Setting]) -> Measurement | str:
-    mode = quantities.common_event_mode(results, settings)
-    if mode is None:
-        return "no event-driven deployment of both"
-    first, second = (quantities.event_driven_accuracy(s, mode) for s in settings)
-    return _difference(results, first, second)
+    return _event_driven(results, settings, quantities.event_driven_accuracy)
 
 
 def _event_driven_change(results: Results, settings: Sequence[Setting]) -> Measurement | str:
+    return _event_driven(results, settings, quantities.event_driven_change)
+
+
+def _event_driven(
+    results: Results, settings: Sequence[Setting], terms: Callable[[Setting, str], list[Term]]
+) -> Measurement | str:
+    """The difference of these terms in the first event-driven mode that both were deployed in."""
     mode = quantities.common_event_mode(results, settings)
     if mode is None:
         return "no event-driven deployment of both"
-    first, second = (quantities.event_driven_change(s, mode) for s in settings)
+    first, second = (terms(s, mode) for s in settings)
     return _difference(results, first, second)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from snn.events.deployment import TRAINED, Deployment, bound_label, bound_order
 from snn.report.figures import panels
@@ -22,8 +21,7 @@ def lower_bound(results: Results) -> Figure | str:
         return NOT_SET
     shown = [panel for panel in results.panels if any(s in deployed for s in results.main_settings(panel))]
     places = sorted({d.v_min for of_s in deployed.values() for d in of_s}, key=bound_order)
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.03, hspace=0.05)
-    figure = plt.figure(figsize=((1 if len(shown) > 1 else 0.72) * panels.WIDTH, 5.2), layout=layout)
+    figure = plt.figure(figsize=((1 if len(shown) > 1 else 0.72) * panels.WIDTH, 5.2), layout=panels.layout())
     grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
     methods: dict[str, None] = {}
     for column, panel in enumerate(shown):

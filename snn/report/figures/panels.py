@@ -49,12 +49,16 @@ def grid(
     columns = 2 if count == 4 else min(max(count, 1), columns)
     rows = max(1, math.ceil(count / columns))
     width = WIDTH if columns > 1 else 0.72 * WIDTH
-    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.03, hspace=0.05)
-    figure = plt.figure(figsize=(width, rows * height), layout=layout)
+    figure = plt.figure(figsize=(width, rows * height), layout=layout())
     axes = list(figure.subplots(rows, columns, sharey=shared_y, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_visible(False)
     return figure, axes
+
+
+def layout() -> ConstrainedLayoutEngine:
+    """The space around panels."""
+    return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.03, hspace=0.05)
 
 
 def titled(results: Results, grid: Sequence[Axes], panels: Sequence[Panel]) -> Iterator[tuple[Axes, Panel]]:

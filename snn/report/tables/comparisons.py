@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from snn.report import quantities, text
+from snn.report.quantities import BASELINE
 from snn.report.results import Panel, Quantity, Results, Setting, Term
 from snn.report.style import method_label
 from snn.report.tables.builder import Builder, Table
 from snn.statistics import Interval, Paired, holm, mean_interval
 
-BASELINE, MATCHED, CANDIDATE = "sdt", "sdt-matched", "mtt"
+MATCHED, CANDIDATE = "sdt-matched", "mtt"
 
 
 class Comparison(NamedTuple):
