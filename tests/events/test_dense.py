@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,6 @@ from snn.events import Engine, EventNetwork, Population, Synapse
 
 from .strategies import networks, recordings
 
-torch = pytest.importorskip("torch")
 functional = torch.nn.functional
 torch.set_num_threads(1)
 

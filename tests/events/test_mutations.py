@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-import pytest
-
 from snn.events import _hdf5
 
 from .mutations import network_content, network_files, nir_content, nir_files, verdict
@@ -27,7 +25,6 @@ def test_mutated_network_files(tmp_path):
 
 
 def test_mutated_nir_files(tmp_path, monkeypatch):
-    pytest.importorskip("nir")
     monkeypatch.setattr(_hdf5, "SECONDS", 3)  # some mutations send the HDF5 library into an endless loop
     results = outcomes(islice(nir_files(nir_content(), seed=18), 15), tmp_path / "network.nir")
     assert results.count("refused") > 4

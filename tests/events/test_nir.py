@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import h5py
+import nir
 import numpy as np
 import pytest
 
 from snn.errors import DataError, UserError
 from snn.events import Engine, EventNetwork, Population, Synapse, _hdf5, from_nir, to_nir
-
-nir = pytest.importorskip("nir")
 
 
 def test_round_trip_through_a_file(residual, stream, tmp_path):
@@ -145,7 +145,6 @@ def test_a_file_that_is_not_nir(tmp_path):
 
 
 def test_a_file_that_asks_for_a_terabyte(residual, tmp_path):
-    h5py = pytest.importorskip("h5py")
     to_nir(residual, tmp_path / "network.nir", extensions=True)
     with h5py.File(tmp_path / "network.nir", "r+") as stored:
         del stored["node/nodes/stem/r"]
@@ -156,7 +155,6 @@ def test_a_file_that_asks_for_a_terabyte(residual, tmp_path):
 
 def test_links_are_not_followed(residual, tmp_path):
     """Groups that hold each other twice, thirty times over, would be a thousand million groups."""
-    h5py = pytest.importorskip("h5py")
     to_nir(residual, tmp_path / "tree.nir", extensions=True)
     with h5py.File(tmp_path / "tree.nir", "r+") as stored:
         stored["node/loop"] = stored["node"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from spikingjelly.activation_based import op_counter
 
 from benchmarks import _clock
 from benchmarks.engine import layers_of
 from snn.events import Engine, EventNetwork, Population, Synapse
-
-op_counter = pytest.importorskip("spikingjelly.activation_based.op_counter")
 
 
 def test_synaptic_operations_equal_spikingjellys(stream):

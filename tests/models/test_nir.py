@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 
+import nir
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,6 @@ from snn.models.export import export
 from snn.models.nir import Params, build
 from snn.neurons import NeuronSpec, make_neuron
 
-nir = pytest.importorskip("nir")
 SPEC = NeuronSpec(v_min=-1.0)
 
 

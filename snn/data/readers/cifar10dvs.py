@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from snn.data.event_files import aedat4
 from snn.data.format import Description, Entry, Recording, Sensor
 from snn.data.normal_form import normal
+from snn.data.readers._listed import chosen
 from snn.data.readers._published_splits import PublishedSplit, official
 from snn.errors import DataError
 
@@ -67,9 +68,7 @@ def listing(params: Params) -> list[Entry]:
 
 
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
-    pairs = _pairs(params)
-    for i in range(len(pairs)) if positions is None else positions:
-        file, entry = pairs[i]
+    for file, entry in chosen(_pairs(params), positions):
         yield Recording(read(file, params.size), entry.label, entry.name, entry.split)
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from snn.data.event_files import aedat3
 from snn.data.format import Description, Entry, Recording, Sensor
 from snn.data.normal_form import normal, reduced
+from snn.data.readers._listed import chosen, lacking
 from snn.errors import DataError
 
 KIND = "events"
@@ -47,16 +48,14 @@ class Params(BaseModel):
 
 
 def describe(params: Params) -> Description:
-    entries = listing(params)
-    missing = {split: n - sum(entry.split == split for entry in entries) for split, n in OFFICIAL.items()}
-    missing = {split: n for split, n in missing.items() if n > 0}
+    missing = lacking(listing(params), OFFICIAL)
     return Description(
         title="DVS128 Gesture (partial copy)" if missing else "DVS128 Gesture",
         geometry=reduced(SENSOR, params.reduce),
         classes=CLASSES,
         citation="Amir et al. 2017, CC BY 4.0",
         provenance={"copy": params.provenance} if params.provenance else {},
-        missing={split: {"all classes": n} for split, n in missing.items()},
+        missing=missing,
     )
 
 
@@ -65,10 +64,8 @@ def listing(params: Params) -> list[Entry]:
 
 
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
-    gestures = _gestures(params)
     recording = lru_cache(maxsize=1)(aedat3.read)  # its gestures follow one another
-    for i in range(len(gestures)) if positions is None else positions:
-        file, (begin, end), entry = gestures[i]
+    for file, (begin, end), entry in chosen(_gestures(params), positions):
         events = recording(file)
         inside = events[(events["t"] >= begin) & (events["t"] < end)]
         yield Recording(

@@ -26,6 +26,7 @@ from snn.data.event_files.columns import Table
 from snn.data.format import FIELDS, Description, Entry, Recording, Sensor
 from snn.data.normal_form import normal, reduced
 from snn.data.readers import _class_folders
+from snn.data.readers._listed import chosen
 
 KIND = "events"
 SUFFIXES = by_suffix.SUFFIXES
@@ -85,8 +86,7 @@ def listing(params: Params) -> list[Entry]:
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
     pairs = _class_folders.samples(params.folder, SUFFIXES)
     table = Table(None if params.columns is None else tuple(params.columns), params.time_unit)
-    for i in range(len(pairs)) if positions is None else positions:
-        file, entry = pairs[i]
+    for file, entry in chosen(pairs, positions):
         events = by_suffix.read(file, params.sensor, table)
         events = normal(events, params.sensor, str(file), params.reduce, params.sort)
         yield Recording(events, entry.label, entry.name, entry.split)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.format import Description, Entry, Image, Picture
 from snn.data.readers import _class_folders
+from snn.data.readers._listed import chosen
 from snn.data.readers._pictures import LOSSY, SUFFIXES, Mode, pixels
 from snn.errors import DataError
 
@@ -59,8 +60,7 @@ def listing(params: Params) -> list[Entry]:
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
     pairs = _class_folders.samples(params.folder, SUFFIXES)
     first = None
-    for i in range(len(pairs)) if positions is None else positions:
-        file, entry = pairs[i]
+    for file, entry in chosen(pairs, positions):
         image = Image(pixels(file, params.mode), entry.label, entry.name, entry.split)
         first = first or (image.pixels.shape, file)
         if image.pixels.shape != first[0]:

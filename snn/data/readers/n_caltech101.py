@@ -21,6 +21,7 @@ from snn.data.event_files import atis
 from snn.data.format import Description, Entry, Recording, Sensor
 from snn.data.normal_form import normal, reduced
 from snn.data.readers import _class_folders
+from snn.data.readers._listed import chosen
 from snn.data.readers._published_splits import PublishedSplit, official
 
 KIND = "events"
@@ -61,9 +62,7 @@ def listing(params: Params) -> list[Entry]:
 
 
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
-    pairs = _pairs(params)
-    for i in range(len(pairs)) if positions is None else positions:
-        file, entry = pairs[i]
+    for file, entry in chosen(_pairs(params), positions):
         events = normal(atis.read(file), SENSOR, str(file), params.reduce)
         yield Recording(events, entry.label, entry.name, entry.split)
 

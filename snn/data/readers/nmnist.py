@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.event_files import atis
 from snn.data.format import Description, Entry, Recording, Sensor, check_events
+from snn.data.readers._listed import chosen
 from snn.errors import DataError
 
 KIND = "events"
@@ -70,8 +71,7 @@ def listing(params: Params) -> list[Entry]:
 
 
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Recording]:
-    pairs = _pairs(params)
-    for file, entry in pairs if positions is None else (pairs[i] for i in positions):
+    for file, entry in chosen(_pairs(params), positions):
         yield Recording(read(file), entry.label, entry.name, entry.split)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from snn.data.format import Description, Entry, Image, Picture
+from snn.data.readers._listed import chosen, lacking
 from snn.data.readers._pictures import pixels
 from snn.errors import DataError
 
@@ -38,16 +39,14 @@ class Params(BaseModel):
 
 
 def describe(params: Params) -> Description:
-    entries = listing(params)
-    missing = {split: n - sum(entry.split == split for entry in entries) for split, n in OFFICIAL.items()}
-    missing = {split: n for split, n in missing.items() if n > 0}
+    missing = lacking(listing(params), OFFICIAL)
     return Description(
         title="Tiny ImageNet (partial copy)" if missing else "Tiny ImageNet",
         geometry=PICTURE,
         classes=_classes(_root(params)),
         citation="Le & Yang 2015",
         provenance={"copy": params.provenance} if params.provenance else {},
-        missing={split: {"all classes": n} for split, n in missing.items()},
+        missing=missing,
     )
 
 
@@ -56,9 +55,7 @@ def listing(params: Params) -> list[Entry]:
 
 
 def samples(params: Params, positions: Sequence[int] | None = None) -> Iterator[Image]:
-    pairs = _pairs(params)
-    for i in range(len(pairs)) if positions is None else positions:
-        file, entry = pairs[i]
+    for file, entry in chosen(_pairs(params), positions):
         image = pixels(file, "rgb")
         if image.shape != PICTURE.shape:
             raise DataError(
