@@ -187,7 +187,7 @@ def spikes_and_eligibility(neuron: Neuron, current: Tensor) -> Signal:
         else:
             v, dv = (1 - s) * u + s * spec.v_reset, (1 - s) + (spec.v_reset - u) * in_graph
         if spec.v_min is not None:
-            dv = dv * (v > spec.v_min)
+            dv = dv * (v >= spec.v_min)
             v = v.clamp_min(spec.v_min)
         f = 1 + f * spec.decay * dv
         spikes[t] = s
