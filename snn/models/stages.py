@@ -8,7 +8,6 @@ Tensors are `[T, N, C, H, W]`, also where H = W = 1.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -72,12 +71,12 @@ def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, residual_current: Tensor
     return neuron(x if residual_current is None else x + residual_current)
 
 
-class Block(nn.Module, ABC):
+class Block(nn.Module):
     """A part of a stage that ends in neurons."""
 
-    @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) of the output for inputs of this (C, H, W)."""
+        raise NotImplementedError
 
 
 class ConvStage(Block):
