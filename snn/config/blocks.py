@@ -277,6 +277,9 @@ class Foreign(Model):
     script: str = Field(description="its file, run by a rule in workflow/rules/baselines/")
     networks: list[str] | None = Field(default=None, description="the networks that it can build; null: not restricted")
     params: Values = Field(default={}, description="handed to the script as they are")
+    nir: bool = Field(
+        default=False, description="whether the script leaves its network as a NIR file, to be deployed event-driven"
+    )
 
 
 class Config(Model):

@@ -41,11 +41,11 @@ BLOCK = 500
 
 
 class ClockDriven(NamedTuple):
-    """What the same network gives clock-driven on the same recordings: accuracy at t_train, and the readout summed over
-    time [n, K]."""
+    """What the same network gives clock-driven on the same recordings: accuracy at t_train, and the output's spikes
+    [n, K], None where they are not known or the output does not spike."""
 
     accuracy: float
-    counts: np.ndarray
+    counts: np.ndarray | None
 
 
 def deploy(experiment: Experiment) -> Outcome:
@@ -70,29 +70,41 @@ def deploy(experiment: Experiment) -> Outcome:
             outcome.add("accuracy_mean_gains", float((predicted == subset.labels).mean()), experiment.cell.t_train)
         deployable = to_events(experiment, network, store)
         save(deployable, experiment.folder.network_file)
-        results: dict[tuple, RunResult] = {}
-        for setting in crossed(settings.modes, settings.lower_bounds, settings.resets):
-            mode = setting.name
-            try:
-                same = setting.same(deployable)
-                if same not in results:
-                    threads = experiment.spec["threads"]
-                    results[same] = run(deployable, setting, store, subset.indices, settings, threads)
-            except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
-                reasons.append(f"{mode}: {refusal}")
-                continue
-            result = results[same]
-            outcome.predictions[f"{mode}//accuracy"] = result.prediction
-            outcome.include(event_metrics(mode, deployable, result, subset.labels, settings.energy_pj_per_synop))
-            outcome.include(differences(mode, result, subset.labels, reference, spiking=is_spiking(network)))
-            if setting.is_as_trained:
-                outcome.include(accuracy_curves(mode, result, subset.labels))
+        event_driven_part, reasons = in_every_mode(experiment, deployable, settings, subset, reference)
+        outcome.include(event_driven_part)
     except Diverged as failure:
         outcome.status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
     except UserError as refusal:
         outcome.status, reasons = "refused", [str(refusal)]
     outcome.reason = "; ".join(reasons)
     return outcome
+
+
+def in_every_mode(
+    experiment: Experiment, network: EventNetwork, settings: Deploy, subset: Subset, reference: ClockDriven
+) -> tuple[Outcome, list[str]]:
+    """Run the network event-driven in every mode: (metrics, predictions and curves, why single modes have none)."""
+    outcome, store = Outcome(), experiment.store
+    reasons: list[str] = []
+    assert isinstance(store, EventStore), "the plan deploys recordings of events only"
+    results: dict[tuple, RunResult] = {}
+    for setting in crossed(settings.modes, settings.lower_bounds, settings.resets):
+        mode = setting.name
+        try:
+            same = setting.same(network)
+            if same not in results:
+                threads = experiment.spec["threads"]
+                results[same] = run(network, setting, store, subset.indices, settings, threads)
+        except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
+            reasons.append(f"{mode}: {refusal}")
+            continue
+        result = results[same]
+        outcome.predictions[f"{mode}//accuracy"] = result.prediction
+        outcome.include(event_metrics(mode, network, result, subset.labels, settings.energy_pj_per_synop))
+        outcome.include(differences(mode, result, subset.labels, reference))
+        if setting.is_as_trained:
+            outcome.include(accuracy_curves(mode, result, subset.labels))
+    return outcome, reasons
 
 
 def evaluate_clock_driven(
@@ -104,7 +116,8 @@ def evaluate_clock_driven(
     results = {}
     for t in sorted({t_train, *settings.t_clock}):
         predicted, counts = clock_driven(network, experiment.frames("test", t, subset.positions))
-        results[t] = ClockDriven(float((predicted == subset.labels).mean()), counts)
+        accuracy = float((predicted == subset.labels).mean())
+        results[t] = ClockDriven(accuracy, counts if is_spiking(network) else None)
         outcome.predictions[f"clock/{t}/accuracy"] = predicted
         outcome.add("accuracy", results[t].accuracy, t)
     return results[t_train], outcome
@@ -225,11 +238,11 @@ def event_metrics(
     return outcome
 
 
-def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool) -> Outcome:
+def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven) -> Outcome:
     """The change of accuracy against the clock-driven network at t_train, on the same recordings."""
     outcome = Outcome()
     outcome.add("difference", float((result.prediction == labels).mean()) - reference.accuracy, mode=mode)
-    if spiking:
+    if reference.counts is not None:
         outcome.add("spike_difference", spike_difference(reference.counts, result.counts), mode=mode)
     return outcome
 
