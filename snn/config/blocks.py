@@ -139,6 +139,9 @@ class Deploy(Model):
         default=[], description="further resets, each with every lower bound in every breadth-first mode"
     )
     t_clock: list[Steps] = Field(default=[], description="T of further clock-driven evaluations beside that at t_train")
+    one_event_steps: bool = Field(
+        default=False, description="evaluate clock-driven at one event a time step too (no leak; slow)"
+    )
     recordings: Count | None = Field(
         default=None, description="maximum number of test recordings (stratified); null: all"
     )

@@ -96,7 +96,7 @@ class Layer(nn.Module):
         """The weights of each synapse that has any, float32."""
         for synapse, weights in zip(self.of, self.synapses, strict=True):
             if synapse.weight is not None:
-                yield synapse, np.ascontiguousarray(weights.weight.detach().cpu().numpy(), np.float32)
+                yield synapse, np.ascontiguousarray(weights.get_parameter("weight").detach().cpu().numpy(), np.float32)
 
 
 class Accumulator(nn.Module):

@@ -3,7 +3,8 @@
 For each mode: accuracy, its difference from the clock-driven accuracy at t_train on the same recordings, spikes,
 synaptic operations, modelled energy, and the accuracy while a recording is still arriving. With other lower bounds or
 resets than the network was trained with (`deploy.lower_bounds`, `deploy.resets`), a mode is called, e.g.,
-`event-float@v_min=-4`, and has no curves. The network file that was run is kept.
+`event-float@v_min=-4`, and has no curves. With `deploy.one_event_steps` the mode `clock-events` stands beside them, the
+network clock-driven at one event a time step. The network file that was run is kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from snn.models.stages import Network
 from snn.models.tebn import TemporalNorm
 from snn.neurons import Neuron
 from snn.phases.experiment import Experiment
+from snn.phases.one_event_steps import MODE, predictions
 from snn.phases.outcome import Outcome
 from snn.phases.subset import Subset, evaluation_subset
 from snn.training.evaluate import BATCH, decide, is_spiking
@@ -55,7 +57,7 @@ def deploy(experiment: Experiment) -> Outcome:
     assert isinstance(store, EventStore), "the plan deploys recordings of events only"
     subset = evaluation_subset(store, settings.recordings)
     outcome = Outcome(predictions=subset.head())
-    reasons = []
+    reasons: list[str] = []
     network, _ = experiment.load_network()
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
@@ -72,6 +74,11 @@ def deploy(experiment: Experiment) -> Outcome:
         save(deployable, experiment.folder.network_file)
         event_driven_part, reasons = in_every_mode(experiment, deployable, settings, subset, reference)
         outcome.include(event_driven_part)
+        if settings.one_event_steps:
+            if any(population.tau_us is not None for population in deployable.populations):
+                reasons.append(f"{MODE}: neurons leak by a factor in each time step, and one event's has no length")
+            else:
+                outcome.include(evaluate_one_event_steps(experiment, network, subset, reference))
     except Diverged as failure:
         outcome.status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
     except UserError as refusal:
@@ -121,6 +128,21 @@ def evaluate_clock_driven(
         outcome.predictions[f"clock/{t}/accuracy"] = predicted
         outcome.add("accuracy", results[t].accuracy, t)
     return results[t_train], outcome
+
+
+def evaluate_one_event_steps(
+    experiment: Experiment, network: Network, subset: Subset, reference: ClockDriven
+) -> Outcome:
+    """Evaluate clock-driven with one event in each time step: accuracy, its difference from that at t_train,
+    predictions."""
+    outcome, store = Outcome(), experiment.store
+    assert isinstance(store, EventStore), "the plan deploys recordings of events only"
+    predicted = predictions(network, store, subset.indices, experiment.device)
+    accuracy = float((predicted == subset.labels).mean())
+    outcome.predictions[f"{MODE}//accuracy"] = predicted
+    outcome.add("accuracy", accuracy, mode=MODE)
+    outcome.add("difference", accuracy - reference.accuracy, mode=MODE)
+    return outcome
 
 
 def run(

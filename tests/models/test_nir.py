@@ -17,6 +17,7 @@ from snn.models.export import export
 from snn.models.graph import Accumulator, Graph
 from snn.models.nir import Params, build
 from snn.neurons import Neuron, NeuronSpec, make_neuron
+from snn.phases import one_event_steps
 
 nir = pytest.importorskip("nir")
 SPEC = NeuronSpec(v_min=-1.0)
@@ -117,6 +118,45 @@ def test_as_a_cell_it_has_all_phases(written, make_job, tiny_store):
         events = store.events(int(i))
         assert engine.run(*(events[key] for key in "txyp")).prediction == predicted
     assert load(e.folder.network_file).populations[0].shape == (4, 16, 16)
+
+
+def one_layer(leak):
+    """Flattening and one linear layer, with weights below the threshold: no spike is ever left over."""
+    rng, one = np.random.default_rng(0), np.ones(10)
+    neurons = nir.IF(r=one, v_threshold=one, v_reset=one * 0)
+    if leak:
+        neurons = nir.LIF(tau=one * leak, r=one * leak, v_leak=one * 0, v_threshold=one, v_reset=one * 0)
+    nodes = {
+        "input": nir.Input({"input": np.array([2, 34, 34])}),
+        "flat": nir.Flatten({"input": np.array([2, 34, 34])}, 0, -1),
+        "w": nir.Linear(rng.uniform(-0.8, 0.9, (10, 2 * 34 * 34)).astype(np.float32)),
+        "1": neurons,
+        "output": nir.Output({"output": np.array([10])}),
+    }
+    return nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
+
+
+@pytest.mark.parametrize("leak", [None, 0.02])
+def test_a_cell_at_one_event_a_step(leak, tmp_path, make_job, monkeypatch):
+    monkeypatch.setattr(one_event_steps, "VALUES", 2 * 34 * 34 * 100)  # several passes a recording
+    path = tmp_path / "network.nir"
+    nir.write(path, one_layer(leak))
+    params = {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "step_us": 75_000.0}
+    overlay = {
+        "variants": {"elsewhere": {"base": "nir", "params": params, "neuron": {"v_min": -1.0}}},
+        "deploy": {"one_event_steps": True},
+        "train": {"epochs": 1},
+    }
+    for phase in ("train", "deploy"):
+        e = do(make_job("as-given", phase, network="elsewhere", **overlay), phase)
+    predictions, record = e.folder.predictions("deploy"), e.folder.record("deploy")
+    if leak:
+        assert "clock-events: neurons leak" in record["reason"]
+        assert "clock-events//accuracy" not in predictions
+    else:
+        assert record["reason"] == ""
+        assert len(set(predictions["event-float//accuracy"])) > 1
+        np.testing.assert_array_equal(predictions["clock-events//accuracy"], predictions["event-float//accuracy"])
 
 
 def test_another_method_trains_it_further(written, make_job):
