@@ -70,7 +70,8 @@ def _tick_label(mode: str, t: int | None) -> str:
         return f"T = {t}" if t else "T of\ntraining"
     if mode == "clock-events":
         return "one event\na step"
-    return mode_label(mode).removeprefix("Event-driven, ").replace(", depth-first", "\ndepth-\nfirst")
+    label = mode_label(mode).removeprefix("Event-driven, ").replace(", depth-first", "\ndepth-\nfirst")
+    return label.replace(" as on", "\nas on")
 
 
 def accuracy_over_time(results: Results) -> Figure | str:
