@@ -294,9 +294,10 @@ def sweep(options: argparse.Namespace) -> None:
 
 
 def deploy(options: argparse.Namespace) -> None:
-    from snn.phases.deploy import deploy
+    from snn.phases import deploy, foreign_deploy
 
-    run_phase(options, "deploy", deploy)
+    foreign = planned(options).is_foreign(Cell.parse(options.cell))
+    run_phase(options, "deploy", foreign_deploy.deploy if foreign else deploy.deploy)
 
 
 def probe(options: argparse.Namespace) -> None:

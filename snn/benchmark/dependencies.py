@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FOREIGN = "snn.phases.foreign"
 """The module that makes a cell of what the script of another framework leaves."""
+FOREIGN_DEPLOY = "snn.phases.foreign_deploy"
+"""The module that deploys the network that it leaves."""
 
 _code = cache(sources.digest)  # a plan is made once a process, and files do not change under it
 
@@ -70,7 +72,7 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
 def modules(plan: Plan, cell: Cell, phase: str) -> list[str]:
     """The roots of the job's import closure."""
     if plan.is_foreign(cell):
-        return [FOREIGN]
+        return [FOREIGN_DEPLOY, "snn.phases.run"] if phase == "deploy" else [FOREIGN]
     family = models.family(plan.network(cell.network)[0]).__name__
     roots = [f"snn.phases.{phase}", "snn.phases.run", methods.module_name(cell.method), family]
     if phase in ("train", "probe", "robustness") and (teacher := plan.teacher(cell)):

@@ -75,6 +75,11 @@ class CellFolder:
         """What the script of another framework leaves."""
         return [self.path / "foreign" / name for name in FOREIGN]
 
+    @property
+    def foreign_network(self) -> Path:
+        """The network that it may leave beside them (docs/foreign.md)."""
+        return self.path / "foreign" / "network.nir"
+
     def adopted_files(self) -> list[Path]:
         """The phases of another framework's cell: it has no weights of ours."""
         return [*self.files("train")[1:], *self.files("sweep")]

@@ -110,7 +110,7 @@ class Plan:
         """Methods without time have nothing to sweep, static images no events to be deployed on, and only some seeds
         are probed and looked at for robustness."""
         if self.is_foreign(cell):
-            return ["train", "sweep"]
+            return ["train", "sweep", "deploy"] if self.config.foreign[cell.method].nir else ["train", "sweep"]
         if self.is_timeless(cell.method):
             return ["train"]
         left_out = {

@@ -139,6 +139,9 @@ class Deploy(Model):
         default=[], description="further resets, each with every lower bound in every breadth-first mode"
     )
     t_clock: list[Steps] = Field(default=[], description="T of further clock-driven evaluations beside that at t_train")
+    one_event_steps: bool = Field(
+        default=False, description="evaluate clock-driven at one event a time step too (no leak; slow)"
+    )
     recordings: Count | None = Field(
         default=None, description="maximum number of test recordings (stratified); null: all"
     )
@@ -277,6 +280,9 @@ class Foreign(Model):
     script: str = Field(description="its file, run by a rule in workflow/rules/baselines/")
     networks: list[str] | None = Field(default=None, description="the networks that it can build; null: not restricted")
     params: Values = Field(default={}, description="handed to the script as they are")
+    nir: bool = Field(
+        default=False, description="whether the script leaves its network as a NIR file, to be deployed event-driven"
+    )
 
 
 class Config(Model):

@@ -65,9 +65,11 @@ class SRPNetwork(Network):
         super().__init__(list(network.stages), network.readout, network.branches)
         self.first = first
 
-    def forward(self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None, fresh: bool = True
+    ) -> Tensor:
         frames = torch.arange(self.first, device=x.device) % len(x)
-        return super().forward(torch.cat([x[frames], x]), steps, collect)[self.first :]
+        return super().forward(torch.cat([x[frames], x]), steps, collect, fresh)[self.first :]
 
 
 class SRP(QCFS):

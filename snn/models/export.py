@@ -20,6 +20,7 @@ from torch import nn
 from snn.errors import ConfigError
 from snn.events import EventNetwork, Population, Synapse
 from snn.models.fold import norm_factor
+from snn.models.graph import Graph
 from snn.models.norm import ScaleNorm
 from snn.models.stages import ConvStage, DenseStage, Network, Readout, ResidualStage, Shape, blocks
 from snn.models.tebn import TemporalNorm
@@ -45,6 +46,8 @@ def export(
         )
     if network.refusal:
         raise ConfigError(network.refusal)
+    if isinstance(network, Graph):
+        return network.event_network(classes, meta or {})
     check_neuron(neuron, frame_us)
     draft = Draft(neuron, input_shape, frame_us)
     source, pool = "input", 1

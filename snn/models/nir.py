@@ -4,10 +4,11 @@ The file's layers become stages, so that all that this project does with a netwo
 any number of time steps, event-driven deployment, perturbation, and further training by any method. With the method
 `as-given` it stays as it is.
 
-Only chains: convolutions with sum or average pooling after their neurons, then linear layers; integrate-and-fire
-neurons with one threshold in all layers and no leak (whose factor would depend on T). What else a file may hold is
-refused by name; `snn deploy-nir` runs more. The neurons' reset and lower bound, which NIR does not hold, are those of
-the configuration (`variants.<name>.neuron`).
+These are chains: convolutions with sum or average pooling after their neurons, then linear layers, and
+integrate-and-fire neurons with one threshold in all layers and no leak. What else a file may hold (branches, leaks,
+thresholds of their own) becomes a graph of its populations (`snn/models/graph.py`), which can do the same but be
+trained. The neurons' reset and lower bound, which NIR does not hold, are those of the configuration
+(`variants.<name>.neuron`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import nn
 
+from snn.config.validation import validate
 from snn.errors import ConfigError
 from snn.events import EventNetwork, Population, Synapse, from_nir
+from snn.models.graph import Graph, convolution
 from snn.models.params import NetworkParams
 from snn.models.stages import Activation, ConvStage, DenseStage, Network, Readout, Shape
+from snn.neurons.spec import NeuronSpec
 from snn.runtime.fetch import checked_file
 
 
@@ -33,6 +37,12 @@ class Params(NetworkParams):
     file: Path = Field(Path(), description="the NIR file")
     sha256: str = Field("", description="its checksum (hex): other weights are another network")
     url: str = Field("", description="where to fetch it from, if it is not there")
+    dt: PositiveFloat | None = Field(
+        None, description="of leaky neurons: a step's seconds when the file was written, see docs/nir.md"
+    )
+    step_us: PositiveFloat | None = Field(
+        None, description="of leaky neurons: microseconds of a time step, in training and clock-driven evaluation"
+    )
 
 
 def build(
@@ -40,14 +50,29 @@ def build(
 ) -> Network:
     if params.file == Path():
         raise ConfigError("networks.nir.file: which NIR file? Name it in params of a variant with `base: nir`")
+    from snn.neurons import make_neuron  # loads SpikingJelly, which takes seconds; planning does without
+
     path = checked_file(params.file, params.sha256, params.url)
     spec = getattr(activation(), "spec", None)  # of ReLUs there is none
-    network = from_nir(path, reset=getattr(spec, "reset", "soft"), v_min=getattr(spec, "v_min", None))
+    network = from_nir(
+        path,
+        reset=getattr(spec, "reset", "soft"),
+        v_min=getattr(spec, "v_min", None),
+        dt=params.dt,
+        step_us=params.step_us,
+    )
     check(network, input_shape, classes, str(path))
+    if not is_chain(network):
+        if spec is None:
+            raise ConfigError(f"{path}: {Graph.untrainable}")
+        try:
+            return Graph(network, lambda *neuron: make_neuron(spec_of(spec, *neuron)), params.step_us)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
     if spec is not None:
         check_neurons(network, spec, str(path))
     stages: list[nn.Module] = []
-    for synapse, after in pairwise([*chain(network, str(path)), None]):
+    for synapse, after in pairwise([*in_order(network), None]):
         assert synapse is not None, "only the last one has no successor"
         population = network.population(synapse.target)
         # Average pooling after the neurons, then: the file's sum pooling is k² times that.
@@ -65,60 +90,41 @@ def build(
     return Network(stages, readout)
 
 
-def convolution(synapse: Synapse, weight: torch.Tensor) -> nn.Conv2d:
-    out, inner, rows, columns = weight.shape
-    stride, padding, groups = synapse.stride, synapse.padding, synapse.groups
-    conv = nn.Conv2d(inner * groups, out, (rows, columns), stride, padding, groups=groups, bias=False)
-    conv.weight.data = weight
-    return conv
+def is_chain(network: EventNetwork) -> bool:
+    """Whether it is a chain of stages: layers of weights one after the other, the last one linear, pooling only after
+    convolutions, and neurons with one threshold and no leak."""
+    synapses, names = in_order(network), ["input", *(p.name for p in network.populations)]
+    return (
+        [(s.source, s.target) for s in synapses] == list(pairwise(names))
+        and names[-1] == network.output
+        and synapses[0].pool == 1
+        and synapses[-1].kind == "linear"
+        and all(s.kind != "identity" for s in synapses)
+        and all(s.pool == 1 or before.kind == "conv" for before, s in pairwise(synapses))
+        and all(p.tau_us is None for p in network.populations)
+        and len({p.threshold for p in network.populations if p.spiking}) <= 1
+    )
 
 
-NO_CELL = "it cannot be a cell; `snn deploy-nir` runs it event-driven"
-
-
-def chain(network: EventNetwork, file: str) -> list[Synapse]:
-    """Its synapses in the order of computation. ConfigError where it branches."""
-    after: dict[str, Synapse] = {}
-    for synapse in network.synapses:
-        if synapse.source in after:
-            raise ConfigError(f"{file}: two layers follow {synapse.source!r}; {NO_CELL}")
-        after[synapse.source] = synapse
-    order, at = [], "input"
-    while at in after:
-        order.append(after[at])
-        at = after[at].target
-    if len(order) < len(network.synapses) or at != network.output:
-        raise ConfigError(f"{file}: is no chain of layers; {NO_CELL}")
-    return order
+def in_order(network: EventNetwork) -> list[Synapse]:
+    """Its synapses in the order of computation."""
+    names = [p.name for p in network.populations]
+    return sorted(network.synapses, key=lambda synapse: names.index(synapse.target))
 
 
 def check(network: EventNetwork, input_shape: Shape, classes: int, file: str) -> None:
-    """ConfigError, naming file and layer, for networks that are no chain of stages, or of another input or output."""
+    """ConfigError, naming the file, for networks of another input or output."""
     if tuple(network.input_shape) != tuple(input_shape):
         raise ConfigError(
             f"{file}: takes {network.input_shape} (polarities, rows, columns), the data has {input_shape}"
         )
     if network.n_classes != classes:
         raise ConfigError(f"{file}: has {network.n_classes} outputs, the data {classes} classes")
-    synapses = chain(network, file)
-    if synapses[0].pool > 1:
-        raise ConfigError(f"{file}: pools its input; {NO_CELL}")
-    if synapses[-1].kind != "linear":
-        raise ConfigError(f"{file}: {network.output!r} is no linear layer; {NO_CELL}")
-    for before, synapse in pairwise(synapses):
-        if synapse.kind == "identity":
-            raise ConfigError(f"{file}: {synapse.target!r} follows {synapse.source!r} without weights; {NO_CELL}")
-        if synapse.pool > 1 and before.kind != "conv":
-            raise ConfigError(f"{file}: pools {synapse.source!r}, which is no convolution; {NO_CELL}")
 
 
-def check_neurons(network: EventNetwork, spec: Any, file: str) -> None:
-    """ConfigError where the file's neurons are not those of the configuration."""
+def check_neurons(network: EventNetwork, spec: NeuronSpec, file: str) -> None:
+    """ConfigError where a chain's neurons are not those of the configuration."""
     for population in network.populations:
-        if population.tau_us is not None:
-            raise ConfigError(
-                f"{file}: {population.name!r} leaks, by a factor that depends on the length of a time step; {NO_CELL}"
-            )
         if population.spiking:
             for key, of_file, here in neuron_constants(population, spec):
                 if of_file != here:
@@ -128,10 +134,24 @@ def check_neurons(network: EventNetwork, spec: Any, file: str) -> None:
                     )
 
 
-def neuron_constants(population: Population, spec: Any) -> list[tuple[str, Any, Any]]:
+def neuron_constants(population: Population, spec: NeuronSpec) -> list[tuple[str, Any, Any]]:
     return [
         ("threshold", population.threshold, spec.threshold),
         ("reset", population.reset, spec.reset),
         ("v_min", population.v_min, spec.v_min),
         ("decay", 1.0, spec.decay),
     ]
+
+
+def spec_of(configured: NeuronSpec, population: Population, decay: float) -> NeuronSpec:
+    """The neurons of a population of a graph: its own constants; what NIR does not hold is as configured."""
+    own = {
+        "threshold": population.threshold,
+        "reset": population.reset,
+        "v_reset": 0.0,
+        "v_min": population.v_min,
+        "v_init": population.v0 or None,
+        "decay": decay,
+    }
+    fixed = {"learned_decay": False, "strict_threshold": False}
+    return validate(NeuronSpec, configured.model_dump() | own | fixed, f"neurons of {population.name!r}")

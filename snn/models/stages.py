@@ -217,24 +217,30 @@ class Network(nn.Module):
 
     branches: indices of the stages at whose ends Shortcut adds a head; None: wherever the output's shape changes.
     refusal: why networks of this class can neither be deployed event-driven nor be perturbed; empty if they can.
+    untrainable: why no method can train networks of this class; empty if methods can.
     """
 
     refusal: ClassVar[str] = ""
+    untrainable: ClassVar[str] = ""
 
     def __init__(self, stages: Sequence[nn.Module], readout: Readout, branches: Sequence[int] | None = None):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.readout, self.branches = readout, branches
 
-    def forward(self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None, fresh: bool = True
+    ) -> Tensor:
         """`[T, N, C, H, W]` -> `[T', N, K]`, spikes or currents of the K classes.
 
         steps: number of time steps of each stage, to which the TTM brings the input of the stage; the readout runs
-        with the last stage's. None: T everywhere. collect: a list to which every stage's output is appended.
+        with the last stage's. None: T everywhere. collect: a list to which every stage's output is appended. fresh:
+        start with all neurons at rest; if not, where the call before left them.
         """
         from spikingjelly.activation_based import functional  # takes seconds to import; planning does without
 
-        functional.reset_net(self)
+        if fresh:
+            functional.reset_net(self)
         for i, stage in enumerate(self.stages):
             if steps is not None:
                 x = ttm.transform(x, steps[i])

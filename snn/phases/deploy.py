@@ -3,7 +3,8 @@
 For each mode: accuracy, its difference from the clock-driven accuracy at t_train on the same recordings, spikes,
 synaptic operations, modelled energy, and the accuracy while a recording is still arriving. With other lower bounds or
 resets than the network was trained with (`deploy.lower_bounds`, `deploy.resets`), a mode is called, e.g.,
-`event-float@v_min=-4`, and has no curves. The network file that was run is kept.
+`event-float@v_min=-4`, and has no curves. With `deploy.one_event_steps` the mode `clock-events` stands beside them, the
+network clock-driven at one event a time step. The network file that was run is kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from snn.models.stages import Network
 from snn.models.tebn import TemporalNorm
 from snn.neurons import Neuron
 from snn.phases.experiment import Experiment
+from snn.phases.one_event_steps import MODE, predictions
 from snn.phases.outcome import Outcome
 from snn.phases.subset import Subset, evaluation_subset
 from snn.training.evaluate import BATCH, decide, is_spiking
@@ -41,11 +43,11 @@ BLOCK = 500
 
 
 class ClockDriven(NamedTuple):
-    """What the same network gives clock-driven on the same recordings: accuracy at t_train, and the readout summed over
-    time [n, K]."""
+    """What the same network gives clock-driven on the same recordings: accuracy at t_train, and the output's spikes
+    [n, K], None where they are not known or the output does not spike."""
 
     accuracy: float
-    counts: np.ndarray
+    counts: np.ndarray | None
 
 
 def deploy(experiment: Experiment) -> Outcome:
@@ -55,7 +57,7 @@ def deploy(experiment: Experiment) -> Outcome:
     assert isinstance(store, EventStore), "the plan deploys recordings of events only"
     subset = evaluation_subset(store, settings.recordings)
     outcome = Outcome(predictions=subset.head())
-    reasons = []
+    reasons: list[str] = []
     network, _ = experiment.load_network()
     try:
         if settings.bias_free_epochs is not None and has_biases(network):
@@ -70,29 +72,46 @@ def deploy(experiment: Experiment) -> Outcome:
             outcome.add("accuracy_mean_gains", float((predicted == subset.labels).mean()), experiment.cell.t_train)
         deployable = to_events(experiment, network, store)
         save(deployable, experiment.folder.network_file)
-        results: dict[tuple, RunResult] = {}
-        for setting in crossed(settings.modes, settings.lower_bounds, settings.resets):
-            mode = setting.name
-            try:
-                same = setting.same(deployable)
-                if same not in results:
-                    threads = experiment.spec["threads"]
-                    results[same] = run(deployable, setting, store, subset.indices, settings, threads)
-            except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
-                reasons.append(f"{mode}: {refusal}")
-                continue
-            result = results[same]
-            outcome.predictions[f"{mode}//accuracy"] = result.prediction
-            outcome.include(event_metrics(mode, deployable, result, subset.labels, settings.energy_pj_per_synop))
-            outcome.include(differences(mode, result, subset.labels, reference, spiking=is_spiking(network)))
-            if setting.is_as_trained:
-                outcome.include(accuracy_curves(mode, result, subset.labels))
+        event_driven_part, reasons = in_every_mode(experiment, deployable, settings, subset, reference)
+        outcome.include(event_driven_part)
+        if settings.one_event_steps:
+            if any(population.tau_us is not None for population in deployable.populations):
+                reasons.append(f"{MODE}: neurons leak by a factor in each time step, and one event's has no length")
+            else:
+                outcome.include(evaluate_one_event_steps(experiment, network, subset, reference))
     except Diverged as failure:
         outcome.status, reasons = "diverged", [f"while it was fine-tuned without biases: {failure}"]
     except UserError as refusal:
         outcome.status, reasons = "refused", [str(refusal)]
     outcome.reason = "; ".join(reasons)
     return outcome
+
+
+def in_every_mode(
+    experiment: Experiment, network: EventNetwork, settings: Deploy, subset: Subset, reference: ClockDriven
+) -> tuple[Outcome, list[str]]:
+    """Run the network event-driven in every mode: (metrics, predictions and curves, why single modes have none)."""
+    outcome, store = Outcome(), experiment.store
+    reasons: list[str] = []
+    assert isinstance(store, EventStore), "the plan deploys recordings of events only"
+    results: dict[tuple, RunResult] = {}
+    for setting in crossed(settings.modes, settings.lower_bounds, settings.resets):
+        mode = setting.name
+        try:
+            same = setting.same(network)
+            if same not in results:
+                threads = experiment.spec["threads"]
+                results[same] = run(network, setting, store, subset.indices, settings, threads)
+        except UserError as refusal:  # e.g. thresholds that leave the range of the integer mode
+            reasons.append(f"{mode}: {refusal}")
+            continue
+        result = results[same]
+        outcome.predictions[f"{mode}//accuracy"] = result.prediction
+        outcome.include(event_metrics(mode, network, result, subset.labels, settings.energy_pj_per_synop))
+        outcome.include(differences(mode, result, subset.labels, reference))
+        if setting.is_as_trained:
+            outcome.include(accuracy_curves(mode, result, subset.labels))
+    return outcome, reasons
 
 
 def evaluate_clock_driven(
@@ -104,10 +123,26 @@ def evaluate_clock_driven(
     results = {}
     for t in sorted({t_train, *settings.t_clock}):
         predicted, counts = clock_driven(network, experiment.frames("test", t, subset.positions))
-        results[t] = ClockDriven(float((predicted == subset.labels).mean()), counts)
+        accuracy = float((predicted == subset.labels).mean())
+        results[t] = ClockDriven(accuracy, counts if is_spiking(network) else None)
         outcome.predictions[f"clock/{t}/accuracy"] = predicted
         outcome.add("accuracy", results[t].accuracy, t)
     return results[t_train], outcome
+
+
+def evaluate_one_event_steps(
+    experiment: Experiment, network: Network, subset: Subset, reference: ClockDriven
+) -> Outcome:
+    """Evaluate clock-driven with one event in each time step: accuracy, its difference from that at t_train,
+    predictions."""
+    outcome, store = Outcome(), experiment.store
+    assert isinstance(store, EventStore), "the plan deploys recordings of events only"
+    predicted = predictions(network, store, subset.indices, experiment.device)
+    accuracy = float((predicted == subset.labels).mean())
+    outcome.predictions[f"{MODE}//accuracy"] = predicted
+    outcome.add("accuracy", accuracy, mode=MODE)
+    outcome.add("difference", accuracy - reference.accuracy, mode=MODE)
+    return outcome
 
 
 def run(
@@ -225,11 +260,11 @@ def event_metrics(
     return outcome
 
 
-def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven, *, spiking: bool) -> Outcome:
+def differences(mode: str, result: RunResult, labels: np.ndarray, reference: ClockDriven) -> Outcome:
     """The change of accuracy against the clock-driven network at t_train, on the same recordings."""
     outcome = Outcome()
     outcome.add("difference", float((result.prediction == labels).mean()) - reference.accuracy, mode=mode)
-    if spiking:
+    if reference.counts is not None:
         outcome.add("spike_difference", spike_difference(reference.counts, result.counts), mode=mode)
     return outcome
 

@@ -109,6 +109,8 @@ class Experiment:
         shape, classes, steps = self.store.shape, self.store.n_classes, self.cell.t_train
         blueprint = Blueprint(name, values, shape, classes, self.neuron, steps)
         network = self.method.build(self.params, blueprint)
+        if network.untrainable and (self.method.trains or self.method.teacher(self.params) is not None):
+            raise ConfigError(f"{self.cell.key}: {network.untrainable}")
         if self.spec.get("start", {}).get("remove_biases"):
             network = without_biases(network)
         # Activations are channels-last everywhere; on a GPU weights of the same layout spare cuDNN a copy each time.

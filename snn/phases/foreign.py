@@ -17,9 +17,11 @@ Written, and to be read, an array at a time: `np.load` reads one when it is aske
                        sweep/<T> [N]: of the last epoch's network, for every T that was given
     history.csv        a row an epoch: epoch, loss, train_accuracy, seconds, and any other columns of numbers
     record.json        {"status": "ok" or "diverged", "reason": str, "parameters": int, "cpu_seconds": float or absent,
-                       "versions": {package: version}}
+                       "versions": {package: version}, "nir": see below, or absent}
+    network.nir        of methods with `nir: true`: the last epoch's network, to be deployed event-driven
 
-The accuracies are computed here. There is no deployment: the engine runs this project's networks only.
+`"nir"` says how the file is to be read (keys of `Reading`, all optional), or, as a text, why there is none.
+The accuracies are computed here; `snn/phases/foreign_deploy.py` deploys the network.
 """
 
 from __future__ import annotations
@@ -28,15 +30,18 @@ import csv
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+from pydantic import PositiveFloat
 
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import CellFolder
+from snn.config.blocks import Model
+from snn.config.validation import validate
 from snn.data.store import EventStore, open_store
-from snn.errors import DataError
+from snn.errors import ConfigError, DataError
 from snn.phases.outcome import Outcome, write
 from snn.phases.record import Stopwatch, record
 from snn.phases.train import training_metrics
@@ -47,6 +52,19 @@ if TYPE_CHECKING:
     from snn.benchmark.plan import Plan
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "seconds")
+
+
+class Reading(Model):
+    """How the script's network.nir is to be read, see `snn.events.from_nir`: what NIR has no field for.
+
+    dt in seconds: for leaky neurons of tools that compute in time steps. step_us: what a step of the training is in the
+    recordings, in microseconds; None: the mean length of a frame.
+    """
+
+    reset: Literal["soft", "hard"] = "hard"
+    v_min: float | None = None
+    dt: PositiveFloat | None = None
+    step_us: PositiveFloat | None = None
 
 
 class Adopted(NamedTuple):
@@ -161,6 +179,11 @@ def read_script_record(path: Path) -> dict[str, Any]:
             raise wrong(path, f"{key!r} is missing or no {kind.__name__}")
     if record["status"] not in ("ok", "diverged"):
         raise wrong(path, f"status {record['status']!r} is neither 'ok' nor 'diverged'")
+    if not isinstance(record.get("nir", ""), str):
+        try:
+            record["nir"] = validate(Reading, record["nir"], "nir")
+        except ConfigError as error:
+            raise wrong(path, str(error)) from None
     return record
 
 

@@ -12,7 +12,7 @@ def planned_cell(plan: Plan, key: str, phase: str, token: str | None = None, *, 
     """The cell of this key, if the plan has this phase for it.
 
     token: what the workflow planned; UserError where configuration or code are other ones by now. foreign: whether the
-    job is one of another framework's cell.
+    job is one of another framework's cell; deploy is a job of both kinds.
     """
     cell = Cell.parse(key)
     if cell not in plan.all_cells:
@@ -23,7 +23,7 @@ def planned_cell(plan: Plan, key: str, phase: str, token: str | None = None, *, 
             f"{cell.key}: the plan has no {phase} for it: methods without time are only trained, static images have no "
             "events, and probe.seeds and robustness.seeds say which seeds have these phases"
         )
-    if plan.is_foreign(cell) != foreign:
+    if phase != "deploy" and plan.is_foreign(cell) != foreign:
         raise UserError(f"{cell.key}: a foreign method's cell is made by its own rule and `snn adopt`, and no other is")
     if token not in (None, plan.token(cell, phase)):
         raise UserError(

@@ -31,7 +31,7 @@ def caveats(results: Results) -> list[str]:
     )
     if failing:
         sentences.append(
-            f"Some classes are never predicted by {_first(list(failing))}: these trainings failed in part, and a mean "
+            f"Some classes are never predicted by {_first(list(failing))}: they fail in part, and a mean "
             "accuracy hides it (see the missing results)."
         )
     seeds = {results.planned_seeds(s) for s in results.settings}

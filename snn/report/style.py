@@ -59,6 +59,7 @@ _ORDER = list(METHODS)
 _NETWORKS = {"3c1fc": "3C1FC"}
 _MODES = {
     "clock": "Clock-driven",
+    "clock-events": "Clock-driven, one event a step",
     "event-float": "Event-driven, float",
     "event-int8": "Event-driven, int8",
     "event-dynapcnn": "Event-driven, int8 as on Speck",

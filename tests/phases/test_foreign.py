@@ -76,6 +76,34 @@ record = {"status": "ok", "reason": "", "parameters": means.size, "versions": {"
 (out / "record.json").write_text(json.dumps(record))
 """
 
+# The same, and a network of one linear layer as a NIR file, written by another tool's own means.
+MEANS_AND_NETWORK = (
+    MEANS
+    + """
+import nir
+
+p, h, w = data["train/frames"].shape[2:]
+weight = (means - means.mean(0)).reshape(len(means), -1).astype(np.float32)
+one = np.ones(len(means), np.float32)
+leak = spec["foreign"]["params"].get("leak")
+neurons = nir.IF(r=one, v_threshold=one, v_reset=0 * one)
+if leak:  # of a tool whose steps are 1 ms when it writes a file: a step keeps `leak` of the membrane
+    tau = one * 1e-3 / (1 - leak)
+    neurons = nir.LIF(tau=tau, r=tau / 1e-3, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+nodes = {
+    "input": nir.Input({"input": np.array([p, h, w])}),
+    "flat": nir.Flatten({"input": np.array([p, h, w])}, 0, -1),
+    "weights": nir.Linear(weight),
+    "neurons": neurons,
+    "output": nir.Output({"output": np.array([len(means)])}),
+}
+names = list(nodes)
+nir.write(out / "network.nir", nir.NIRGraph(nodes, list(zip(names, names[1:]))))
+record["nir"] = {"reset": "soft", "v_min": -1.0} | ({"dt": 1e-3} if leak else {})
+(out / "record.json").write_text(json.dumps(record))
+"""
+)
+
 
 @pytest.fixture
 def script(tmp_path):
@@ -192,6 +220,11 @@ def written(name: str, text: str):
     return lambda folder: (folder / name).write_text(text)
 
 
+def recorded(**entries):
+    path = "record.json"
+    return lambda folder: files.write_json(folder / path, files.read_json(folder / path) | entries)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -209,6 +242,8 @@ def written(name: str, text: str):
         (written("history.csv", "epoch,loss,train_accuracy,seconds\n1,x,1,1\n"), "not a table of numbers"),
         (written("record.json", "{"), "record.json: not JSON"),
         (written("record.json", '{"status": "ok"}'), "'reason' is missing"),
+        (recorded(nir={"reset": "sort"}), "record.json: .*'nir.reset' = 'sort'"),
+        (recorded(nir=["soft"]), "record.json: .*nir"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(left, change, words):
@@ -256,7 +291,7 @@ def test_its_environment_is_pinned():
 
 @pytest.mark.workflow
 @pytest.mark.xdist_group("workflow")
-@pytest.mark.parametrize("kind", ["numpy", "snntorch"])
+@pytest.mark.parametrize("kind", ["numpy", "numpy-nir", "snntorch"])
 def test_the_workflow_runs_it_in_its_environment_and_shows_it_in_the_tables(kind, tmp_path):
     venv = os.environ.get("SNN_TEST_SNNTORCH") if kind == "snntorch" else None
     if kind == "snntorch" and not venv:
@@ -268,19 +303,22 @@ def test_the_workflow_runs_it_in_its_environment_and_shows_it_in_the_tables(kind
         (venvs / "snntorch").symlink_to(venv)
     else:
         script = "my means.py"
-        (project / script).write_text(MEANS)
+        (project / script).write_text(MEANS if kind == "numpy" else MEANS_AND_NETWORK)
         (venvs / "snntorch/bin").mkdir(parents=True)
         (venvs / "snntorch/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         (venvs / "snntorch/bin/python").chmod(0o755)
     (venvs / "snntorch.txt").write_text("made by a test\n")
-    (project / "tiny.yaml").write_text(yaml.safe_dump(merge(TINY, {"foreign": {NAME: {"script": script}}})))
+    foreign = {"script": script, "nir": kind != "numpy", "params": {"norm": "none"} if venv else {}}
+    overlay = {"foreign": {NAME: foreign}, "deploy": {"recordings": 6, "modes": ["event-float"]}}
+    (project / "tiny.yaml").write_text(yaml.safe_dump(merge(TINY, overlay)))
     snakemake(project, "reports/tiny/index.html")
     report = project / "reports/tiny"
     rows = list(csv.DictReader((report / "metrics.csv").open()))
+    deployed = {("deploy", "3"), ("deploy", "")} if kind != "numpy" else set()
     assert {(r["phase"], r["t_eval"]) for r in rows if (r["method"], r["metric"]) == (NAME, "accuracy")} == {
-        ("train", "3"), ("sweep", "1"), ("sweep", "3"),
+        ("train", "3"), ("sweep", "1"), ("sweep", "3"), *deployed,
     }  # fmt: skip
-    for table in ("accuracy", "accuracy_over_t", "cost"):
+    for table in ("accuracy", "accuracy_over_t", "cost", *(["event_driven"] if deployed else [])):
         assert NAME in (report / f"tables/{table}.md").read_text(), table
     assert NAME not in (report / "tables/holes.md").read_text()
     assert not list((project / "results/tiny/foreign").rglob("*.npz")), "frames go when they have been used"

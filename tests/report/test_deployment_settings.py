@@ -18,9 +18,9 @@ BOUNDS = {"-1": 0.2, "-4": 0.05, "none": 0.0}
 """Lower bounds, and the fraction of the right answers that each turns into wrong ones."""
 
 
-def results(folder, bounds=BOUNDS) -> Results:
-    """Fake cells, also deployed with other lower bounds."""
-    small = {"networks": ("3c1fc",), "samples": 200, "epochs": 2, "diverged": (), "star": ()}
+def results(folder, bounds=BOUNDS, networks=("3c1fc",), spikes=None) -> Results:
+    """Fake cells, also deployed with other lower bounds; spikes: number of spikes of a network."""
+    small = {"networks": networks, "samples": 200, "epochs": 2, "diverged": (), "star": ()}
     cells = make_cells(folder / "cells", **small)
     for cell in cells:
         deploy = Path(cell["folder"]) / "deploy"
@@ -30,12 +30,15 @@ def results(folder, bounds=BOUNDS) -> Results:
             predictions = dict(saved)
         with open(deploy / "metrics.csv", newline="") as f:
             rows = list(csv.DictReader(f))
-        spikes = [row for row in rows if row["mode"] == "event-float" and row["metric"] in ("spikes", "accuracy")]
+        as_trained = [row for row in rows if row["mode"] == "event-float" and row["metric"] in ("spikes", "accuracy")]
+        for row in as_trained:
+            if spikes and row["metric"] == "spikes":
+                row["value"] = spikes[cell["network"]]
         for bound, lost in bounds.items():
             wrong = np.arange(len(predictions["label"])) < lost * len(predictions["label"])
             answers = np.where(wrong, -1, predictions["event-float//accuracy"])
             predictions[f"event-float@v_min={bound}//accuracy"] = answers
-            rows += [row | {"mode": f"event-float@v_min={bound}"} for row in spikes]
+            rows += [row | {"mode": f"event-float@v_min={bound}"} for row in as_trained]
         np.savez(deploy / "predictions.npz", **predictions)
         with open(deploy / "metrics.csv", "w", newline="") as f:
             writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
@@ -67,6 +70,17 @@ def test_the_figure_draws_accuracy_above_spikes(with_bounds):
     assert [label.get_text() for label in spikes.get_xticklabels()] == ["-1", "-4", "none"]
     assert (len(spikes.lines), spikes.get_ylabel()) == (3, "Spikes for one recording")
     assert "Test accuracy" in accuracy.get_ylabel()
+
+
+def test_networks_with_far_more_spikes_are_drawn_whole(tmp_path):
+    many = results(tmp_path, networks=("3c1fc", "resnet8"), spikes={"3c1fc": 100.0, "resnet8": 5000.0})
+    figure = figures.draw("lower_bound", many)
+    accuracy, spikes = figure.axes[:2], figure.axes[2:]
+    assert len({axes.get_ylim() for axes in accuracy}) == 1
+    for axes, most in zip(spikes, (100.0, 5000.0), strict=True):
+        assert axes.lines
+        assert axes.get_ylim()[0] == 0
+        assert most < axes.get_ylim()[1] < 1.2 * most
 
 
 def test_the_other_tables_and_figures_are_as_without(with_bounds, tmp_path):

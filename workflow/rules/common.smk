@@ -188,6 +188,7 @@ def cell_files(method=None):
         folder = LAYOUT.cell(cell)
         if PLAN.is_foreign(cell):
             paths += folder.adopted_files()
+            paths += folder.files("deploy") if "deploy" in PLAN.phases(cell) else []
         else:
             paths += [
                 file for phase in PLAN.phases(cell) for file in folder.files(phase)

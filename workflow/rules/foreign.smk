@@ -68,3 +68,29 @@ rule adopt:
         "adopt {wildcards.cell}"
     shell:
         '$SNN adopt {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token} > {log:q} 2>&1'
+
+
+rule deploy_foreign:
+    # Of methods with `nir: true`; network.nir is no declared file, since a script may have reasons to leave none.
+    input:
+        configuration=CONFIGURATION,
+        left=CELL.foreign_files(),
+        adopted=CELL.adopted_files(),
+        store=store_of_cell,
+    output:
+        **CELL.named("deploy"),
+    log:
+        LAYOUT.log("{cell}", "deploy"),
+    wildcard_constraints:
+        cell=FOREIGN_CELL,
+    threads: C.resources.threads
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(240),
+    params:
+        token=token("deploy"),
+    message:
+        "deploy {wildcards.cell}"
+    shell:
+        '$SNN deploy {wildcards.cell} --configfile "${{CONFIG:-{input.configuration}}}" --token {params.token}'
+        " > {log:q} 2>&1"

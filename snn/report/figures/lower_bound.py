@@ -14,7 +14,8 @@ NOT_SET = "needs several bounds in deploy.lower_bounds"
 
 
 def lower_bound(results: Results) -> Figure | str:
-    """One column of two panels a network: accuracy above, spikes for one recording below; one line a method."""
+    """One column of two panels a network: accuracy above, spikes for one recording below; one line a method. Networks
+    share the axis of accuracy, not that of spikes, of which one may have ten times as many as another."""
     deployed = {s: bounds(results, s) for s in results.settings}
     deployed = {s: of_s for s, of_s in deployed.items() if len(of_s) > 1}
     if not deployed:
@@ -22,7 +23,10 @@ def lower_bound(results: Results) -> Figure | str:
     shown = [panel for panel in results.panels if any(s in deployed for s in results.main_settings(panel))]
     places = sorted({d.v_min for of_s in deployed.values() for d in of_s}, key=bound_order)
     figure = plt.figure(figsize=((1 if len(shown) > 1 else 0.72) * panels.WIDTH, 5.2), layout=panels.layout())
-    grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
+    grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
+    for axes in grid[0, 1:]:
+        axes.sharey(grid[0, 0])
+        axes.tick_params(labelleft=False)
     methods: dict[str, None] = {}
     for column, panel in enumerate(shown):
         settings = [s for s in results.main_settings(panel) if s in deployed]

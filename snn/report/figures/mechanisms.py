@@ -225,8 +225,8 @@ def firing_rates(results: Results) -> Figure | str:
             rates = [rows["value"].mean() for rows in layers.values()]
             panels.plain_line(axes, range(1, len(rates) + 1), rates, s.method, results)
             methods[s.method] = None
-        axes.set_ylim(bottom=0)
         _layers_axis(axes, results, panel, "Layer of neurons, first to last")
+    grid[0].set_ylim(bottom=0)  # of all, once all are drawn: a limit that is set stops the others from growing
     panels.label_left(grid, "Spikes per neuron\nand time step")
     panels.legend(figure, methods, results)
     return figure

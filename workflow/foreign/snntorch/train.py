@@ -6,6 +6,7 @@ number of epochs. snnTorch's own: the neuron (`Leaky`, reset by subtraction one 
 (`ce_count_loss`: cross-entropy of the spike counts). Initial weights are drawn from the cell's seed.
 
 params: beta (decay of the membrane), surrogate (a function of snntorch.surrogate), norm (batch or none).
+Without normalisation the network has no biases, and is left as network.nir too.
 """
 
 import argparse
@@ -16,10 +17,12 @@ import platform
 import time
 from pathlib import Path
 
+import nir
 import numpy as np
 import snntorch
 import torch
 from snntorch import surrogate
+from snntorch.export_nir import export_to_nir
 from snntorch.functional import ce_count_loss
 from torch import nn
 
@@ -139,6 +142,30 @@ def train(network, data, spec):
         }
 
 
+def write_nir(network, shape, path):
+    """Write the network as a NIR file, for frames of this shape (P, H, W). Returns what record.json says of it: how the
+    file is to be read, or why there is none."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return "norm: batch shifts the currents, which is a bias; train with params: {norm: none}"
+    network, layers, x = network.cpu(), [], torch.zeros(1, *shape)
+    with torch.no_grad():
+        for (current, pool), neuron in zip(network.blocks, network.neurons, strict=False):
+            x = current[0](x)
+            layers += [current[0], neurons_of(neuron, x.shape[1:]), pool]
+            x = pool(x)
+        layers += [nn.Flatten(), network.readout, neurons_of(network.neurons[-1], network.readout.weight.shape[:1])]
+        layers = [layer for layer in layers if not (isinstance(layer, nn.AvgPool2d) and layer.kernel_size == 1)]
+        graph = export_to_nir(nn.Sequential(*layers), torch.zeros(1, *shape), ignore_dims=[0])
+    nir.write(path, graph)
+    return {"reset": "soft", "dt": 1e-4}  # its export takes 0.1 ms for a step, whatever a step was
+
+
+def neurons_of(neuron, shape):
+    """The same neurons with one constant each: of one number for a layer its export makes no valid graph."""
+    constants = {"beta": neuron.beta.expand(shape).clone(), "threshold": neuron.threshold.expand(shape).clone()}
+    return snntorch.Leaky(**constants, reset_mechanism="subtract", init_hidden=True)
+
+
 def check(spec):
     """The parameters, defaults filled in; ends with one line where the cell asks for what is not done here."""
     params = DEFAULTS | spec["foreign"]["params"]
@@ -196,6 +223,7 @@ def main():
         writer.writerows(history)
     torch.save(network.state_dict(), out / "weights.pt")
     record = {
+        "nir": diverged or write_nir(network, shape, out / "network.nir"),
         "status": "diverged" if diverged else "ok",
         "reason": diverged,
         "parameters": sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)),
