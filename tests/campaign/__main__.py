@@ -1,4 +1,4 @@
-"""`python -m tests.campaign`: run the campaign, print each finding with the command that runs it again, and the table."""
+"""`python -m tests.campaign`: run the campaign, print each finding with the command that repeats it, and the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trials_of(part: Part, inputs: int, kills: int) -> int:
     """How many trials a campaign of that size has of one part."""
     if part.kills:
         return math.ceil(kills / part.kills)
-    return max(part.trials, math.ceil(inputs * part.share))
+    return max(part.trials, int(inputs * part.share))
 
 
 def matches(part: Part, only: list[str]) -> bool:
@@ -36,13 +36,13 @@ def matches(part: Part, only: list[str]) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=1500, help="mutated inputs, over all classes (N of make campaign)")
+    parser.add_argument("--inputs", type=int, default=1500, help="mutated inputs in all (N of make campaign)")
     parser.add_argument("--kills", type=int, default=8, help="kills (KILLS of make campaign)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
     parser.add_argument("--only", nargs="+", default=[], metavar="CLASS", help="a class, or what is before its slash")
     parser.add_argument("--first", type=int, default=0, help="number of the first trial of each class")
     parser.add_argument("--number", type=int, help="trials of each class, whatever --inputs and --kills say")
-    parser.add_argument("--table", type=Path, help="write the table there too, as Markdown")
+    parser.add_argument("--table", type=Path, help="write the table there too, as Markdown, after each class")
     parser.add_argument("--lines", action="store_true", help="show some of the lines by which inputs were refused")
     parser.add_argument("--list", action="store_true", help="list the classes and how many trials they would have")
     options = parser.parse_args(arguments)
@@ -57,14 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[runner.Row] = []
     begun = time.monotonic()
     for part in parts:
-
+        if not counts[part.name]:
+            continue
         shown = iter(range(SHOWN))
 
         def found(number: int, text: str, name: str = part.name, shown: Iterator[int] = shown) -> None:
             if next(shown, None) is None:
                 return
-            again = f"python -m tests.campaign --only {shlex.quote(name)} --seed {options.seed} --first {number} --number 1"
-            print(f"FINDING {name}, seed {options.seed}, number {number}: {text}\n    again: {again}", flush=True)
+            which = f"--only {shlex.quote(name)} --seed {options.seed} --first {number} --number 1"
+            print(f"FINDING {name}, seed {options.seed}, number {number}: {text}")
+            print(f"    again: python -m tests.campaign {which}", flush=True)
 
         numbers = range(options.first, options.first + counts[part.name])
         row = runner.run(part, options.seed, numbers, found)
@@ -73,12 +75,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{part.name:32} {said}, {row.seconds:.0f} s", flush=True)
         if options.lines:
             print(*(f"    {line[:160]}" for line in sorted(set(row.lines))[:15]), sep="\n")
-    seconds = time.monotonic() - begun
-    head = f"Seed {options.seed}, commit {commit()}, {datetime.date.today()}, {seconds / 60:.0f} minutes.\n\n"
-    print(f"\n{head}{runner.table(rows)}")
-    if options.table:
-        options.table.write_text(f"{head}{runner.table(rows)}\n", encoding="utf-8")
+        if options.table:  # after each class, so that a campaign that is stopped leaves what it found
+            options.table.write_text(summary(rows, options.seed, begun), encoding="utf-8")
+    print(f"\n{summary(rows, options.seed, begun)}", end="")
     return int(any(row.findings for row in rows))
+
+
+def summary(rows: list[runner.Row], seed: int, begun: float) -> str:
+    """Seed, commit, date and time, and the table."""
+    seconds = time.monotonic() - begun
+    head = f"Seed {seed}, commit {commit()}, {datetime.date.today()}, {seconds / 60:.0f} minutes."
+    return f"{head}\n\n{runner.table(rows)}\n"
 
 
 def commit() -> str:

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from . import networks, overlays, recordings, results, streams
+from . import (
+    disk,
+    downloads,
+    kills,
+    networks,
+    overlays,
+    recordings,
+    results,
+    server,
+    streams,
+    surroundings,
+)
+from .runner import Part
 
-PARTS = [*overlays.PARTS, *recordings.PARTS, *networks.PARTS, *results.PARTS, *streams.PARTS]
+MODULES = (overlays, recordings, downloads, networks, results, streams, disk, server, kills, surroundings)
+PARTS: list[Part] = [part for module in MODULES for part in module.PARTS]

@@ -1,4 +1,4 @@
-"""Mutated network files, checksums refitted or not, and NIR files: refused, or run as the reference implementation does."""
+"""Mutated network files, checksums refitted or not, and NIR files: refused, or run as the reference does."""
 
 from __future__ import annotations
 

@@ -21,19 +21,42 @@ from .runner import ROOT, Finding, Part, Said, Verdict, check, command
 
 VALUES: list[Any] = [
     None, True, False, 0, 1, 2, 3, -1, 7, 2**16, 2**31, 2**63, 2**64, 10**30, 10**400, -(10**400), 0.5, -0.5, 1e-320,
-    1e308, float("nan"), float("inf"), -float("inf"), "", "no", "sdt", "mtt", "3c1fc", "saccades", "../../etc", "/dev/zero",
-    "a b", "a\nb", "ü", "\u202e", "{x}", "$(touch pwned)", "x" * 300, "x" * 100_000, "1e3", "9" * 400, [], {}, [[]], [{}],
-    {"a": 1}, {"": 1}, [1, 2, 3], [1, 1, 1], [0], [-1], [0.5], ["sdt"], ["sdt", "sdt"], [None], list(range(2000)),
-    {"base": "3c1fc"}, {"reader": "nmnist"}, {"reader": "saccades", "params": {"samples": 10**12}},
+    1e308, float("nan"), float("inf"), -float("inf"), "", "no", "sdt", "mtt", "3c1fc", "saccades", "../../etc",
+    "/dev/zero", "a b", "a\nb", "ü", "\u202e", "{x}", "$(touch pwned)", "x" * 300, "x" * 100_000, "1e3", "9" * 400,
+    [], {}, [[]], [{}], {"a": 1}, {"": 1}, [1, 2, 3], [1, 1, 1], [0], [-1], [0.5], ["sdt"], ["sdt", "sdt"], [None],
+    list(range(2000)), {"base": "3c1fc"}, {"reader": "nmnist"}, {"reader": "saccades", "params": {"samples": 10**12}},
 ]  # fmt: skip
-KEYS = ["benchmark", "matrix", "matrix.also", "datasets", "methods", "train", "shift", "a.b", "", "x" * 400, "ü", "~", "of"]
+KEYS = [
+    "benchmark",
+    "matrix",
+    "matrix.also",
+    "datasets",
+    "methods",
+    "train",
+    "shift",
+    "a.b",
+    "",
+    "x" * 400,
+    "ü",
+    "~",
+    "of",
+]
 RAW = [
-    b"", b"\0", b"\xff\xfe", b"- a\n", b"a", b"a: [", b"a: b: c", b"\t", b"%YAML 9.9\n---\na: 1\n", b"--- a\n--- b\n", b"a: !!int x",
-    b"a: !!python/object/apply:os.system [ls]", b"a: &a [*a]", b"<<: 1", b"a: !!timestamp 2020-99-99", b"? [a, b]\n: 1\n",
+    b"", b"\0", b"\xff\xfe", b"- a\n", b"a", b"a: [", b"a: b: c", b"\t", b"%YAML 9.9\n---\na: 1\n", b"--- a\n--- b\n",
+    b"a: !!int x",
+    b"a: !!python/object/apply:os.system [ls]", b"a: &a [*a]", b"<<: 1", b"a: !!timestamp 2020-99-99",
+    b"? [a, b]\n: 1\n",
     b"{" * 3000, b"[" * 100_000, b"a: " + b"9" * 5000, b"benchmark: .nan\n", b"benchmark: 2020-01-01\n", b"1: 2\n",
-    b"a: 0x" + b"f" * 4000, b"a: 1:2:3:4:5:6\n", b"a: !!binary aaaa\n", b"a: !!set {b}\n", b"\xef\xbb\xbfbenchmark: x\n",
+    b"a: 0x" + b"f" * 4000, b"a: 1:2:3:4:5:6\n", b"a: !!binary aaaa\n", b"a: !!set {b}\n",
+    b"\xef\xbb\xbfbenchmark: x\n",
 ]  # fmt: skip
-UNREADABLE = ("not UTF-8 text", "not readable as YAML", "inside one another", "no value of a configuration", "is no text")
+UNREADABLE = (
+    "not UTF-8 text",
+    "not readable as YAML",
+    "inside one another",
+    "no value of a configuration",
+    "is no text",
+)
 """Of refusals of files that no YAML reader, or ours alone, takes for keys and plain values."""
 REPORTED = 12
 """Lines that a refusal may have: one a fault, where a configuration has several."""
@@ -65,7 +88,9 @@ def _damage(tree: dict[str, Any], rng: random.Random) -> None:
     if not (values := places(tree)):  # everything was deleted
         return
     container, key = rng.choice(values)
-    match rng.choice(["value", "value", "value", "value", "nudge", "delete", "rename", "add", "nest", "copy", "double"]):
+    match rng.choice(
+        ["value", "value", "value", "value", "nudge", "delete", "rename", "add", "nest", "copy", "double"]
+    ):
         case "value":
             container[key] = copy.deepcopy(rng.choice(VALUES))
         case "nudge" if isinstance(container[key], int | float):
@@ -100,7 +125,7 @@ def plan(rng: random.Random) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutated.yaml"
         path.write_bytes(mutated(rng))
-        verdict = check(command("plan", "--configfile", path), lines=REPORTED)
+        verdict = check(command("plan", "--configfile", path), most=REPORTED)
         if verdict.outcome == "accepted":
             _check_resolved(path, Path(folder) / "config.json")
         return verdict
@@ -123,7 +148,7 @@ def dry_run(rng: random.Random) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutated.yaml"
         path.write_bytes(mutated(rng))
-        planned = check(command("plan", "--configfile", path), lines=REPORTED)
+        planned = check(command("plan", "--configfile", path), most=REPORTED)
         snakefile = ["-s", str(ROOT / "workflow/Snakefile"), "--directory", folder, "--configfile", str(path)]
         options = ["-n", "--cores", "1", "--quiet", "all"]
         done = subprocess.run(
@@ -131,7 +156,9 @@ def dry_run(rng: random.Random) -> Verdict:
             cwd=folder, capture_output=True, text=True, errors="replace", env=environment(Path(folder)),
         )  # fmt: skip
         said = Said(done.returncode, done.stdout, done.stderr)
-        if any(words in planned.text for words in UNREADABLE):  # Snakemake reads the file itself, before any of our code
+        if any(
+            words in planned.text for words in UNREADABLE
+        ):  # Snakemake reads the file itself, before any of our code
             if not done.returncode:
                 raise Finding(f"snakemake accepts what cannot be read: {planned.text[:400]}")
             return Verdict("refused", said.err[-300:])
@@ -148,7 +175,9 @@ def dry_run(rng: random.Random) -> Verdict:
 
 def _lacks_an_input(text: str) -> bool:
     """Only a run looks for the raw data and the scripts that a configuration names."""
-    return any(words in text for words in ("no such", "not there", "is missing", "Missing input", "download", "put the"))
+    return any(
+        words in text for words in ("no such", "not there", "is missing", "Missing input", "download", "put the")
+    )
 
 
 def environment(folder: Path) -> dict[str, str]:

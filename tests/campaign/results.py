@@ -1,7 +1,9 @@
-"""Mutated files of results: stores, checkpoints, weights, records, tables and what is collected, checksums refitted too."""
+"""Mutated files of results: stores, checkpoints, weights, records, tables and what is collected from them."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import hashlib
 import io
 import json
@@ -20,7 +22,7 @@ import torch
 import yaml
 
 from snn.benchmark.cell import Cell
-from snn.benchmark.layout import CellFolder, Layout
+from snn.benchmark.layout import CellFolder
 from snn.benchmark.plan import Plan
 from snn.config.read import read_configuration
 from snn.config.validation import merge
@@ -157,6 +159,7 @@ def _plan() -> Plan:
 def _store() -> Path:
     """The data of the cell, in a folder that the campaign's process removes at its end."""
     folder = Path(tempfile.mkdtemp(prefix="snn-campaign-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # the children end without
     params, split = _plan().config.datasets["saccades"].params, _plan().config.datasets["saccades"].split
     convert("saccades", params, split, folder / "store", progress=False)
     return folder / "store"
@@ -181,10 +184,8 @@ def undisturbed() -> tuple[dict[str, bytes], dict[str, torch.Tensor]]:
 
     with tempfile.TemporaryDirectory() as scratch:
         experiment = _experiment(Path(scratch))
-        try:
+        with contextlib.suppress(_Stopped):
             train(experiment, on_epoch=stop)
-        except _Stopped:
-            pass
         content = {"checkpoint": experiment.folder.checkpoint.read_bytes()}
         whole = train(experiment)
         outcome.write(experiment.folder, "train", whole, {"status": "ok", "config": experiment.spec})
@@ -206,17 +207,19 @@ def _damaged_state(content: bytes, rng: random.Random) -> bytes:
         return bytewise.mutated(content, rng)
 
     def change(state: dict[str, Any]) -> None:
-        tree = state
+        tree, moments = state, state.get("optimizer", {}).get("state")
         while True:
             key = rng.choice(sorted(tree, key=str))
             if not isinstance(tree[key], dict) or not tree[key] or rng.random() < 0.3:
                 break
             tree = tree[key]
         match rng.choice(["gone", "type", "shape", "more"]):
-            case "gone":
+            case "gone" if tree is not moments:  # a parameter without moments may be one without a gradient
                 del tree[key]
             case "shape" if isinstance(tree[key], torch.Tensor):
-                tree[key] = rng.choice([tree[key][None], tree[key].reshape(-1)[:1], torch.zeros(0), tree[key].to(torch.complex64)])
+                tree[key] = rng.choice(
+                    [tree[key][None], tree[key].reshape(-1)[:1], torch.zeros(0), tree[key].to(torch.complex64)]
+                )
             case "more":
                 tree[rng.choice(["more", 17])] = rng.choice([1, "x", torch.zeros(3)])
             case _:
@@ -247,8 +250,7 @@ def trained_weights(rng: random.Random) -> Verdict:
         experiment.folder.weights.parent.mkdir()
         experiment.folder.weights.write_bytes(_damaged_state(content["weights"], rng))
         try:
-            network, running = experiment.load_network()
-            network.load_state_dict(network.state_dict() | running)
+            network, _ = experiment.load_network()
         except UserError as error:
             return refused(error, scratch)
         _check_same(network.state_dict(), weights)
@@ -360,16 +362,33 @@ def prepare_training() -> None:
     undisturbed()
 
 
-def clean_up() -> None:
-    if _store.cache_info().currsize:
-        shutil.rmtree(_store().parent, ignore_errors=True)
+def prepare_benchmark() -> None:
+    benchmark()
+
+
+def prepare_stores() -> None:
+    stores()
 
 
 PARTS = [
-    Part("results/stores", store, share=0.1, limit=20, prepare=lambda: stores() and None),
+    Part("results/stores", store, share=0.1, limit=20, prepare=prepare_stores),
     Part("results/checkpoints", checkpoint, share=0.015, limit=60, prepare=prepare_training, address_space=False),
     Part("results/weights", trained_weights, share=0.02, limit=30, prepare=prepare_training, address_space=False),
-    Part("results/records", records, share=0.03, limit=30, prepare=lambda: benchmark() and None),
-    Part("results/collected", collected, share=0.002, limit=120, prepare=lambda: benchmark() and None, address_space=False),
-    Part("results/mlflow", synchronised, share=0.001, limit=120, prepare=lambda: benchmark() and None, address_space=False),
+    Part("results/records", records, share=0.03, limit=30, prepare=prepare_benchmark),
+    Part(
+        "results/collected",
+        collected,
+        share=0.002,
+        limit=120,
+        prepare=prepare_benchmark,
+        address_space=False,
+    ),
+    Part(
+        "results/mlflow",
+        synchronised,
+        share=0.001,
+        limit=120,
+        prepare=prepare_benchmark,
+        address_space=False,
+    ),
 ]

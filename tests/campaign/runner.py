@@ -46,11 +46,11 @@ Trial = Callable[[random.Random], Verdict]
 class Part:
     """One row of the table.
 
-    name: what `--only` takes. trial: of a generator of random numbers; may raise `Finding`. share: of the mutated inputs
-    of a campaign (0 where `trials` says how many there are). kills: how many kills a trial makes; these parts are given
-    by KILLS. trials: in a campaign, whatever N is. limit: seconds after which a trial counts as hanging. missing: why it
-    cannot be done on this machine, or an empty string. prepare: called once before the trials, in the campaign's own
-    process; what it computes there is inherited by the children. address_space: whether the children's is limited.
+    name: what `--only` takes. trial: of a generator of random numbers; may raise `Finding`. share: of the mutated
+    inputs of a campaign. kills: how many kills a trial makes; KILLS says how many there are of such parts. trials: at
+    least, whatever N is. limit: seconds after which a trial counts as hanging. missing: why it cannot be done on this
+    machine, or an empty string. prepare: called once before the trials, in the campaign's own process; what it computes
+    there is inherited by the children. address_space: whether the children's is limited.
     """
 
     name: str
@@ -78,7 +78,9 @@ class Row:
     lines: list[str] = field(default_factory=list)
 
 
-def run(part: Part, seed: int, numbers: range, on_finding: Callable[[int, str], None] = lambda number, text: None) -> Row:
+def run(
+    part: Part, seed: int, numbers: range, on_finding: Callable[[int, str], None] = lambda number, text: None
+) -> Row:
     """The trials with these numbers, one after the other. on_finding: called at once with its number and text."""
     row, begun = Row(part.name), time.monotonic()
     row.skipped = part.missing()
@@ -209,17 +211,18 @@ def command(*arguments: str | Path) -> Said:
     return Said(status, out.getvalue(), err.getvalue())
 
 
-def check(said: Said, lines: int = 1) -> Verdict:
-    """The verdict on a command: status 0 is accepted, status 2 with its one line (at most so many lines) is refused."""
+def check(said: Said, most: int = 1) -> Verdict:
+    """The verdict on a command: status 0 is accepted, status 2 with its one line (of several, at most `most`) is refused."""
     if "Traceback" in said.err + said.out:
         raise Finding(f"a traceback: {(said.out + said.err)[-600:]}")
     if said.status == 0:
         return Verdict("accepted")
-    errors = [line for line in said.err.splitlines() if not line.startswith(("warning:", "MLflow:")) and line.strip()]
+    lines = [line for line in said.err.splitlines() if line.strip() and "%|" not in line]  # without bars of progress
+    errors = [line for line in lines if not line.startswith(("warning:", "MLflow:"))]
     if said.status != 2 or not errors:
         raise Finding(f"status {said.status} and {len(errors)} lines: {said.err[-400:]!r}")
-    if len(errors) > lines or len(said.err) > LONGEST * lines:
-        raise Finding(f"{len(errors)} lines, {len(said.err)} characters: {said.err[:400]!r}")
+    if len(errors) > most or len("".join(errors)) > LONGEST * most:
+        raise Finding(f"{len(errors)} lines, {len(''.join(errors))} characters: {said.err[:400]!r}")
     return Verdict("refused", errors[0])
 
 
@@ -228,7 +231,10 @@ def check(said: Said, lines: int = 1) -> Verdict:
 
 def table(rows: list[Row]) -> str:
     """The outcomes as Markdown."""
-    lines = ["| class | tried | refused | accepted | findings | seconds |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| class | tried | refused | accepted | findings | seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for row in rows:
         if row.skipped:
             lines.append(f"| {row.part} | skipped: {row.skipped} | | | | |")

@@ -18,7 +18,8 @@ from .runner import Finding, Part, Verdict
 EVENT = np.dtype([("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "i1")])
 FIELDS = ("prediction", "counts", "first_spike_us", "spikes", "synops", "n_events", "saturated")
 ODD: list[Any] = [
-    -1, 2**15, 2**31, 2**40, 2**62, 2**63 - 1, -(2**62), float("nan"), float("inf"), 0.5, None, "1", 1j, True, [1, 2], {},
+    -1, 2**15, 2**31, 2**40, 2**62, 2**63 - 1, -(2**62), float("nan"), float("inf"), 0.5, None, "1", 1j, True,
+    [1, 2], {},
 ]  # fmt: skip
 
 
@@ -58,7 +59,9 @@ def damaged(rng: random.Random, c: list[Any]) -> list[Any]:
         g = np.random.default_rng(rng.getrandbits(30))
         c[0] = g.permutation(c[0])
     elif how == "kind":
-        c[i] = rng.choice([None, "abc", c[i].tolist(), tuple(c[i].tolist()), {}, object(), range(n), np.ma.masked_array(c[i])])
+        c[i] = rng.choice(
+            [None, "abc", c[i].tolist(), tuple(c[i].tolist()), {}, object(), range(n), np.ma.masked_array(c[i])]
+        )
     else:
         c = [np.repeat(a, 2)[::2] if isinstance(a, np.ndarray) else a for a in c]
         c[i].flags.writeable = False

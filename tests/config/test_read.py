@@ -53,7 +53,7 @@ def test_numbers_of_a_json_file_are_numbers(tmp_path):
     (tmp_path / "config.json").write_text('{"recipes": {"tet": {"train": {"lr": 1e-05}}}}')
     assert read_yaml(tmp_path / "config.json") == {"recipes": {"tet": {"train": {"lr": 1e-5}}}}
     (tmp_path / "half.json").write_text('{"recipes": ')
-    with pytest.raises(ConfigError, match="half.json: not readable as JSON"):
+    with pytest.raises(ConfigError, match=r"half\.json: not readable as JSON"):
         read_yaml(tmp_path / "half.json")
 
 
