@@ -20,6 +20,8 @@ KILLS = 10
 """Of one trial: the run is started again after each, and once more to end."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("snakemake", "snakemake", "server", "job", "job", "fork")
+LONGEST = 60
+"""Seconds from the start of the jobs to the kill, at most."""
 ENDING = 60
 """Seconds in which Snakemake ends after a kill, and in which all processes of a run have gone."""
 
@@ -29,8 +31,8 @@ def trial(rng: random.Random) -> Verdict:
     history: list[str] = []
     try:
         tiny.copy_of_the_project(folder)
-        for _ in range(KILLS):
-            history.append(_killed_run(folder, rng))
+        for number in range(KILLS):
+            history.append(_killed_run(folder, rng, keep_locks=number == KILLS - 1))
         _run_to_its_end(folder, history)
         tiny.check_same(folder)
         if left := tiny.leftovers(folder):
@@ -42,15 +44,17 @@ def trial(rng: random.Random) -> Verdict:
     return Verdict("accepted", "", KILLS)
 
 
-def _killed_run(folder: Path, rng: random.Random) -> str:
+def _killed_run(folder: Path, rng: random.Random, keep_locks: bool) -> str:
     """Start the run, kill one of its processes at a random moment, and wait for its end. Returns what was done."""
     run = _start(folder)
     victim, number = rng.choice(VICTIMS), rng.choice(SIGNALS)
     moment = rng.uniform(0, 1) ** 2
     _wait_for_start(folder, run)
-    deadline = time.monotonic() + 12 * moment
+    deadline = time.monotonic() + LONGEST * moment
     while time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
+    if run.poll() is not None:
+        _check_ended(folder, run)
     pids = _processes(folder, run.pid).get(victim, [])
     target = rng.choice(pids) if pids else run.pid
     name = victim if pids else "snakemake"
@@ -64,8 +68,17 @@ def _killed_run(folder: Path, rng: random.Random) -> str:
         if run.poll() is None:
             run.send_signal(signal.SIGINT)
     _wait_for_end(folder, run, what)
-    _check_said(folder, what)
+    _check_said(folder, what, keep_locks)
     return what
+
+
+def _check_ended(folder: Path, run: subprocess.Popen) -> None:
+    """A run that was not killed and has ended is done, and starts from nothing the next time."""
+    if run.returncode:
+        said = (folder / ".said").read_text(errors="replace")
+        raise Finding(f"the run ended by itself with status {run.returncode}: {said[-600:]}")
+    for name in ("results", "reports"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _start(folder: Path) -> subprocess.Popen:
@@ -153,16 +166,17 @@ def _unlock(folder: Path) -> None:
     subprocess.run(command, cwd=folder, env=tiny.environment(folder), capture_output=True, check=True)
 
 
-def _check_said(folder: Path, what: str) -> None:
-    """What was said of a kill holds no traceback; a lock that is left is explained, and opened as it is explained."""
+def _check_said(folder: Path, what: str, keep_locks: bool) -> None:
+    """What was said of a kill holds no traceback. A lock that is left is opened; or kept: the next run explains it."""
     said = (folder / ".said").read_text(errors="replace")
     logs = [p.read_text(errors="replace") for p in (folder / "results/tiny/logs").rglob("*.log")]
     for text in [said, *logs]:
         if "Traceback" in text:
             raise Finding(f"a traceback after {what}: {text[text.index('Traceback') - 200 :][-900:]}")
     locks = folder / ".snakemake/locks"
-    if locks.is_dir() and any(locks.iterdir()):
-        _unlock(folder)
+    if locks.is_dir() and not keep_locks:
+        for lock in locks.iterdir():  # what --unlock does; that the message names it is looked at in the last run
+            lock.unlink()
 
 
 PARTS = [Part("kills", trial, kills=KILLS, limit=900, prepare=tiny.prepare, address_space=False)]

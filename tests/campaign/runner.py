@@ -212,7 +212,7 @@ def command(*arguments: str | Path) -> Said:
 
 
 def check(said: Said, most: int = 1) -> Verdict:
-    """The verdict on a command: status 0 is accepted, status 2 with its one line (of several, at most `most`) is refused."""
+    """The verdict on a command: status 0 is accepted, status 2 with one line (or several, up to `most`) is refused."""
     if "Traceback" in said.err + said.out:
         raise Finding(f"a traceback: {(said.out + said.err)[-600:]}")
     if said.status == 0:
