@@ -6,6 +6,7 @@
 #   PYTHON=python3.12    make the environment with this Python
 #   PORT=5000            of the MLflow UI
 #   BASE=HEAD            make test-fast looks at what changed since this commit
+#   N=1500 KILLS=10      mutated inputs and kills of make campaign; SEED=0 of all that is random in it
 
 BENCHMARK ?= saccades
 CONFIG ?=
@@ -13,6 +14,9 @@ CORES ?= all
 PYTHON ?= python3
 PORT ?= 5000
 BASE ?= HEAD
+N ?= 1500
+KILLS ?= 10
+SEED ?= 0
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,7 +34,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
+.PHONY: campaign audit sbom lock-check nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -54,6 +58,7 @@ $(STAMP):
 
 reproduce: env ## run the benchmark up to the rendered report; what is done already stays
 	@echo "reproduce: $(NAME) on $(CORES) cores: convert, train, sweep, deploy, collect, report, MLflow"
+	@$(BIN)/snn plan $(CONFIGFILE) > /dev/null # says in one line what Snakemake's own reader says in a traceback
 	@$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
 	@echo "report: $(CURDIR)/reports/$(NAME)/index.html"
 
@@ -63,6 +68,27 @@ test: env ## run the tests
 
 test-fast: env ## the tests of the rooms changed since BASE (all unit tests if none is)
 	@$(BIN)/python tools/fast_tests.py $(BASE)
+
+campaign: env ## damaged inputs, kills, full disks, odd surroundings: minutes (docs/campaign.md)
+	@$(BIN)/python -m tests.campaign --inputs $(N) --kills $(KILLS) --seed $(SEED)
+
+# These programs have an environment of their own: the suite does not need them.
+AUDIT := .audit
+$(AUDIT)/.made: tools/audit.txt
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install -qq --disable-pip-version-check -r tools/audit.txt
+	@touch $@
+
+audit: $(AUDIT)/.made ## known vulnerabilities of the lock; status 3 where no database could be reached
+	@$(AUDIT)/bin/python tools/audit.py $(AUDIT)/bin/pip-audit
+
+sbom: $(AUDIT)/.made ## write sbom.json, a software bill of materials of the lock (CycloneDX)
+	@$(AUDIT)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	  --short-PURLs --output-reproducible --of JSON -o sbom.json
+	@echo "sbom: sbom.json, $$(grep -c '"purl"' sbom.json) packages"
+
+lock-check: env ## whether requirements.lock is what tools/lock.py writes from this environment
+	@$(BIN)/python tools/lock.py --check
 
 slurm-test: env ## the workflow through a one-node Slurm on loopback (skipped where it is not installed)
 	@tools/slurm_test.sh
@@ -125,4 +151,4 @@ clean: ## remove results/ and the rendered reports that git does not keep
 
 distclean: clean ## clean, and remove the environment and all caches
 	@echo "distclean: $(VENV) and caches"
-	@rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) $(AUDIT) sbom.json .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -192,8 +192,9 @@ def test_the_mlflow_store_can_be_deleted_and_rebuilt(project):
     assert runs() == before
 
 
-def test_a_clone_runs_in_a_folder_of_any_name(tmp_path):
-    folder = copy_of_the_project(tmp_path / "my clone ü {x} $(touch pwned) 'q'")
+@pytest.mark.parametrize("name", ["my clone ü", "my clone ü {x} $(touch pwned) 'q'"])
+def test_a_clone_runs_in_a_folder_of_any_name(tmp_path, name):
+    folder = copy_of_the_project(tmp_path / name)
     (folder / "tiny.yaml").write_text(TINY)
     snakemake(folder, f"{CELLS}/sdt/T3/seed0/train/record.json")
     assert (folder / CELLS / "sdt/T3/seed0/train/record.json").exists()

@@ -188,7 +188,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """A record.json, with a status. DataError where it is damaged."""
     try:
         record = files.read_json(path)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); {REMEDY}") from None
     if not isinstance(record, dict) or not isinstance(record.get("status"), str):
         raise DataError(f"{path}: not a record of a phase; {REMEDY}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,22 +54,30 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: not readable: {error.strerror}") from None
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return {}
-        _size(path, root, {}, set())
-        value = loader.construct_document(root)
+        # YAML takes JSON's 1e-05 for a text.
+        value = json.loads(text) if path.suffix == ".json" else _from_yaml(path, text)
     except ConfigError:
         raise
     except RecursionError:
         raise ConfigError(f"{path}: blocks lie too deep inside one another; write it flatter") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}: not readable as JSON: {error}") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: must hold keys and values, not {type(value).__name__}")
     _check_plain(path, value, "")
     return value
+
+
+def _from_yaml(path: Path, text: str) -> Any:
+    """The value of a YAML text; an empty mapping where it is empty."""
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return {}
+    _size(path, root, {}, set())
+    return loader.construct_document(root)
 
 
 def _size(path: Path, node: yaml.Node, sizes: dict[int, int], above: set[int]) -> int:

@@ -32,9 +32,9 @@ def fetch(url: str, path: Path, sha256: str, timeout: float = 60) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _transfer(url, part, timeout)
     except urllib.error.HTTPError as error:
-        raise DataError(f"{url}: the server answers {error.code} ({error.reason}); {by_hand}") from None
+        raise DataError(f"{url}: the server answers {error.code} ({str(error.reason)[:100]}); {by_hand}") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = repr(str(getattr(error, "reason", None) or error))[1:-1][:200]  # may hold what the server sent
         raise DataError(f"{url}: no connection ({reason}); {by_hand}") from None
     if files.sha256(part) != sha256:
         part.unlink()
@@ -68,8 +68,8 @@ def _transfer(url: str, part: Path, timeout: float) -> None:
 def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
     """`<folder of the archive>/<root>`, unpacked from the `.tar.gz` unless all of `members` are there.
 
-    members: names of files directly in `root`. `DataError` for an archive of another checksum. Only regular files that
-    lie directly in `root` are extracted, into a temporary folder that is renamed when complete: an archive can neither
+    members: names of files directly in `root`. `DataError` for an archive of another checksum. Only these are
+    extracted, and only as regular files, into a temporary folder that is renamed when complete: an archive can neither
     write elsewhere nor leave links or half a folder.
     """
     target = archive.parent / root
@@ -83,7 +83,7 @@ def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 name = member.name.removeprefix(f"{root}/")
-                source = tar.extractfile(member) if member.isreg() and "/" not in name and name != ".." else None
+                source = tar.extractfile(member) if member.isreg() and name in members else None
                 if source is not None:
                     with source, open(temporary / name, "wb") as f:
                         shutil.copyfileobj(source, f, BLOCK)
@@ -92,7 +92,7 @@ def unpack(archive: Path, root: str, members: list[str], sha256: str) -> Path:
         shutil.rmtree(target, ignore_errors=True)  # it is incomplete: a complete one was returned above
         temporary.chmod(0o755)
         temporary.rename(target)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); {again}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

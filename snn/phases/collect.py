@@ -3,7 +3,8 @@
     cells/…/{train,sweep,deploy,probe,robustness}/
         ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
 
-The report reads these six files and nothing else. Metrics are those of the phases, and one that is counted here from
+The report reads these six files and nothing else; the last holds the checksums of all, by which the report refuses what
+was changed since. Metrics are those of the phases, and one that is counted here from
 the predictions of each evaluation: `classes_never_predicted`. A phase that is missing or diverged is a row of
 `holes.csv` with its reason, and none of its metrics count. Rows are sorted, and numbers are written so that they read
 back exactly: the same cells give the same bytes.
@@ -20,9 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snn.benchmark.cell import Cell
-from snn.benchmark.layout import PHASES, REMEDY, read_rows, write_rows
+from snn.benchmark.layout import PHASES, REMEDY, read_record, read_rows, write_rows
+from snn.data.manifest import sealed
+from snn.data.npz import load_npz
 from snn.errors import DataError
-from snn.runtime.files import read_json, replacing, write_json
+from snn.runtime.files import read_json, replacing, sha256, write_text
 
 PHASE_ORDER = list(PHASES)
 CELL = ("dataset", "network", "method", "t_train", "seed")
@@ -59,7 +62,7 @@ def collect(
             folder = Path(cell["folder"]) / phase
             hole = _hole(folder)
             if (folder / "record.json").exists():
-                records.append((phase, key, _json(folder / "record.json")))
+                records.append((phase, key, _record(folder / "record.json")))
                 history += [key | row for row in read_rows(folder / "history.csv")]
             if hole:
                 holes.append(key | {"phase": phase, "status": hole[0], "reason": hole[1]})
@@ -81,7 +84,10 @@ def collect(
     _write_csv(out / "curves.csv", (*CELL, "phase", "mode", "curve", "x", "value"), curves)
     _write_csv(out / "holes.csv", (*CELL, "phase", "status", "reason"), holes)
     _write_npz(out / "predictions.npz", predictions)
-    write_json(out / "provenance.json", _provenance(benchmark, protocol, cells, records, manifests or {}))
+    provenance = _provenance(benchmark, protocol, cells, records, manifests or {})
+    names = ("metrics.csv", "history.csv", "curves.csv", "holes.csv", "predictions.npz")
+    sums = {"files": {name: sha256(out / name) for name in names}}
+    write_text(out / "provenance.json", sealed(provenance | sums))
 
 
 def _expected_phases(cells: Iterable[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], list[str]]:
@@ -105,7 +111,7 @@ def _hole(folder: Path) -> tuple[str, str] | None:
     """(status, reason) of a phase that does not give all of its numbers, or None."""
     if not (folder / "record.json").exists():
         return "missing", "not run, or it failed: see its log"
-    record = _json(folder / "record.json")
+    record = _record(folder / "record.json")
     status, reason = record.get("status", "ok"), " ".join(str(record.get("reason") or "").split())
     if status != "ok":
         return status, reason or "no reason given"
@@ -122,8 +128,8 @@ def _metrics(prefix: dict, phase: str, path: Path) -> list[dict]:
                 prefix
                 | {"phase": phase, "t_eval": t_eval, "mode": row["mode"], "metric": row["metric"], "value": value}
             )
-        except (KeyError, ValueError, TypeError) as error:
-            raise DataError(f"{path}: not a table of metrics ({error!r}); {REMEDY}") from None
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise DataError(f"{path}: not a table of metrics ({repr(error)[:200]}); {REMEDY}") from None
     return rows
 
 
@@ -145,15 +151,18 @@ def _predictions(path: Path) -> _Predictions | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            label = arrays["label"]
-            predicted = {name: arrays[name] for name in sorted(set(arrays.files) - {"index", "label"})}
-            for name, array in predicted.items():
-                if array.shape != label.shape:
-                    raise ValueError(f"{name} has shape {array.shape}, label {label.shape}")
-            return _Predictions(arrays["index"], label, predicted)
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: not a file of predictions ({error}); {REMEDY}") from None
+        arrays = load_npz(path)
+        label = arrays["label"]
+        for name, array in arrays.items():
+            if array.shape != label.shape or array.ndim != 1 or array.dtype.kind != "i":
+                raise ValueError(f"{name} is {array.dtype} of shape {array.shape}, label of shape {label.shape}")
+        predicted = {name: arrays[name] for name in sorted(arrays.keys() - {"index", "label"})}
+        if wrong := [name for name in predicted if name.count("/") != 2]:
+            raise ValueError(f"{wrong[0][:40]!r} names no evaluation")
+        return _Predictions(arrays["index"], label, predicted)
+    except Exception as error:  # zipfile and numpy raise many types for damaged files
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a file of predictions ({type(error).__name__}: {reason}); {REMEDY}") from None
 
 
 def _correct(key: dict, phase: str, evaluated: _Predictions | None) -> dict[str, np.ndarray]:
@@ -216,20 +225,32 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
         "hardware": distinct("hardware"),
         "threads": distinct("threads"),
         "data": {name: sorted(numbers) for name, numbers in data.items()},
-        "manifests": {name: _json(Path(path)) for name, path in manifests.items()},
+        "manifests": {name: _manifest(Path(path)) for name, path in manifests.items()},
         "seconds": dict(seconds),
         "started": started[:1] + started[-1:],
     }
 
 
-def _json(path: Path) -> dict:
-    try:
-        record = read_json(path)
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); {REMEDY}") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{path}: not a record; {REMEDY}")
+def _record(path: Path) -> dict:
+    """A phase's record whose entries are of the types that the provenance is made from. DataError otherwise."""
+    record = read_record(path)
+    texts = [record.get(name) or "" for name in ("reason", "started", "code", "dataset_version")]
+    seconds, versions = record.get("seconds") or 0.0, record.get("versions") or {}
+    if not (
+        all(isinstance(text, str) for text in texts) and type(seconds) in (int, float) and isinstance(versions, dict)
+    ):
+        raise DataError(f"{path}: not a record of a phase; {REMEDY}")
     return record
+
+
+def _manifest(path: Path) -> dict:
+    try:
+        manifest = read_json(path)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({error}); {REMEDY}") from None
+    if not isinstance(manifest, dict):
+        raise DataError(f"{path}: not a manifest; {REMEDY}")
+    return manifest
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: list[dict]) -> None:

@@ -24,7 +24,8 @@ from snn.models.stages import Network
 from snn.neurons import NeuronSpec
 from snn.runtime import files
 from snn.runtime.seeds import derive
-from snn.training.loop import Splits, generator
+from snn.training import checkpoint
+from snn.training.loop import Splits, check_statistics, generator
 from snn.training.method import Method, Run
 
 
@@ -144,9 +145,10 @@ class Experiment:
         """(the trained network as evaluated, the running statistics as training left them)."""
         path = self.folder.weights
         try:
-            saved = torch.load(path, weights_only=True, map_location=self.device)
+            saved = checkpoint.load(path, self.device)
             network = self.build_network()
             network.load_state_dict(saved["network"])
+            check_statistics(saved["running"], network)
         except Exception as error:
             raise DataError(
                 f"{path}: not readable as weights ({type(error).__name__}); delete it and run again"

@@ -9,15 +9,17 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from snn.benchmark.cell import Cell
+from snn.data.manifest import sealed
 from snn.errors import DataError
 from snn.events.deployment import Deployment, bound_order
 from snn.report import style
+from snn.runtime import files
 from snn.statistics import Interval, Paired, hierarchical_interval, mean_interval, paired_difference
 
 SETTING = ["dataset", "network", "method", "t_train"]
@@ -66,11 +68,11 @@ class Results:
 
     def __init__(self, folder: Path, t_train: Collection[int] = (), variants: Mapping[str, str] | None = None):
         self.t_train, self.variants = set(t_train), dict(variants or {})
+        self.provenance = _provenance(folder)
         self.metrics = _table(folder / "metrics.csv")
         self.history = _table(folder / "history.csv")
         self.curves = _table(folder / "curves.csv")
         self.holes = _table(folder / "holes.csv")
-        self.provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
             self.predictions = {name: arrays[name] for name in arrays.files}
         self.metrics["t_eval"] = self.metrics["t_eval"].fillna(NO_STEPS).astype(int)
@@ -262,6 +264,26 @@ def _key(s: Setting, seed: int, quantity: Quantity) -> str:
 
 def _index_key(s: Setting, seed: int, quantity: Quantity) -> str:
     return f"{Cell(*s, seed).key}/{quantity.phase}/index"
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """What `collect` says of the numbers. DataError unless the collected files are as it left them; an earlier version
+    wrote no checksums."""
+    path, again = folder / "provenance.json", "run `snakemake` up to the rule `collect` again"
+    try:
+        text = path.read_text(encoding="utf-8")
+        provenance = json.loads(text)
+        sums = provenance.get("files", {})
+        if (sums or "sha256" in provenance) and sealed({k: v for k, v in provenance.items() if k != "sha256"}) != text:
+            raise ValueError
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; {again}") from None
+    except (ValueError, AttributeError, RecursionError):
+        raise DataError(f"{path}: was changed since it was written, or is damaged; {again}") from None
+    for name, expected in sums.items():
+        if not (folder / name).is_file() or files.sha256(folder / name) != expected:
+            raise DataError(f"{folder / name}: is missing, or was changed since it was collected; {again}")
+    return provenance
 
 
 def _table(path: Path) -> pd.DataFrame:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,17 @@ def save(path: Path, state: dict[str, Any]) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
+def load(path: Path, device: str = "cpu") -> Any:
+    """What `save` wrote; an exception of any type where the file is damaged.
+
+    torch does not look at the checksums that it writes, so that a changed byte would be a changed weight.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (member := archive.testzip()) is not None:
+            raise ValueError(f"{member} does not match its checksum")
+    return torch.load(path, weights_only=True, map_location=device)
+
+
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
     """The checkpoint at `path`, or None if there is none or it is of another `identity`, i.e. configuration or code.
 
@@ -26,12 +40,19 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    try:
-        state = torch.load(path, weights_only=True)
+    with readable(path):
+        state = load(path)
         if state["identity"] != identity:
             print(f"{path}: of another configuration or code version; starting from the beginning", flush=True)
             return None
         return dict(state)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """While entered, an exception means that the checkpoint at `path` is damaged: a DataError says so."""
+    try:
+        yield
     except Exception as error:
         reason = type(error).__name__
         raise DataError(

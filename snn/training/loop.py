@@ -25,7 +25,7 @@ from snn.data.frames import Frames
 from snn.errors import Diverged
 from snn.models.stages import Network
 from snn.runtime.seeds import Purpose, derive
-from snn.training.checkpoint import load_checkpoint, save
+from snn.training.checkpoint import load_checkpoint, readable, save
 from snn.training.evaluate import BATCH, assess, is_spiking
 from snn.training.method import Method, Run
 from snn.training.optimisation import lr_factor, optimizer_for
@@ -96,14 +96,18 @@ def fit(
     optimizer = optimizer_for(model.parameters(), recipe) if method.trains else None
     result, best, done = Result(model), -1.0, 0
     if optimizer is not None and (saved := load_checkpoint(checkpoint, identity)):
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        method.load_state(saved["method"])
-        for name, g in generators.items():
-            g.set_state(saved["generators"][name])
-        result.history, best, done = saved["history"], saved["best"], saved["epoch"]
-        result.predictions, result.selected = (saved[k].numpy() for k in ("predictions", "selected"))
-        result.running, result.network = saved["running"], method.strip(model)
+        with readable(checkpoint):
+            model.load_state_dict(saved["model"])
+            _restore_optimizer(optimizer, saved["optimizer"])
+            method.load_state(saved["method"])
+            for name, g in generators.items():
+                g.set_state(saved["generators"][name])
+            result.history, best, done = _progress(saved, run.epochs)
+            result.predictions, result.selected = (
+                _predictions(saved[name], splits.test) for name in ("predictions", "selected")
+            )
+            result.running, result.network = saved["running"], method.strip(model)
+            check_statistics(result.running, result.network)
 
     for epoch in range(done + 1, (run.epochs if method.trains else 1) + 1):
         started = time.perf_counter()
@@ -143,6 +147,51 @@ def fit(
         on_epoch(epoch, row)
     result.network = method.strip(model)
     return result
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """torch compares the groups of parameters alone; a moment of another shape would fail at the first step."""
+    before = [{key: type(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    after = [{key: type(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    if before != after:
+        raise ValueError("the optimizer has other settings")
+    names = {frozenset(moments) for moments in optimizer.state.values()}
+    if len(names) > 1:
+        raise ValueError("the optimizer's moments differ from parameter to parameter")
+    for parameter, moments in optimizer.state.items():
+        for value in moments.values():
+            if not isinstance(value, Tensor) or (value.ndim and value.shape != parameter.shape) or value.is_complex():
+                raise ValueError("a moment of the optimizer has another shape than its parameter")
+
+
+def _progress(saved: dict[str, Any], epochs: int) -> tuple[list[Row], float, int]:
+    """(history, best validation accuracy, finished epochs), checked."""
+    history, best, done = saved["history"], saved["best"], saved["epoch"]
+    if type(done) is not int or not 1 <= done <= epochs or type(best) is not float or len(history) != done:
+        raise ValueError("another number of epochs")
+    for number, row in enumerate(history, 1):
+        if row["epoch"] != number or not all(
+            isinstance(key, str) and isinstance(value, int | float) for key, value in row.items()
+        ):
+            raise ValueError("a row of the history is damaged")
+        if not row.keys() >= {"test_accuracy", "val_accuracy", "seconds"}:
+            raise ValueError("a row of the history lacks numbers")
+    return history, best, done
+
+
+def _predictions(saved: Tensor, test: Frames) -> np.ndarray:
+    """The classes that a checkpoint holds for the test split, [n]."""
+    if saved.dtype != torch.int64 or saved.shape != (len(test),):
+        raise ValueError("predictions for other recordings")
+    return saved.numpy()
+
+
+def check_statistics(running: dict[str, Tensor], network: nn.Module) -> None:
+    """ValueError unless `running` holds a tensor for each buffer of the network, of its shape and type."""
+    buffers = {name: (b.shape, b.dtype) for name, b in network.named_buffers()}
+    if {name: (value.shape, value.dtype) for name, value in running.items()} != buffers:
+        raise ValueError("statistics of another network")
 
 
 def _accuracy(predicted: np.ndarray, split: Frames) -> float:

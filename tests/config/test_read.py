@@ -49,6 +49,14 @@ def test_a_folder_is_no_configuration(tmp_path):
         read_yaml(tmp_path)
 
 
+def test_numbers_of_a_json_file_are_numbers(tmp_path):
+    (tmp_path / "config.json").write_text('{"recipes": {"tet": {"train": {"lr": 1e-05}}}}')
+    assert read_yaml(tmp_path / "config.json") == {"recipes": {"tet": {"train": {"lr": 1e-5}}}}
+    (tmp_path / "half.json").write_text('{"recipes": ')
+    with pytest.raises(ConfigError, match=r"half\.json: not readable as JSON"):
+        read_yaml(tmp_path / "half.json")
+
+
 INFINITE = [
     {"train": {"clip_norm": float("inf")}},
     {"train": {"weight_decay": float("inf")}},

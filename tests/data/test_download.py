@@ -102,6 +102,22 @@ def test_nothing_of_an_archive_lies_elsewhere_or_is_a_link(tmp_path):
         unpack(archive, "root", ["good", "link"], sha256(archive))
 
 
+def test_an_archive_may_hold_names_that_no_file_can_have(tmp_path):
+    archive = write_tar(
+        tmp_path / "a.tar.gz", dict.fromkeys(["root/", "root/.", "root/" + "x" * 300, "root/good"], b"x")
+    )
+    assert [p.name for p in unpack(archive, "root", ["good"], sha256(archive)).iterdir()] == ["good"]
+
+
+def test_what_is_no_answer_of_a_server_is_one_short_line(server, tmp_path):
+    handler, url = server
+    handler.do_GET = lambda self: self.wfile.write(b"\0\xff\n\r" * 5000)
+    with pytest.raises(DataError, match="no connection") as error:
+        fetch(f"{url}/file", tmp_path / "file", SUM)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
 def test_a_damaged_archive_leaves_nothing_behind(tmp_path):
     archive = write_tar(tmp_path / "a.tar.gz", {"root/good": CONTENT})
     archive.write_bytes(archive.read_bytes()[:-300])

@@ -42,8 +42,8 @@ def spec(decay=0.5, **changes):
 @pytest.mark.parametrize("decay", [0.5, 1.0])
 @pytest.mark.parametrize("changes", NEURONS.values(), ids=NEURONS)
 def test_the_eligibility_is_the_gradient_for_a_current_shifted_at_every_step(changes, decay):
-    """Back-propagation through time by the neuron itself, in double precision. A third of the currents are zero, so that
-    an integrate-and-fire neuron stays exactly at its lower bound where it was clipped."""
+    """Back-propagation through time by the neuron itself, in double precision. A third of the currents are zero, so
+    that an integrate-and-fire neuron stays exactly at its lower bound where it was clipped."""
     neuron = make_neuron(spec(decay, **changes)).double()
     g = torch.Generator().manual_seed(0)
     current = 0.5 + torch.randn(8, 3, 50, dtype=torch.float64, generator=g)

@@ -10,6 +10,7 @@ from fake import make_cells
 
 from snn.errors import DataError
 from snn.phases.collect import METRICS, collect
+from snn.report.results import Results
 
 
 @pytest.fixture
@@ -139,3 +140,43 @@ def test_a_refused_mode_is_a_hole_and_the_others_count(cells, tmp_path):
     assert (hole["status"], hole["reason"]) == ("partial", "event-int8: a threshold leaves 16 bits")
     key = {name: str(cell[name]) for name in ("network", "method", "t_train", "seed")}
     assert any(row["phase"] == "deploy" and key.items() <= row.items() for row in rows(tmp_path / "metrics.csv"))
+
+
+def without(name):
+    return lambda arrays: {key: value for key, value in arrays.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without("label"),
+        lambda arrays: arrays | {"label": arrays["label"].astype("S3")},
+        lambda arrays: arrays | {"index": arrays["index"][None]},
+        lambda arrays: arrays | {"more": arrays["label"]},
+    ],
+)
+def test_predictions_that_do_not_fit_together_are_refused(cells, tmp_path, damage):
+    path = cells[0]["folder"] / "train" / "predictions.npz"
+    with np.load(path) as stored:
+        arrays = damage(dict(stored.items()))
+    with open(path, "wb") as f:
+        np.savez(f, **arrays)
+    with pytest.raises(DataError, match=r"predictions.npz: not a file of predictions.*delete"):
+        collect("smoke", "matched", cells, tmp_path)
+
+
+@pytest.mark.parametrize("more", ['"seconds": "long"', '"versions": [1]', '"seconds": 1e400', '"commit": NaN'])
+def test_a_record_with_entries_of_other_types_is_refused(cells, tmp_path, more):
+    record = cells[0]["folder"] / "train" / "record.json"
+    record.write_text(record.read_text().rstrip().removesuffix("}") + f", {more}}}")
+    with pytest.raises(DataError, match=r"record.json: not .*delete"):
+        collect("smoke", "matched", cells, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "predictions.npz", "provenance.json"])
+def test_the_report_refuses_what_was_changed_since_it_was_collected(cells, tmp_path, name):
+    collect("smoke", "matched", cells, tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-9] + b"7" + content[-8:])
+    with pytest.raises(DataError, match=f"{name}: .*changed since it was .*collect"):
+        Results(tmp_path)

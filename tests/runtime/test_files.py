@@ -76,3 +76,10 @@ def test_a_file_system_without_locks_has_none(tmp_path, monkeypatch):
     with files.exclusive(tmp_path / ".lock"):
         entered = True
     assert entered
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_json_with_a_number_that_is_not_finite_is_none(tmp_path, number):
+    (tmp_path / "a.json").write_text(f'{{"a": {number}}}')
+    with pytest.raises(ValueError, match="no finite number"):
+        files.read_json(tmp_path / "a.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -74,6 +75,60 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(make_job):
     e.folder.checkpoint.write_bytes(b"not a checkpoint")
     with pytest.raises(DataError, match=r"checkpoint\.pt: not a readable checkpoint.*delete this file"):
         do(e, "train")
+
+
+def flipped(path, at=0.5):
+    """Change one bit of the largest member of what `checkpoint.save` wrote, and nothing else."""
+    with zipfile.ZipFile(path) as archive:
+        member = max(archive.infolist(), key=lambda m: m.file_size)
+        head = archive.read(member)[:16]
+    content = bytearray(path.read_bytes())
+    content[content.index(head, member.header_offset) + int(at * member.file_size)] ^= 1
+    path.write_bytes(content)
+
+
+def test_one_changed_bit_in_a_checkpoint_or_in_weights_is_noticed(make_job):
+    e = make_job("sdt", train={"epochs": 2})
+    with pytest.raises(Killed):
+        do(e, "train", on_epoch=kill_after(1))
+    whole = e.folder.checkpoint.read_bytes()
+    flipped(e.folder.checkpoint)
+    with pytest.raises(DataError, match=r"not a readable checkpoint"):
+        do(make_job("sdt", train={"epochs": 2}), "train")
+    e.folder.checkpoint.write_bytes(whole)
+    do(make_job("sdt", train={"epochs": 2}), "train")
+    flipped(e.folder.weights)
+    with pytest.raises(DataError, match=r"not readable as weights"):
+        make_job("sdt", train={"epochs": 2}).load_network()
+
+
+def drop(key):
+    return lambda state: state.pop(key)
+
+
+def another_shape(state):
+    moments = next(iter(state["optimizer"]["state"].values()))
+    moments["exp_avg"] = moments["exp_avg"][:1]
+
+
+def no_text(state):
+    state["history"][0] = {"epoch": 1, "test_accuracy": "x"}
+
+
+def other_statistics(state):
+    state["running"] = {name: value[None] for name, value in state["running"].items()}
+
+
+@pytest.mark.parametrize("damage", [drop("generators"), drop("history"), another_shape, no_text, other_statistics])
+def test_a_checkpoint_that_lacks_something_is_refused_before_anything_is_trained(make_job, damage):
+    e = make_job("sdt", train={"epochs": 2})
+    with pytest.raises(Killed):
+        do(e, "train", on_epoch=kill_after(1))
+    state = torch.load(e.folder.checkpoint, weights_only=True)
+    damage(state)
+    torch.save(state, e.folder.checkpoint)
+    with pytest.raises(DataError, match=r"not a readable checkpoint.*delete this file"):
+        do(make_job("sdt", train={"epochs": 2}), "train", on_epoch=kill_after(2))
 
 
 def test_a_damaged_weights_file_is_named_with_the_remedy(make_job):
