@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
+.PHONY: nir-frameworks docs docs-links help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -82,6 +82,13 @@ nir-frameworks: ## make the environments of other frameworks, which write NIR fi
 	@.frameworks/sinabs/bin/pip install -qq --disable-pip-version-check --no-deps sinabs==3.1.3
 	@echo "now: python -m pytest tests/frameworks tests/events/test_quantise.py"
 
+docs: env ## build the documentation site from docs/, without a network; warnings are errors
+	@$(BIN)/python -m sphinx -q -W --keep-going -d .docs/cache docs .docs/html
+	@echo "docs: $(CURDIR)/.docs/html/index.html"
+
+docs-links: env ## look whether the external links of the documentation lead somewhere (needs a network)
+	@$(BIN)/python -m sphinx -q -b linkcheck -d .docs/cache docs .docs/links
+
 lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -125,4 +132,4 @@ clean: ## remove results/ and the rendered reports that git does not keep
 
 distclean: clean ## clean, and remove the environment and all caches
 	@echo "distclean: $(VENV) and caches"
-	@rm -rf $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) .docs .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info
