@@ -34,7 +34,7 @@ export DO_NOT_TRACK := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: campaign audit sbom lock-check nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
+.PHONY: campaign audit sbom lock-check docs docs-links nir-frameworks help env reproduce test test-fast slurm-test kubernetes-test container-test postgres-test lint format bench plan status ui sync clean distclean
 
 help: ## list the targets
 	@echo "Targets (see the head of the Makefile for BENCHMARK, CONFIG, CORES):"
@@ -108,6 +108,13 @@ nir-frameworks: ## make the environments of other frameworks, which write NIR fi
 	@.frameworks/sinabs/bin/pip install -qq --disable-pip-version-check --no-deps sinabs==3.1.3
 	@echo "now: python -m pytest tests/frameworks tests/events/test_quantise.py"
 
+docs: env ## build the documentation site from docs/, without a network; warnings are errors
+	@$(BIN)/python -m sphinx -q -W --keep-going -d .docs/cache docs .docs/html
+	@echo "docs: $(CURDIR)/.docs/html/index.html"
+
+docs-links: env ## look whether the external links of the documentation lead somewhere (needs a network)
+	@$(BIN)/python -m sphinx -q -b linkcheck -d .docs/cache docs .docs/links
+
 lint: env ## ruff, mypy, snakefmt and snakemake --lint; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -151,4 +158,4 @@ clean: ## remove results/ and the rendered reports that git does not keep
 
 distclean: clean ## clean, and remove the environment and all caches
 	@echo "distclean: $(VENV) and caches"
-	@rm -rf $(VENV) $(AUDIT) sbom.json .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) $(AUDIT) sbom.json .docs .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,9 +1,9 @@
-"""Write requirements.lock: the exact version of every package that the project and its developers need.
+"""Write requirements.lock: the exact version of every package that project, developers and documentation need.
 
     python tools/lock.py            # pins what this environment holds
     python tools/lock.py --check    # only says whether the lock still matches it
 
-To take newer versions: make a fresh environment from pyproject.toml (`pip install -e .[dev]` and the three torch
+To take newer versions: make a fresh environment from pyproject.toml (`pip install -e .[dev,docs]` and the three torch
 packages below), run the tests, then this. Only the closure of pyproject.toml is pinned, not what else is installed.
 
 A pin is `name==version` and nothing else. No host: where packages come from is a setting of the machine. No local
@@ -41,9 +41,8 @@ HEAD = "# Every package of the environment, pinned. Written by tools/lock.py; se
 
 def roots() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [
-        Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["dev"], *TOGETHER]
-    ]
+    extras = project["optional-dependencies"]
+    return [Requirement(line) for line in [*project["dependencies"], *extras["dev"], *extras["docs"], *TOGETHER]]
 
 
 def closure(todo: list[Requirement]) -> dict[str, str]:
