@@ -90,7 +90,14 @@ def _check_methods(plan: Plan, used: set[str]) -> None:
         if not script(foreign).is_file():
             raise ConfigError(f"foreign.{name}.script: {foreign.script}: no such file; mend the path")
     for name in sorted({*c.methods, *used} - {*c.foreign}):
-        methods.parameters(name, c.methods.get(name, {}))
+        plan.params(name)
+    for variant, name in ((v, name) for v, value in c.variants.items() for name in value.methods):
+        if name in c.foreign:
+            raise ConfigError(
+                f"variants.{variant}.methods.{name}: a foreign script knows nothing of this project's variants; "
+                f"set its parameters in foreign.{name}.params"
+            )
+        plan.params(name, variant)
     for name in sorted({*c.methods} & {*c.foreign}):
         raise ConfigError(f"methods.{name}: a foreign method's parameters are set in foreign.{name}.params")
     for name in c.robustness.recovery:
@@ -109,16 +116,20 @@ def _check_methods(plan: Plan, used: set[str]) -> None:
 def check_cells(plan: Plan) -> None:
     """Raise ConfigError, with the reason, for cells that make no sense."""
     ours = sorted({cell.method for cell in plan.all_cells} - {*plan.config.foreign})
-    params = {name: methods.parameters(name, plan.config.methods.get(name, {})) for name in ours}
-    for name in ours:
-        methods.find(name).check_beside(params[name], params)
+    for name, network in sorted({(cell.method, cell.network) for cell in plan.all_cells if cell.method in ours}):
+        beside = {other: plan.params(other, network) for other in ours}
+        try:
+            methods.find(name).check_beside(beside[name], beside)
+        except ConfigError as error:
+            raise ConfigError(f"network {network}: {error}") from None
     for cell in plan.all_cells:
         if plan.is_foreign(cell):
             _check_foreign(plan, cell)
             continue
         recipe = plan.recipe(cell.method, cell.network)
         neuron = plan.neuron(cell.method, cell.network)
-        methods.find(cell.method).check(params[cell.method], cell.t_train, recipe, neuron)
+        params = plan.params(cell.method, cell.network)
+        methods.find(cell.method).check(params, cell.t_train, recipe, neuron)
         if recipe.augment.autoaugment and plan.kind(cell.dataset) != "images":
             raise ConfigError(
                 f"train.augment.autoaugment: made for images of 8 bits, but {cell.dataset!r} holds events; "

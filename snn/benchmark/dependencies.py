@@ -49,7 +49,7 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
         result["foreign"] = {"script": foreign.script, "code": code, "params": foreign.params, "seeds": seeds}
     else:
         result["network"] = dict(zip(("name", "values"), plan.network(cell.network), strict=True))
-        result["method"] = c.methods.get(cell.method, {})
+        result["method"] = plan.hyper_parameters(cell.method, cell.network)
         result["neuron"] = plan.neuron(cell.method, cell.network).model_dump()
         if start := plan.start(cell):
             remove_biases = c.variants[cell.network].remove_biases

@@ -27,7 +27,7 @@ class Plan:
 
     def __init__(self, config: Config, layout: Layout | None = None):
         self._blocks: dict[tuple[str, str, str], Any] = {}
-        self._params: dict[str, Any] = {}
+        self._params: dict[tuple[str, str], Any] = {}
         # As the jobs will read it back from JSON: a default 10 and a read 10.0 must give the same token.
         self.config = validate(Config, config.model_dump(mode="json"))
         self.layout = layout or Layout(self.config.benchmark)
@@ -79,7 +79,7 @@ class Plan:
         """The cell whose trained network this one learns from, if its method has a teacher."""
         if self.is_foreign(cell):
             return None
-        name = methods.find(cell.method).teacher(self.params(cell.method))
+        name = methods.find(cell.method).teacher(self.params(cell.method, cell.network))
         if name is None:
             return None
         return Cell(cell.dataset, cell.network, name, 1 if methods.find(name).timeless else cell.t_train, cell.seed)
@@ -175,11 +175,21 @@ class Plan:
         params = self.config.networks.get(variant.base, {})
         return variant.base, merge(params, variant.params)
 
-    def params(self, method: str) -> Any:
-        """The typed hyper-parameters of a method."""
-        if method not in self._params:
-            self._params[method] = methods.parameters(method, self.config.methods.get(method, {}))
-        return self._params[method]
+    def hyper_parameters(self, method: str, network: str = "") -> dict[str, Any]:
+        """The hyper-parameters that the configuration sets for a method; network: with what the variant of this name
+        has of them on top."""
+        values = self.config.methods.get(method, {})
+        variant = self.config.variants.get(network)
+        return values if variant is None else merge(values, variant.methods.get(method, {}))
+
+    def params(self, method: str, network: str = "") -> Any:
+        """The typed hyper-parameters of a method in trainings of a network."""
+        if (method, network) not in self._params:
+            variant = self.config.variants.get(network)
+            where = f"variants.{network}.methods.{method}" if variant and method in variant.methods else ""
+            values = self.hyper_parameters(method, network)
+            self._params[method, network] = methods.parameters(method, values, where)
+        return self._params[method, network]
 
     # --- what decides whether a job runs again
 

@@ -29,6 +29,9 @@ def full_schema() -> dict[str, Any]:
         block = properties[key]
         block["properties"] = {n: define(f"{key}.{n}", params(n)) for n in names}
         block["additionalProperties"] = False
+    definitions["Variant"]["properties"]["methods"] |= {
+        key: properties["methods"][key] for key in ("properties", "additionalProperties")
+    }
     dataset = definitions["Dataset"]
     dataset["properties"]["reader"]["enum"] = readers.names()
     dataset["properties"]["split"] = define("split", SplitParams)

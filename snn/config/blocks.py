@@ -252,13 +252,16 @@ class Recipe(Model):
 
 
 class Variant(Model):
-    """A network of the registry under a name of its own: with other neurons, another recipe, or fine-tuned from the
-    trained network of another method. A factor that every table shows."""
+    """A network of the registry under a name of its own: with other neurons, another recipe, other hyper-parameters of
+    methods, or fine-tuned from the trained network of another method. A factor that every table shows."""
 
     base: Name = Field(description="the network that it is, e.g. 3c1fc; its parameters are those of `networks`")
     params: Values = Field(default={}, description="parameters of the network that replace those")
     neuron: Values = Field(default={}, description="keys that replace those of the block `neuron`")
     train: Values = Field(default={}, description="keys that replace those of the block `train`")
+    methods: dict[Name, Values] = Field(
+        default={}, description="hyper-parameters of methods, by name, that replace those of the block `methods`"
+    )
     start_from: Name | None = Field(
         default=None,
         description="method whose trained network of `base` its trainings start from; null: random weights",

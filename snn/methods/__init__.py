@@ -27,6 +27,9 @@ def module_name(name: str) -> str:
     return registry.module_name(__name__, name, "method")
 
 
-def parameters(name: str, values: dict[str, Any]) -> Any:
-    """The typed hyper-parameters of the method `name` (its `Params`); ConfigError names a key that it does not have."""
-    return validate(find(name).Params, values, f"methods.{name}")
+def parameters(name: str, values: dict[str, Any], where: str = "") -> Any:
+    """The typed hyper-parameters of the method `name` (its `Params`); ConfigError names a key that it does not have.
+
+    where: the path of the block inside the configuration; `methods.<name>` by default.
+    """
+    return validate(find(name).Params, values, where or f"methods.{name}")

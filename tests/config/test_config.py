@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def changed(**overlay) -> dict:
         ({"variants": {"v": {"base": "3c1fd"}}}, "3c1fd", "3c1fc"),
         ({"variants": {"v": {"base": "3c1fc", "params": {"nom": "none"}}}}, "variants.v.params.nom", "norm"),
         ({"variants": {"v": {"base": "3c1fc", "neuron": {"vmin": 0}}}}, "variants.v.neuron.vmin", "v_min"),
+        (
+            {"variants": {"v": {"base": "3c1fc", "methods": {"shortcut-evolutionry": {}}}}},
+            "shortcut-evolutionry",
+            "shortcut-evolutionary",
+        ),
+        ({"variants": {"v": {"base": "3c1fc", "methods": {"mtt": {"drws": 1}}}}}, "v.methods.mtt.drws", "draws"),
         ({"matrix": {"methods": ["std"]}}, "std", "sdt"),
         ({"matrix": {"networks": ["resnet9"]}}, "resnet9", "resnet19"),
         ({"matrix": {"datasets": ["sacades"]}}, "sacades", "saccades"),
@@ -172,6 +179,38 @@ def test_a_variant_is_its_network_with_other_neurons():
     assert differ == {"multi_spike", "surrogate"}
     assert plan.teacher(Cell("saccades", "single", "ltl-offline", 6, 0)) == Cell("saccades", "single", "ann", 1, 0)
     assert plan.token(Cell("saccades", "single", "sdt", 6, 0), "train")
+
+
+def test_a_variant_has_other_hyper_parameters_of_methods():
+    one = {"networks": ["3c1fc", "other"], "methods": ["mtt", "sdt", "ltl-offline"], "seeds": [0], "extra": []}
+    values = {"mtt": {"draws": 1}, "ltl-offline": {"teacher": "ann-ltl"}}
+    without = Plan.load(changed(matrix=one, variants={"other": {"base": "3c1fc"}}))
+    plan = Plan.load(changed(matrix=one, variants={"other": {"base": "3c1fc", "methods": values}}))
+    plain, other = (Cell("saccades", network, "mtt", 6, 0) for network in ("3c1fc", "other"))
+    assert plan.spec(other, "train")["method"] == {"reduction": "mean", "draws": 1}, "keys are replaced, not blocks"
+    assert (plan.params("mtt", "other").draws, plan.params("mtt", "3c1fc").draws, plan.params("mtt").draws) == (1, 3, 3)
+    assert plan.teacher(Cell("saccades", "other", "ltl-offline", 6, 0)).method == "ann-ltl"
+    assert plan.teacher(Cell("saccades", "3c1fc", "ltl-offline", 6, 0)).method == "ann"
+    for cell in without.cells:
+        same = plan.token(cell, "train") == without.token(cell, "train")
+        assert same == (cell not in (other, replace(other, method="ltl-offline"))), cell
+    assert plan.token(plain, "train") == Plan.load(changed()).token(plain, "train")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"methods": {"mtt": {"draws": 0}}}, r"variants\.v\.methods\.mtt\.draws"),
+        ({"methods": {"mtt": {"t_min": 6}, "sdt-matched": {"t_min": 6}}}, "T_max = t_train > t_min = 6"),
+        ({"methods": {"mtt": {"draws": 2}}}, "network v: .*would not have MTT's compute"),
+        ({"methods": {"theirs": {}}}, r"variants\.v\.methods\.theirs: .*foreign\.theirs\.params"),
+    ],
+)
+def test_a_variants_hyper_parameters_are_refused_like_the_others(overlay, words):
+    one = {"networks": ["v"], "methods": ["mtt", "sdt-matched"], "seeds": [0], "extra": []}
+    foreign = {"theirs": {"script": "workflow/foreign/snntorch/train.py"}}
+    with pytest.raises(ConfigError, match=words):
+        Plan.load(changed(matrix=one, foreign=foreign, variants={"v": {"base": "3c1fc"} | overlay}))
 
 
 def test_a_variants_parameters_have_one_place():
