@@ -6,7 +6,9 @@
 #   PYTHON=python3.12    make the environment with this Python
 #   PORT=5000            of the MLflow UI
 #   BASE=HEAD            make test-fast looks at what changed since this commit
-#   N=1500 KILLS=10      mutated inputs and kills of make campaign; SEED=0 of all that is random in it
+#   N=1500               mutated inputs of make campaign
+#   KILLS=10             kills of make campaign
+#   SEED=0               of all that is random in make campaign
 
 BENCHMARK ?= saccades
 CONFIG ?=

@@ -81,7 +81,7 @@ def links_of_the_site(text: str, page: Path) -> str:
         anchor = anchor and f"#{anchor}"
         if name in ELSEWHERE:
             return f"]({ELSEWHERE[name]}{anchor})"
-        if name.startswith(REPORTS):
+        if name.startswith(REPORTS) and path.suffix not in (".svg", ".png"):  # Sphinx copies a page's pictures itself
             return f"](site:{name}{anchor})"
         if not page.is_relative_to(DOCS) and path.is_relative_to(DOCS):
             return f"]({path.relative_to(DOCS).as_posix()}{anchor})"
