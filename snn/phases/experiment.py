@@ -25,8 +25,9 @@ from snn.neurons import NeuronSpec
 from snn.runtime import files
 from snn.runtime.seeds import derive
 from snn.training import checkpoint
-from snn.training.loop import Splits, check_statistics, generator
+from snn.training.loop import Splits, generator
 from snn.training.method import Method, Run
+from snn.training.progress import check_statistics
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ and the best of all epochs, the latter only to show how optimistic it is. Nothin
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,9 @@ from snn.training.checkpoint import load_checkpoint, readable, save
 from snn.training.evaluate import BATCH, assess, is_spiking
 from snn.training.method import Method, Run
 from snn.training.optimisation import lr_factor, optimizer_for
+from snn.training.progress import Progress, Result, Row, running_statistics
 
 RECALIBRATION_BATCHES = 10
-
-Row = dict[str, float]
-"""The numbers of one epoch in the history, by column."""
 
 
 @dataclass
@@ -43,22 +40,6 @@ class Splits:
     train: Frames
     validation: Frames
     test: Frames
-
-
-@dataclass
-class Result:
-    """What a training gives.
-
-    network: the stripped network after the last epoch; history: one row for each epoch; running: the normalisation
-    statistics as training left them; predictions: classes of the test split after the last epoch, [n]; selected: those
-    at the epoch with the best validation accuracy, [n].
-    """
-
-    network: nn.Module
-    history: list[Row] = field(default_factory=list)
-    running: dict[str, Tensor] = field(default_factory=dict)
-    predictions: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    selected: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def generator(seed: int, purpose: Purpose) -> torch.Generator:
@@ -89,27 +70,18 @@ def fit(
     """
     recipe = run.train
     order, augmentation = generator(seed, "order"), generator(seed, "augmentation")
-    generators = {"order": order, "augmentation": augmentation, "steps": run.steps}
     method = method_class(params, run)
     model = method.prepare(network).to(run.device)
     spiking = is_spiking(method.strip(model))
     optimizer = optimizer_for(model.parameters(), recipe) if method.trains else None
-    result, best, done = Result(model), -1.0, 0
+    generators = {"order": order, "augmentation": augmentation, "steps": run.steps}
+    progress = Progress(method, model, optimizer, generators, Result(model))
     if optimizer is not None and (saved := load_checkpoint(checkpoint, identity)):
         with readable(checkpoint):
-            model.load_state_dict(saved["model"])
-            _restore_optimizer(optimizer, saved["optimizer"])
-            method.load_state(saved["method"])
-            for name, g in generators.items():
-                g.set_state(saved["generators"][name])
-            result.history, best, done = _progress(saved, run.epochs)
-            result.predictions, result.selected = (
-                _predictions(saved[name], splits.test) for name in ("predictions", "selected")
-            )
-            result.running, result.network = saved["running"], method.strip(model)
-            check_statistics(result.running, result.network)
+            progress.restore(saved, run.epochs, len(splits.test))
+    result = progress.result
 
-    for epoch in range(done + 1, (run.epochs if method.trains else 1) + 1):
+    for epoch in range(progress.epoch + 1, (run.epochs if method.trains else 1) + 1):
         started = time.perf_counter()
         row: Row = {"epoch": epoch}
         if optimizer is not None:
@@ -123,75 +95,15 @@ def fit(
         deployable = method.strip(model)
         row["val_loss"], predicted = assess(deployable, splits.validation.in_order(BATCH), spiking, run.decode)
         row["val_accuracy"] = _accuracy(predicted, splits.validation)
-        _, result.predictions = assess(deployable, splits.test.in_order(BATCH), spiking, run.decode)
-        row["test_accuracy"] = _accuracy(result.predictions, splits.test)
-        if row["val_accuracy"] > best:
-            best, result.selected = row["val_accuracy"], result.predictions
+        _, predicted = assess(deployable, splits.test.in_order(BATCH), spiking, run.decode)
+        row["test_accuracy"] = _accuracy(predicted, splits.test)
         row["seconds"] = time.perf_counter() - started
-        result.history.append(row)
+        progress.finish_epoch(row, predicted)
         if optimizer is not None:
-            state = {
-                "identity": identity,
-                "epoch": epoch,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "method": copy.deepcopy(method.state()),
-                "generators": {name: g.get_state() for name, g in generators.items()},
-                "history": result.history,
-                "best": best,
-                "predictions": torch.from_numpy(result.predictions),
-                "selected": torch.from_numpy(result.selected),
-                "running": result.running,
-            }
-            save(checkpoint, state)
+            save(checkpoint, {"identity": identity} | progress.state())
         on_epoch(epoch, row)
     result.network = method.strip(model)
     return result
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """torch compares the groups of parameters alone; a moment of another shape would fail at the first step."""
-    before = [{key: type(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    after = [{key: type(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    if before != after:
-        raise ValueError("the optimizer has other settings")
-    names = {frozenset(moments) for moments in optimizer.state.values()}
-    if len(names) > 1:
-        raise ValueError("the optimizer's moments differ from parameter to parameter")
-    for parameter, moments in optimizer.state.items():
-        for value in moments.values():
-            if not isinstance(value, Tensor) or (value.ndim and value.shape != parameter.shape) or value.is_complex():
-                raise ValueError("a moment of the optimizer has another shape than its parameter")
-
-
-def _progress(saved: dict[str, Any], epochs: int) -> tuple[list[Row], float, int]:
-    """(history, best validation accuracy, finished epochs), checked."""
-    history, best, done = saved["history"], saved["best"], saved["epoch"]
-    if type(done) is not int or not 1 <= done <= epochs or type(best) is not float or len(history) != done:
-        raise ValueError("another number of epochs")
-    for number, row in enumerate(history, 1):
-        if row["epoch"] != number or not all(
-            isinstance(key, str) and isinstance(value, int | float) for key, value in row.items()
-        ):
-            raise ValueError("a row of the history is damaged")
-        if not row.keys() >= {"test_accuracy", "val_accuracy", "seconds"}:
-            raise ValueError("a row of the history lacks numbers")
-    return history, best, done
-
-
-def _predictions(saved: Tensor, test: Frames) -> np.ndarray:
-    """The classes that a checkpoint holds for the test split, [n]."""
-    if saved.dtype != torch.int64 or saved.shape != (len(test),):
-        raise ValueError("predictions for other recordings")
-    return saved.numpy()
-
-
-def check_statistics(running: dict[str, Tensor], network: nn.Module) -> None:
-    """ValueError unless `running` holds a tensor for each buffer of the network, of its shape and type."""
-    buffers = {name: (b.shape, b.dtype) for name, b in network.named_buffers()}
-    if {name: (value.shape, value.dtype) for name, value in running.items()} != buffers:
-        raise ValueError("statistics of another network")
 
 
 def _accuracy(predicted: np.ndarray, split: Frames) -> float:
@@ -263,8 +175,3 @@ def recalibration_batches(
     batches = frames.shuffled(batch_size, generator(seed, "recalibration"))
     for _, (x, _y) in zip(range(count), batches, strict=False):
         yield x
-
-
-def running_statistics(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of all buffers by name: what recalibration changes."""
-    return {name: b.detach().clone() for name, b in network.named_buffers()}
