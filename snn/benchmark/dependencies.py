@@ -60,7 +60,9 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
         case "deploy":
             result["deploy"] = c.deploy.model_dump()
         case "probe":
-            result["probe"] = c.probe.model_dump(exclude={"seeds"})
+            # What is off is left out, so that cells keep their token when there are more probes to choose from.
+            off = {key for key in ("timed_steps", "landscape", "epsilons") if not getattr(c.probe, key)}
+            result["probe"] = c.probe.model_dump(exclude={"seeds"} | off)
         case "robustness":
             learns = cell.method in c.robustness.recovery
             recovery = {key for key in Robustness.model_fields if key.startswith("recovery")}

@@ -179,6 +179,13 @@ class Probe(Model):
     )
     recordings: Count = Field(default=200, description="maximum number of test recordings for firing rates and noise")
     draws: Count = Field(default=2, description="draws of the noise on weights; on input every recording is a draw")
+    timed_steps: int = Field(default=0, ge=0, le=1000, description="training steps timed at each of t_memory; 0: none")
+    landscape: list[PositiveFloat] = Field(
+        default=[], description="distances from the trained weights at which the loss is evaluated; empty: nowhere"
+    )
+    epsilons: list[PositiveFloat] = Field(
+        default=[], description="ε of finite differences that the surrogate gradient is compared with; empty: none"
+    )
     weight_noise: list[PositiveFloat] = Field(default=[0.1, 0.2, 0.4], description="σ / rms of a layer's weights")
     frame_noise: list[PositiveFloat] = Field(default=[0.5, 1.0], description="σ / rms of the frames")
     events_dropped: list[Annotated[float, Field(gt=0, le=1)]] = Field(

@@ -32,7 +32,6 @@ and `cosine_higher` of the candidates, and `finite_differences`, the fraction of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,6 +42,7 @@ from torch.nn.functional import cosine_similarity
 from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
 from snn.methods.dspike_fixed import FixedDspike
+from snn.methods.shared.finite_differences import evenly_spaced, finite_differences
 from snn.methods.shared.neurons import hidden_neurons
 from snn.models.stages import Network
 from snn.neurons.spec import NeuronSpec
@@ -156,25 +156,6 @@ class Dspike(FixedDspike):
     def load_state(self, state: dict[str, Any]) -> None:
         self.temperature = state["temperature"]
         self.set_temperature(self.temperature)
-
-
-def evenly_spaced(count: int, maximum: int) -> Tensor:
-    """At most `maximum` positions, evenly spaced over 0 … count - 1."""
-    return torch.arange(min(count, maximum)) * count // min(count, maximum)
-
-
-@torch.no_grad()
-def finite_differences(loss: Callable[[], Tensor], weight: Tensor, positions: Tensor, epsilon: float) -> Tensor:
-    """Central differences of the loss in the weights at `positions`, [len(positions)]; the weights are restored."""
-    flat, gradient = weight.detach().view(-1), weight.new_empty(len(positions))
-    for k, i in enumerate(positions.tolist()):
-        before = flat[i].clone()
-        flat[i] = before + epsilon
-        above = loss()
-        flat[i] = before - epsilon
-        gradient[k] = (above - loss()) / (2 * epsilon)
-        flat[i] = before
-    return gradient
 
 
 METHOD = Dspike

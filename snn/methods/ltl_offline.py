@@ -20,6 +20,8 @@ neurons, each with its loss. LTL's students have no normalisation; if the networ
 the first batch and stay fixed. It is then an initial scale of the weights, derived from the data, and the same in
 training and evaluation.
 
+History: `local_loss_<layer>`, the mean of L_l over the iterations of the epoch.
+
 Time steps: T, and one forward pass of the teacher at `FORWARD`; the teacher's training is a cell of its own.
 """
 
@@ -56,6 +58,7 @@ class OfflineLTL(Method[Network]):
 
     def prepare(self, network: Network) -> Network:
         self.layers = matching_layers(network, self.run.require_teacher())
+        self.local_losses: dict[str, list[Tensor]] = {layer: [] for layer in self.layers}
         return network
 
     def start_epoch(self, model: Network, epoch: int, batch: tuple[Tensor, Tensor]) -> None:
@@ -63,6 +66,8 @@ class OfflineLTL(Method[Network]):
             recalibrate(model, iter([batch[0]]))
         for norm in norms(model):
             norm.eval()
+        for losses in self.local_losses.values():
+            losses.clear()
 
     def targets(self, x: Tensor) -> dict[str, Tensor]:
         """â_l by layer, `[N, C, H, W]`: the rate of each neuron, in spikes a step, that is learnt."""
@@ -77,6 +82,7 @@ class OfflineLTL(Method[Network]):
             loss = mse_loss(spikes.mean(0), targets[layer])
             loss.backward()
             losses.append(loss.detach())
+            self.local_losses[layer].append(loss.detach())
             return spikes.detach()
 
         with after_each(model, self.layers, learn):
@@ -85,6 +91,10 @@ class OfflineLTL(Method[Network]):
         loss.backward()
         total = torch.stack([*losses, loss.detach()]).sum().item()
         return StepResult(total, logits.detach(), x.shape[0] + FORWARD)
+
+    def end_epoch(self, model: Network) -> dict[str, float]:
+        seen = {layer: losses for layer, losses in self.local_losses.items() if losses}
+        return {f"local_loss_{layer}": torch.stack(losses).mean().item() for layer, losses in seen.items()}
 
 
 METHOD = OfflineLTL

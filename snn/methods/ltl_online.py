@@ -16,6 +16,8 @@ one graph over all steps and saves nothing). The gradients of the steps add up; 
 T_warm = 12 at T = 16 in the published code, here a fraction of T, ⌊0.75·T⌋ [ours, as the suite has other T]. The first
 T_warm steps run without gradient. Teacher, percentile, clip, readout and normalisation: see `ltl_offline`.
 
+History: `local_loss_<layer>`, the mean of L_l[t] over the steps t ≥ T_warm and the iterations of the epoch.
+
 Time steps: T - T_warm, and T_warm and the teacher's pass at `FORWARD` each.
 """
 
@@ -58,7 +60,9 @@ class OnlineLTL(OfflineLTL):
             count = counts[layer] + spikes[0]
             counts[layer] = count.detach()
             if t >= warm:
-                backward(mse_loss(count / (t + 1), targets[layer]))
+                loss = mse_loss(count / (t + 1), targets[layer])
+                backward(loss)
+                self.local_losses[layer].append(loss.detach())
             return spikes.detach()
 
         def backward(loss: Tensor) -> None:

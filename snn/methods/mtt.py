@@ -15,6 +15,10 @@ Summing makes the effective learning rate of plain SGD s times SDT's. Adam-like 
 unless gradients are clipped: the norm of a sum of s gradients exceeds `train.clip_norm` more often. For comparisons at
 matched effective rate there is `reduction: mean` [ours]; the published behaviour, `sum`, is the default.
 
+Ablations: `group_size` stages in a row share one drawn number of time steps, the last group having fewer if need be
+[authors' code]; all of them together are NMT. `transformation` is the TTM's mode between stages (`snn/models/ttm.py`);
+frames are always summed to t_1, as they are in every evaluation [ours].
+
 Before any evaluation the normalisation statistics are recomputed with all stages at T_max over 10 training batches,
 as a cumulative mean [authors' code]. Networks without normalisation have none.
 """
@@ -30,6 +34,7 @@ from torch import Tensor
 
 from snn.config.blocks import Model, Train
 from snn.errors import ConfigError
+from snn.models import ttm
 from snn.models.stages import Network
 from snn.neurons.spec import NeuronSpec
 from snn.training.evaluate import recalibrate
@@ -43,6 +48,8 @@ class MTT(Method[Network]):
         draws: int = Field(3, ge=1, description="s: temporal configurations a mini-batch")
         t_min: int = Field(1, ge=1, description="T_min; T_max is t_train")
         reduction: Literal["sum", "mean"] = Field("sum", description="of the s losses' gradients")
+        group_size: int = Field(1, ge=1, description="stages in a row that share a drawn number of time steps")
+        transformation: ttm.Mode = Field("sum", description="how the TTM joins time steps between stages")
 
     def __init__(self, params: Any, run: Run):
         super().__init__(params, run)
@@ -58,10 +65,15 @@ class MTT(Method[Network]):
 
     def draw(self, stages: int) -> list[int]:
         """One temporal configuration: the number of time steps of each stage, from `Run.steps`."""
-        steps: list[int] = torch.randint(
-            self.params.t_min, self.t_max + 1, (stages,), generator=self.run.steps
+        size = self.params.group_size
+        drawn: list[int] = torch.randint(
+            self.params.t_min, self.t_max + 1, (-(-stages // size),), generator=self.run.steps
         ).tolist()
-        return steps
+        return [drawn[i // size] for i in range(stages)]
+
+    def transform(self, x: Tensor, t_out: int) -> Tensor:
+        """The TTM between two stages."""
+        return ttm.transform(x, t_out, self.params.transformation, self.run.steps)
 
     def step(self, model: Network, x: Tensor, y: Tensor) -> StepResult:
         total, time_steps = 0.0, 0.0
@@ -70,7 +82,7 @@ class MTT(Method[Network]):
         for _ in range(self.params.draws):
             steps = self.draw(len(model.stages))
             frames = x[: steps[0]] if self.run.static else x
-            loss, out = time_mean_cross_entropy(self.run, model(frames, steps=steps), y)
+            loss, out = time_mean_cross_entropy(self.run, model(frames, steps=steps, transform=self.transform), y)
             (weight * loss).backward()
             total += weight * loss.item()
             logits = logits + out.detach()

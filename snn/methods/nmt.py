@@ -7,10 +7,24 @@ unlike in MTT, T never changes between two stages. Everything else is `snn/metho
 
 from __future__ import annotations
 
+from typing import Any
+
+from snn.config.blocks import Train
+from snn.errors import ConfigError
 from snn.methods.mtt import MTT
+from snn.neurons.spec import NeuronSpec
 
 
 class NMT(MTT):
+    @classmethod
+    def check(cls, params: Any, t_train: int, train: Train, neuron: NeuronSpec) -> None:
+        super().check(params, t_train, train, neuron)
+        if (params.group_size, params.transformation) != (1, "sum"):
+            raise ConfigError(
+                "methods.nmt: all stages share one number of time steps, so that group_size and transformation change "
+                "nothing; set them in methods.mtt"
+            )
+
     def draw(self, stages: int) -> list[int]:
         return super().draw(1) * stages
 

@@ -16,14 +16,13 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor
 
-from snn.config.blocks import Model
-from snn.methods.shared.heads import Branched
+from snn.methods.shared.heads import Branched, BranchParams
 from snn.methods.shortcut import Shortcut
 from snn.training.method import Run, StepResult
 
 
 class EvolutionaryShortcut(Shortcut):
-    class Params(Model):
+    class Params(BranchParams):
         start: float = Field(0.25, ge=0, description="λ_0, weight of the branches at the first iteration")
 
     def __init__(self, params: Any, run: Run):

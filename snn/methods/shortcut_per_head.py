@@ -12,11 +12,14 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from snn.methods.shared.heads import Branched
+from snn.methods.shared.heads import Branched, BranchParams
 from snn.methods.shortcut import Shortcut
 
 
 class PerHeadShortcut(Shortcut):
+    class Params(BranchParams):
+        """The branches have equal weights."""
+
     def loss(self, model: Branched, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         outputs, branches = model(x)
         logits = self.run.decode(outputs)

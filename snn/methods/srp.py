@@ -15,7 +15,7 @@ time steps and a second look at the input, so that it is refused event-driven, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from pydantic import Field
 from torch import Tensor
 
 from snn.methods.qcfs import QCFS, starting_at_half
+from snn.models import ttm
 from snn.models.blueprint import Blueprint
 from snn.models.stages import Network
 from snn.neurons import Neuron
@@ -66,10 +67,15 @@ class SRPNetwork(Network):
         self.first = first
 
     def forward(
-        self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None, fresh: bool = True
+        self,
+        x: Tensor,
+        steps: Sequence[int] | None = None,
+        collect: list[Tensor] | None = None,
+        transform: Callable[[Tensor, int], Tensor] = ttm.transform,
+        fresh: bool = True,
     ) -> Tensor:
         frames = torch.arange(self.first, device=x.device) % len(x)
-        return super().forward(torch.cat([x[frames], x]), steps, collect, fresh)[self.first :]
+        return super().forward(torch.cat([x[frames], x]), steps, collect, transform, fresh)[self.first :]
 
 
 class SRP(QCFS):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from snn.errors import ConfigError
 from snn.events import EventNetwork, Population, Synapse
+from snn.models import ttm
 from snn.models.stages import Network, channels_last, over_time, pooled
 
 
@@ -47,7 +48,12 @@ class Graph(Network):
         self.network = network
 
     def forward(
-        self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None, fresh: bool = True
+        self,
+        x: Tensor,
+        steps: Sequence[int] | None = None,
+        collect: list[Tensor] | None = None,
+        transform: Callable[[Tensor, int], Tensor] = ttm.transform,
+        fresh: bool = True,
     ) -> Tensor:
         if steps is not None:
             raise ConfigError(self.untrainable)

@@ -229,13 +229,19 @@ class Network(nn.Module):
         self.readout, self.branches = readout, branches
 
     def forward(
-        self, x: Tensor, steps: Sequence[int] | None = None, collect: list[Tensor] | None = None, fresh: bool = True
+        self,
+        x: Tensor,
+        steps: Sequence[int] | None = None,
+        collect: list[Tensor] | None = None,
+        transform: Callable[[Tensor, int], Tensor] = ttm.transform,
+        fresh: bool = True,
     ) -> Tensor:
         """`[T, N, C, H, W]` -> `[T', N, K]`, spikes or currents of the K classes.
 
         steps: number of time steps of each stage, to which the TTM brings the input of the stage; the readout runs
-        with the last stage's. None: T everywhere. collect: a list to which every stage's output is appended. fresh:
-        start with all neurons at rest; if not, where the call before left them.
+        with the last stage's. None: T everywhere. collect: a list to which every stage's output is appended.
+        transform: another TTM between stages, (x, number of time steps) -> x; frames are summed to the first stage's.
+        fresh: start with all neurons at rest; if not, where the call before left them.
         """
         from spikingjelly.activation_based import functional  # takes seconds to import; planning does without
 
@@ -243,7 +249,7 @@ class Network(nn.Module):
             functional.reset_net(self)
         for i, stage in enumerate(self.stages):
             if steps is not None:
-                x = ttm.transform(x, steps[i])
+                x = (transform if i else ttm.transform)(x, steps[i])
             x = stage(channels_last(x))
             if collect is not None:
                 collect.append(x)

@@ -60,6 +60,10 @@ MECHANISM_FIGURES = (
     "flexibility",
     "firing_rates",
     "noise_robustness",
+    "time_over_t",
+    "local_losses",
+    "gradient_cosine",
+    "loss_landscape",
 )
 ROBUSTNESS_FIGURES = (
     "robustness_mismatch",

@@ -121,6 +121,31 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
 
 OVERLAYS = [[p] for p in sorted((ROOT / "config").glob("*.yaml")) if p.name != "config.yaml"]
 OVERLAYS += [[ROOT / "config/nmnist.yaml", p] for p in sorted((ROOT / "config/nmnist").glob("*.yaml"))]
+PAPERS = {"mtt": "cifar100", "shortcut": "cifar100", "dspike": "cifar10", "ltl": "cifar10"}
+for paper, images in PAPERS.items():
+    small, published = ROOT / f"config/papers/{paper}.yaml", ROOT / f"config/published/{images}.yaml"
+    OVERLAYS += [[small], [small, ROOT / "config/papers/quick.yaml"]]
+    OVERLAYS += [[published, small, ROOT / f"config/papers/full/{paper}.yaml", ROOT / "config/gpu.yaml"]]
+
+
+def test_the_papers_experiments_are_the_same_at_full_scale():
+    """Other data, networks and recipes, but every variant of the small form."""
+    for overlays in OVERLAYS[-3 * len(PAPERS) :: 3]:
+        (name,) = (overlays[0].stem,)
+        published, full = ROOT / f"config/published/{PAPERS[name]}.yaml", ROOT / f"config/papers/full/{name}.yaml"
+        small = Plan(read_configuration(ROOT / "config/config.yaml", *overlays))
+        large = Plan(
+            read_configuration(ROOT / "config/config.yaml", published, *overlays, full, ROOT / "config/gpu.yaml")
+        )
+        (base,) = small.config.matrix.networks
+        (deep,) = large.config.matrix.networks
+        methods = {(c.network.replace(base, deep), c.method) for c in small.cells} - {
+            (deep, "ann"),
+            (deep, "conversion"),
+        }
+        assert {(c.network, c.method) for c in large.cells} == methods
+        assert {large.network(c.network)[0] for c in large.cells} == {deep}
+        assert {c.dataset for c in large.cells} == {PAPERS[name]}
 
 
 @pytest.mark.parametrize("overlays", OVERLAYS, ids=lambda paths: paths[-1].stem)
@@ -236,6 +261,16 @@ def test_tokens_survive_the_way_through_json():
     again = Plan.load(json.loads(json.dumps(plan.config.model_dump(mode="json"))))
     for phase in PHASES:
         assert all(plan.token(cell, phase) == again.token(cell, phase) for cell in plan.cells)
+
+
+def test_a_probe_that_is_off_is_not_part_of_a_cells_token():
+    plain, off, on = (
+        Plan.load(changed(probe=probe)) for probe in ({}, {"landscape": [], "timed_steps": 0}, {"landscape": [0.5]})
+    )
+    cell = Cell("saccades", "3c1fc", "sdt", 6, 0)
+    assert "landscape" not in plain.spec(cell, "probe")["probe"]
+    assert plain.token(cell, "probe") == off.token(cell, "probe") != on.token(cell, "probe")
+    assert plain.token(cell, "train") == on.token(cell, "train")
 
 
 def test_robustness_is_looked_at_for_the_configured_seeds():

@@ -82,6 +82,9 @@ def test_finite_differences_of_a_smooth_loss_are_its_gradient():
 
     (exact,) = torch.autograd.grad(loss(), weight)
     before = weight.detach().clone()
+    image = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    differences = dspike.finite_differences(lambda: (image * image).sum(), image, torch.tensor([0, 13]), 0.5)
+    assert torch.allclose(differences, 2 * image.flatten()[[0, 13]]), "any memory layout"
     for most in (24, 7):
         positions = dspike.evenly_spaced(24, most)
         assert len(set(positions.tolist())) == most

@@ -209,6 +209,26 @@ def test_what_is_kept_for_backward(method, network, teacher, batch):
     assert bytes_held["ltl-offline", 16] < bytes_held["sdt", 16] / 2
 
 
+@pytest.mark.parametrize("name", ["ltl-offline", "ltl-online"])
+def test_the_history_has_each_layers_mean_local_loss(name, method, network, teacher, batch):
+    m = method(name, teacher=teacher())
+    model = m.prepare(network())
+    of_batches = []
+    for seed in (1, 2):
+        x, y = batch(seed=seed)
+        m.start_epoch(model, 1, (x, y))
+        m.step(model, x, y)
+        of_batches.append(m.end_epoch(model))
+    m.start_epoch(model, 2, (x, y))
+    for seed in (1, 2):
+        m.step(model, *batch(seed=seed))
+    both = m.end_epoch(model)
+    assert list(both) == [f"local_loss_{layer}" for layer in m.layers]
+    for column, value in both.items():
+        assert value == pytest.approx((of_batches[0][column] + of_batches[1][column]) / 2)
+        assert value > 0
+
+
 def test_targets_are_the_teachers_activations_by_percentile(method, network, teacher, batch):
     x, _ = batch()
     t = teacher()

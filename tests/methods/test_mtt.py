@@ -52,6 +52,34 @@ def test_nmt_draws_one_for_all(method):
     assert draws.unique().tolist() == [2, 3, 4]
 
 
+def test_stages_of_a_group_share_one_draw(method):
+    mtt = method("mtt", t_train=4, group_size=2)
+    draws = torch.tensor([mtt.draw(5) for _ in range(100)])
+    assert torch.equal(draws[:, 0], draws[:, 1])
+    assert torch.equal(draws[:, 2], draws[:, 3])
+    assert len({tuple(d) for d in draws[:, ::2].tolist()}) > 30, "of 64 combinations of three groups"
+    whole, naive = method("mtt", t_train=4, group_size=9), method("nmt", t_train=4)
+    assert [whole.draw(5) for _ in range(9)] == [naive.draw(5) for _ in range(9)], "one group is NMT"
+
+
+def test_the_transformation_is_that_between_stages_and_frames_are_summed(method, network, batch):
+    x, _ = batch(t=4)
+    model, inputs = network(), {}
+    for i in (0, 1):
+        model.stages[i].register_forward_pre_hook(lambda stage, args, i=i: inputs.update({i: args[0]}))
+    model.stages[0].register_forward_hook(lambda stage, args, output: inputs.update(output=output))
+    mean = method("mtt", transformation="mean")
+    model(x, steps=[2, 1, 1], transform=mean.transform)
+    assert torch.equal(inputs[0], x.unflatten(0, (2, 2)).sum(1))
+    assert torch.allclose(inputs[1], inputs["output"].mean(0, keepdim=True))
+
+
+@pytest.mark.parametrize("values", [{"group_size": 2}, {"transformation": "mean"}])
+def test_what_changes_nothing_in_nmt_is_refused(values):
+    with pytest.raises(ConfigError, match=r"methods\.nmt: .*set them in methods\.mtt"):
+        find("nmt").check(parameters("nmt", values), 4, Train(), NeuronSpec())
+
+
 @pytest.mark.parametrize("static", [False, True])
 def test_events_are_summed_to_the_first_stages_steps_and_images_repeated(static, method, network, batch):
     x = batch(t=1)[0].expand(4, -1, -1, -1, -1)

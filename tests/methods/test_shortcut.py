@@ -38,6 +38,24 @@ def test_lambda_moves_with_every_iteration_and_is_saved(method, network, batch):
     assert evolutionary.state() == {"iteration": 3}
 
 
+def test_lambda_and_the_number_of_branches_are_parameters(method, network, batch):
+    x, y = batch()
+    one = method("shortcut", weight=0.5, branches=1)
+    model = one.prepare(network("resnet8"))
+    assert list(model.heads) == ["1"], "the earliest"
+    main, (branch,) = model(x)
+    loss, _ = one.loss(model, x, y)
+    assert loss == cross_entropy(main.mean(0) + 0.5 * branch.mean(0), y)
+    both = method("shortcut").prepare(network("resnet8"))
+    assert torch.equal(both.heads["1"].weight, model.heads["1"].weight), "and drawn alike"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_branches_than_ends_of_groups_are_refused(name, method, network):
+    with pytest.raises(ConfigError, match="branches = 3, but this network has 2"):
+        method(name, branches=3).prepare(network("resnet8"))
+
+
 @pytest.mark.parametrize("norm", ["none", "scale"])
 def test_without_branches_it_is_standard_training_to_the_bit(norm, method, network, batch):
     x, y = batch()

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from snn.models.ttm import groups, transform
+from snn.models.ttm import drawn_groups, groups, transform
 
 VECTORS = [
     (5, 3, [[0, 1], [2], [3, 4]]),
@@ -85,3 +85,25 @@ def test_cached_indices_survive_inference_mode():
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="count from 1"):
         groups(0, 3)
+
+
+def test_the_steps_of_a_group_are_averaged_or_its_first_is_taken():
+    x = torch.arange(1.0, 6.0).reshape(5, 1)
+    assert transform(x, 3, "mean").flatten().tolist() == [1.5, 3.0, 4.5]
+    assert transform(x, 3, "first").flatten().tolist() == [1.0, 3.0, 4.0]
+    assert torch.equal(transform(x, 8, "mean"), transform(x, 8))
+
+
+@pytest.mark.parametrize("order", ["sorted", "reversed", "random"])
+def test_drawn_groups_are_never_empty_and_in_their_order(order):
+    g = torch.Generator().manual_seed(0)
+    drawn = [drawn_groups(7, 3, order, g).tolist() for _ in range(50)]
+    assert all(set(index) == {0, 1, 2} for index in drawn)
+    assert len(set(map(tuple, drawn))) > 5
+    if order != "random":
+        assert all(index == sorted(index, reverse=order == "reversed") for index in drawn)
+    x = torch.rand(7, 2)
+    assert torch.allclose(transform(x, 3, order, g).sum(0), x.sum(0)), "no spike is lost"
+    assert transform(x[:3], 7, order, g).shape == (7, 2)
+    with pytest.raises(ValueError, match="pass a generator"):
+        transform(x, 3, order)

@@ -8,6 +8,7 @@ from jobs import do
 
 from snn import methods
 from snn.phases.probe.gradients import histogram
+from snn.phases.probe.landscape import direction
 from snn.phases.probe.memory import KeptForBackward
 from snn.phases.probe.noise import added, are_counts, dropped, noisy_weights
 
@@ -140,6 +141,36 @@ def test_events_are_dropped_and_added_as_said():
     own = x.sum((0, 2, 3, 4))
     assert torch.equal(more.sum((0, 2, 3, 4)), own + (0.5 * own).round()), "each recording by its own number"
     assert not are_counts(x + 0.5)
+
+
+ALL = {"timed_steps": 1, "landscape": [0.5, 1.0], "epsilons": [1e-6, 0.1]}
+
+
+@pytest.mark.parametrize("name", ["sdt", "mtt", "shortcut", "ltl-online"])
+def test_the_probes_that_are_off_by_default(name, probed):
+    job = probed(name, probe=FEW | ALL)
+    found, values = curves(job), metrics(job, "probe")
+    assert all(values["seconds_per_step", str(t)] > 0 for t in FEW["t_memory"] if name != "mtt" or t > 1)
+    losses = found["loss_landscape"]
+    assert len(losses) == 5
+    history = job.folder.rows("train", "history.csv")
+    assert losses[2] == pytest.approx(float(history[-1]["val_loss"]), rel=1e-5), "at the trained weights"
+    rise = (losses[1] + losses[3]) / 2 - losses[2]
+    assert values["loss_rise_0.5", "4"] == pytest.approx(rise)
+    if name == "sdt":
+        assert found["finite_differences"][0] == 0, "the loss is piecewise constant"
+        assert found["gradient_cosine"][0] == 0
+        assert 0 < found["finite_differences"][1] <= 1
+        assert 0 != found["gradient_cosine"][1] == values["gradient_cosine_0.1", "4"]
+    else:
+        assert "gradient_cosine" not in found
+
+
+def test_a_random_direction_has_the_norms_of_the_filters():
+    weight = torch.randn(4, 3, 2, 2) * torch.tensor([0.0, 1.0, 10.0, 100.0]).view(4, 1, 1, 1)
+    d = direction(weight, torch.Generator().manual_seed(0))
+    assert torch.allclose(d.flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1))
+    assert d[0].abs().sum() == 0
 
 
 def test_noise_on_weights_is_relative_and_goes_away():

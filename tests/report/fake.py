@@ -106,6 +106,8 @@ class _Cell:
             if self.method == "dspike":
                 history[-1] |= {"temperature": 3 + 0.4 * epoch}
                 history[-1] |= {"cosine_lower": 0.1, "cosine_same": 0.2, "cosine_higher": 0.3}
+            if self.method in LEARNS and self.probes:
+                history[-1] |= {f"local_loss_stages.{k}.neuron": 1 / (k * epoch) for k in (2, 10)}
             if loss == "nan":
                 break
         if diverged:
@@ -175,9 +177,11 @@ class _Cell:
         curves |= {"gradient_histogram": {0.01 * gain: 0.4, 0.0178 * gain: 0.6}}
         curves |= {f"firing_rate/{layer}": {1: 0.1, 2: 0.3} for layer in ("b", "a")}
         curves |= {kind: {0: 0.9, 0.5: 0.7} for kind in ("weight_noise", "frame_noise", "events_dropped")}
+        curves |= {"loss_landscape": {-1: 2.0, 0: 0.3, 1: 2.0}, "gradient_cosine": {0.01: 0.0, 0.1: 0.6}}
         rows = [{"mode": "clock", "curve": c, "x": x, "value": v} for c, at in curves.items() for x, v in at.items()]
         growth = {"ltl-online": 0, "ltl-offline": 0.3}.get(self.method, 1)
         memory = [("probe", t, "clock", "bytes_for_backward", 1024.0 * (1 + growth * t)) for t in (1, 4, 16)]
+        memory += [("probe", t, "clock", "seconds_per_step", 0.002 * t) for t in (1, 4, 16)]
         self.write_phase("probe", outcome_of({}, memory, curves=rows), 3.0)
 
     def robustness(self) -> None:

@@ -18,6 +18,9 @@ SHOWN = {
     "flexibility": {"sdt", "sdt*", "mtt", "nmt", "mine"},
     "firing_rates": {*CEILING, *MORE} - {"chance", "ann"},
     "noise_robustness": {"sdt", "sdt-matched", "mtt", "nmt", "mine"},
+    "time_over_t": {"sdt", "ltl-offline", "ltl-online", "mine"},
+    "gradient_cosine": {"sdt", "dspike", "dspike-fixed", "mine"},
+    "loss_landscape": {"sdt", "sdt-matched", "mtt", "nmt", "tet", "mine"},
 }
 
 
@@ -63,6 +66,24 @@ def test_dspike_shows_temperature_and_candidates(results):
 def test_ltl_shows_the_first_ten_epochs_only(results):
     curves = lines(figures.draw("ltl_convergence", results))
     assert {len(line) for line in curves} == {10, 2}, "two ends: the teacher's line"
+
+
+def test_time_is_in_milliseconds_at_each_t(results):
+    assert lines(figures.draw("time_over_t", results))[0] == pytest.approx([2, 8, 32])
+
+
+def test_local_losses_stand_in_the_order_of_the_layers_one_panel_a_method(results):
+    figure = figures.draw("local_losses", results)
+    assert [axes.get_title("left") for axes in figure.axes] == ["3C1FC, LTL, offline", "3C1FC, LTL, online"]
+    second, tenth = lines(figure)
+    assert (second[0], tenth[0]) == (1 / 2, 1 / 10), "stage 2 before stage 10"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["1", "2"]
+
+
+def test_a_probe_that_is_off_is_named_by_its_key(tmp_path):
+    cells = make_cells(tmp_path / "c", methods=("sdt", "mtt"), star=(), **(SMALL | {"probes": False}))
+    collect("fake", "matched", cells, tmp_path / "report")
+    assert "`probe.landscape`" in figures.draw("loss_landscape", Results(tmp_path / "report"))
 
 
 def test_noise_shows_the_kinds_that_were_measured(results):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from snn.config.blocks import Model
 from snn.errors import ConfigError
 from snn.models.stages import Network
 from snn.training.method import Run
+
+
+class BranchParams(Model):
+    branches: int | None = Field(
+        None, ge=1, description="number of branches, those at the earliest ends of groups; null: all"
+    )
 
 
 class Branched(nn.Module):
@@ -29,11 +37,12 @@ class Branched(nn.Module):
         return outputs, [head(collected[int(i)].mean((3, 4))) for i, head in self.heads.items()]
 
 
-def branched(network: Network, run: Run) -> Branched:
+def branched(network: Network, run: Run, count: int | None = None) -> Branched:
     """`network` with a branch at the end of each group of stages but the last; weights drawn from `run.steps`.
 
     Where the network does not name the ends (`Network.branches`), stages in a row that have the same output shape are a
-    group. ConfigError if there is one group only.
+    group. count: number of branches, the earliest ones, which reach what is farthest from the loss [ours]; None: all.
+    ConfigError if there is one group only, or fewer branches than `count`.
     """
     shapes = stage_shapes(network, run.input_shape)
     ends = network.branches
@@ -41,7 +50,9 @@ def branched(network: Network, run: Run) -> Branched:
         ends = [i for i in range(len(shapes) - 1) if shapes[i] != shapes[i + 1]]
     if not ends:
         raise ConfigError("all stages have the same output shape: there is no group end at which a branch can be added")
-    return Branched(network, {i: _head(shapes[i][0], run) for i in ends})
+    if count is not None and count > len(ends):
+        raise ConfigError(f"branches = {count}, but this network has {len(ends)} ends of groups at which one can be")
+    return Branched(network, {i: _head(shapes[i][0], run) for i in ends[:count]})
 
 
 def stage_shapes(network: Network, input_shape: tuple[int, int, int]) -> list[tuple[int, ...]]:

@@ -15,10 +15,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from snn.errors import ConfigError
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
-from snn.phases.probe.gradients import training_at
+from snn.phases.probe.first_step import first_step
 
 SAMPLES = 8
 """Batch of the measured step; the bytes grow in proportion, so that the metric is per sample."""
@@ -28,19 +27,11 @@ def memory(experiment: Experiment, steps: list[int], teacher: nn.Module | None) 
     """Metric `bytes_for_backward`, per sample, at each T of `steps` that the method can train at."""
     e, outcome = experiment, Outcome()
     for t in steps:
-        try:
-            e.method.check(e.params, t, e.recipe, e.neuron)
-        except ConfigError:
-            continue  # e.g. mixing time steps needs more than one
-        run, splits = training_at(e, t, teacher)
-        method = e.method(e.params, run)
-        model = method.prepare(e.build_network()).to(e.device).train()
-        x, y = splits.train.batch(torch.arange(min(SAMPLES, len(splits.train))))
-        method.start_epoch(model, 1, (x[:, :1], y[:1]))  # one sample: what is set here has no influence on sizes
-        autocast = torch.autocast(e.device.split(":")[0], torch.bfloat16, enabled=e.precision == "bf16")
-        with KeptForBackward([x, *model.parameters(), *model.buffers()]) as kept, autocast:
-            method.step(model, x, y)
-        outcome.add("bytes_for_backward", kept.most / len(y), t)
+        if (first := first_step(e, t, SAMPLES, teacher)) is None:
+            continue
+        with KeptForBackward([first.x, *first.model.parameters(), *first.model.buffers()]) as kept:
+            first.run()
+        outcome.add("bytes_for_backward", kept.most / len(first.y), t)
     return outcome
 
 

@@ -38,12 +38,12 @@ def noise(cell: Cell, settings: Probe, network: nn.Module, x: Tensor, y: Tensor)
         return float((predict(network, iter(frames.split(BATCH, 1)), is_spiking(network)) == labels).mean())
 
     def of_input(change: Callable[[Tensor, float, torch.Generator], Tensor], level: float, name: str) -> float:
-        return accuracy(change(x, level, _generator(cell.seed, name, level)))
+        return accuracy(change(x, level, generator_of(cell.seed, name, level)))
 
     def of_weights(level: float, name: str) -> float:
         total = 0.0
         for i in range(settings.draws):
-            with noisy_weights(network, level, _generator(cell.seed, name, level, i)):
+            with noisy_weights(network, level, generator_of(cell.seed, name, level, i)):
                 total += accuracy(x)
         return total / settings.draws
 
@@ -113,5 +113,6 @@ def _rms(x: Tensor) -> float:
     return x.square().mean().sqrt().item()
 
 
-def _generator(seed: int, *what: object) -> torch.Generator:
+def generator_of(seed: int, *what: object) -> torch.Generator:
+    """The random numbers of one draw of a probe, the same in every cell of a seed."""
     return torch.Generator().manual_seed(derive(seed, "disturbance", "probe", *what))

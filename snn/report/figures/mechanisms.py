@@ -6,10 +6,13 @@ any that is not built in: a new baseline is to be seen beside them.
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Iterable, Sized
 from typing import TypeVar
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
@@ -159,15 +162,22 @@ def ltl_convergence(results: Results) -> Figure | str:
 
 def memory_over_t(results: Results) -> Figure | str:
     """Bytes that a training step keeps for backward, both axes logarithmic: O(T) is a slope of one."""
+    return _over_t(results, "bytes_for_backward", 1 / 1024, "Kept for backward\n(KiB per sample)")
 
-    def kibibytes(s: Setting) -> dict[int, float]:
-        at = {
-            t: results.interval(s, Quantity("probe", "clock", t, "bytes_for_backward"))
-            for t in results.steps(s, "probe", "bytes_for_backward")
-        }
-        return {t: interval.mean / 1024 for t, interval in at.items() if interval}
 
-    shown = _shown(results, LTL, ("sdt",), kibibytes)
+def time_over_t(results: Results) -> Figure | str:
+    """Seconds of a training step, both axes logarithmic; those of one machine, compared with each other only."""
+    return _over_t(results, "seconds_per_step", 1000, "Training step\n(ms per batch)", "probe.timed_steps")
+
+
+def _over_t(results: Results, metric: str, unit: float, label: str, key: str = "") -> Figure | str:
+    """A metric of the probes at each T of training, times `unit`, for LTL and SDT."""
+
+    def at_each_t(s: Setting) -> dict[int, float]:
+        at = {t: results.interval(s, Quantity("probe", "clock", t, metric)) for t in results.steps(s, "probe", metric)}
+        return {t: interval.mean * unit for t, interval in at.items() if interval}
+
+    shown = _shown(results, LTL, ("sdt",), at_each_t, key)
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.1)
@@ -179,8 +189,78 @@ def memory_over_t(results: Results) -> Figure | str:
         axes.set_yscale("log")
         panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T in training")
         axes.set_title(panels.title(results, panel), loc="left")
-    panels.label_left(grid, "Kept for backward\n(KiB per sample)")
+    panels.label_left(grid, label)
     panels.legend(figure, methods, results)
+    return figure
+
+
+def local_losses(results: Results) -> Figure | str:
+    """LTL's loss of each layer of neurons over the epochs; mean over seeds, a panel a method, first layer darkest."""
+    shown = _shown(results, LTL, (), lambda s: _local_losses(results.epochs(s)))
+    if isinstance(shown, str):
+        return shown
+    places = [(panel, s) for panel, settings in shown.items() for s in settings]
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.9, columns=2)
+    for axes, (panel, s) in zip(grid, places, strict=False):
+        losses = shown[panel][s]
+        colours = sns.color_palette("viridis", len(losses.columns))
+        for number, (column, colour) in enumerate(zip(losses.columns, colours, strict=True), 1):
+            axes.plot(losses.index.to_numpy(), losses[column].to_numpy(), color=colour, label=str(number))
+        axes.set_yscale("log")
+        axes.set_title(f"{panels.title(results, panel)}, {method_label(s.method)}", loc="left")
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels.label_left(grid, "Loss of a layer")
+    deepest = max(grid[: len(places)], key=lambda axes: len(axes.get_lines()))
+    handles, labels = deepest.get_legend_handles_labels()
+    figure.legend(handles, labels, title="Layer", loc="outside upper left", ncols=8)
+    return figure
+
+
+def _local_losses(rows: pd.DataFrame) -> pd.DataFrame:
+    """epoch x layer, layers in the order of computation: the mean over seeds of the history's columns."""
+    prefix = "local_loss_"
+    columns = [c for c in rows.columns if c.startswith(prefix) and rows[c].notna().any()]
+    order = sorted(columns, key=lambda c: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", c)])
+    return rows.groupby("epoch")[order].mean() if order else pd.DataFrame()
+
+
+def gradient_cosine(results: Results) -> Figure | str:
+    """How well the surrogate gradient of the first layer agrees with finite differences, over their step ε."""
+    about = ("dspike", "dspike-fixed", "dspike-frequent")
+    shown = _shown(results, about, ("sdt",), lambda s: results.curve(s, "clock", "gradient_cosine"), "probe.epsilons")
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=2.9)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, rows in settings.items():
+            panels.band(axes, rows, s.method, results)
+            methods[s.method] = None
+        axes.set_xscale("log")
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel("Step ε of the finite differences")
+    panels.label_left(grid, "Cosine similarity")
+    panels.legend(figure, methods, results, markers=False)
+    return figure
+
+
+def loss_landscape(results: Results) -> Figure | str:
+    """The validation loss along filter-normalised random directions from the trained weights."""
+    look_up = functools.partial(results.curve, mode="clock", curve="loss_landscape")
+    shown = _shown(results, MIXED, ("sdt", "sdt-matched", "tet"), look_up, "probe.landscape")
+    if isinstance(shown, str):
+        return shown
+    figure, grid = panels.grid(results, panels=list(shown), height=2.9)
+    methods: dict[str, None] = {}
+    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
+        for s, rows in settings.items():
+            panels.band(axes, rows, s.method, results)
+            methods[s.method] = None
+        axes.set_title(panels.title(results, panel), loc="left")
+        axes.set_xlabel("Distance α from the trained weights")
+    panels.label_left(grid, "Validation loss")
+    panels.legend(figure, methods, results, markers=False)
     return figure
 
 
@@ -260,12 +340,12 @@ def noise_robustness(results: Results) -> Figure | str:
 
 
 def _shown(
-    results: Results, about: Iterable[str], beside: Iterable[str], look_up: Callable[[Setting], Data]
+    results: Results, about: Iterable[str], beside: Iterable[str], look_up: Callable[[Setting], Data], key: str = ""
 ) -> dict[Panel, dict[Setting, Data]] | str:
     """panel -> setting -> what `look_up` has of it, where that is not empty; or what is missing.
 
     about: methods of the claim, of which a panel needs one; beside: what they are compared with. Methods that are not
-    built in are taken along."""
+    built in are taken along. key: of the configuration, without which there is nothing to show."""
     about, shown = set(about), {}
     for panel in results.panels:
         settings = results.main_settings(panel)
@@ -277,6 +357,8 @@ def _shown(
         return shown
     if about.isdisjoint(results.methods):
         return f"needs {' or '.join(method_label(m) for m in sorted(about)) or 'a trained network'} in this benchmark"
+    if key:
+        return f"needs results of the phase probe (`probe.seeds`) with `{key}` set, which are not there"
     return "needs results of the phases probe (`probe.seeds`), sweep or train, which are not there"
 
 
