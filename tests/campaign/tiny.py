@@ -51,9 +51,8 @@ def environment(folder: Path) -> dict[str, str]:
     left_out = ("MLFLOW_", "SNAKEMAKE_", "SNN_", "PYTHONPATH")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     (folder / ".tmp").mkdir(exist_ok=True)
-    paths = [str(folder), *(path for path in os.environ.get("SNN_CAMPAIGN_LIBRARIES", "").split(os.pathsep) if path)]
     return inherited | {
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": str(folder),
         "XDG_CACHE_HOME": str(folder / ".cache"),
         "TMPDIR": str(folder / ".tmp"),
         "OMP_NUM_THREADS": "1",
