@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import Layout
 from snn.config.read import read_configuration
-from snn.errors import UserError, did_you_mean
+from snn.errors import UserError, did_you_mean, explained
 
 if TYPE_CHECKING:
     from snn.benchmark.plan import Plan
@@ -44,20 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: a name is no valid text ({error}); rename it to plain UTF-8", file=sys.stderr)
         return 2
     return 0
-
-
-def explained(error: OSError) -> str:
-    """What the system refused, where, and what to do about it, in one line."""
-    where, reason = error.filename or "while writing", os.strerror(error.errno).lower() if error.errno else str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk ({where}); free some and run again: what was finished is kept"
-    if error.errno == errno.ENOENT:
-        return f"{where}: {reason}; what it needs is made by running snakemake"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where}: {reason}; give this user the right to write there, or run in another folder"
-    if error.errno == errno.ELOOP:
-        return f"{where}: {reason}; a symbolic link leads back to itself: remove it"
-    return f"{where}: {reason}; mend that and run again: what was finished is kept"
 
 
 def parser() -> argparse.ArgumentParser:

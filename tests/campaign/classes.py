@@ -16,5 +16,5 @@ from . import (
 )
 from .runner import Part
 
-MODULES = (overlays, recordings, downloads, networks, results, streams, disk, server, kills, surroundings)
+MODULES = (overlays, recordings, downloads, networks, results, streams, disk, server, surroundings, kills)
 PARTS: list[Part] = [part for module in MODULES for part in module.PARTS]

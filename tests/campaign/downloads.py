@@ -155,5 +155,5 @@ def archive(rng: random.Random) -> Verdict:
 
 PARTS = [
     Part("downloads/server", download, share=0.01, limit=60, address_space=False),
-    Part("downloads/archives", archive, share=0.05, limit=20),
+    Part("downloads/archives", archive, share=0.1, limit=20),
 ]

@@ -20,7 +20,7 @@ KILLS = 10
 """Of one trial: the run is started again after each, and once more to end."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("snakemake", "snakemake", "server", "job", "job", "fork")
-LONGEST = 60
+LONGEST = 25
 """Seconds from the start of the jobs to the kill, at most."""
 ENDING = 180
 """Seconds in which Snakemake ends after a kill, and in which all processes of a run have gone."""

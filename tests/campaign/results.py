@@ -371,8 +371,8 @@ def prepare_stores() -> None:
 
 
 PARTS = [
-    Part("results/stores", store, share=0.1, limit=20, prepare=prepare_stores),
-    Part("results/checkpoints", checkpoint, share=0.015, limit=60, prepare=prepare_training, address_space=False),
+    Part("results/stores", store, share=0.12, limit=20, prepare=prepare_stores),
+    Part("results/checkpoints", checkpoint, share=0.01, limit=60, prepare=prepare_training, address_space=False),
     Part("results/weights", trained_weights, share=0.02, limit=30, prepare=prepare_training, address_space=False),
     Part("results/records", records, share=0.03, limit=30, prepare=prepare_benchmark),
     Part(

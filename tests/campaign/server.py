@@ -178,6 +178,6 @@ def shared(rng: random.Random) -> Verdict:
 
 
 PARTS = [
-    Part("server/goes-away", goes_away, trials=2, share=0.001, limit=400, address_space=False),
-    Part("server/shared", shared, trials=2, share=0.001, limit=200, address_space=False),
+    Part("server/goes-away", goes_away, trials=1, share=0.0005, limit=400, address_space=False),
+    Part("server/shared", shared, trials=1, share=0.0005, limit=200, address_space=False),
 ]

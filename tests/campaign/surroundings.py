@@ -38,7 +38,7 @@ def trial(form: str, rng: random.Random) -> Verdict:
         shutil.copytree(tiny.ROOT / "config", folder / "config", dirs_exist_ok=True)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid)
-        for place in {Path(sys.base_prefix), Path(sys.prefix), *map(Path, _libraries())}:
+        for place in {Path(sys.base_prefix), Path(sys.prefix)}:
             _open_to_all(place)
         environment = tiny.environment(folder)
         os.chown(folder / ".tmp", user.pw_uid, user.pw_gid)
@@ -76,10 +76,6 @@ def trial(form: str, rng: random.Random) -> Verdict:
         return Verdict("accepted")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _libraries() -> list[str]:
-    return [path for path in os.environ.get("SNN_CAMPAIGN_LIBRARIES", "").split(os.pathsep) if path]
 
 
 def _open_to_all(place: Path) -> None:

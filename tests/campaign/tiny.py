@@ -51,9 +51,8 @@ def environment(folder: Path) -> dict[str, str]:
     left_out = ("MLFLOW_", "SNAKEMAKE_", "SNN_", "PYTHONPATH")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     (folder / ".tmp").mkdir(exist_ok=True)
-    paths = [str(folder), *(path for path in os.environ.get("SNN_CAMPAIGN_LIBRARIES", "").split(os.pathsep) if path)]
     return inherited | {
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": str(folder),
         "XDG_CACHE_HOME": str(folder / ".cache"),
         "TMPDIR": str(folder / ".tmp"),
         "OMP_NUM_THREADS": "1",
@@ -90,7 +89,8 @@ def check_same(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Temporary files and folders in a copy of the project where nothing runs."""
-    left = [p for p in (folder / ".tmp").iterdir() if not p.name.startswith(("torchinductor_", "numba"))]
+    """Temporary files and folders in a copy of the project where nothing runs. Not ours to remove: what Snakemake's
+    solver leaves where Snakemake is killed."""
+    left = [p for p in (folder / ".tmp").iterdir() if "-pulp." not in p.name]
     left += [p for place in ("results", "reports") for p in (folder / place).rglob("*.tmp")]
     return [str(p.relative_to(folder)) for p in left]

@@ -88,3 +88,21 @@ def test_what_is_infinite_or_out_of_all_bounds_is_refused(overlay, base_configur
         Plan.load(base_configuration(**overlay))
     assert next(iter(overlay)) in str(error.value)
     assert len(str(error.value)) < 1000, "a message does not repeat what was given at length"
+
+
+def test_a_message_does_not_repeat_long_input(tmp_path, capsys):
+    foreign = f"foreign: {{mine: {{script: {'z' * 100_000}}}}}\nmatrix: {{methods: [mine]}}\n"
+    (tmp_path / "name.yaml").write_text(foreign)
+    assert main(["plan", "--configfile", str(tmp_path / "name.yaml")]) == 2
+    message = capsys.readouterr().err
+    assert len(message) < 1000
+    assert "file name too long" in message
+    (tmp_path / "long.yaml").write_text(f"matrix: {{methods: [{'x' * 100_000}, {'y' * 100_000}]}}\n")
+    assert main(["plan", "--configfile", str(tmp_path / "long.yaml")]) == 2
+    assert len(capsys.readouterr().err) < 2500
+    many = "".join(f"  key{number}: 1\n" for number in range(500))
+    (tmp_path / "many.yaml").write_text(f"train:\n{many}")
+    assert main(["plan", "--configfile", str(tmp_path / "many.yaml")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "and 490 more faults"

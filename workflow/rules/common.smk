@@ -33,7 +33,7 @@ from snn import warm
 from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
-from snn.errors import UserError
+from snn.errors import UserError, explained
 from snn.runtime import files
 from snn.runtime.planning import without_torch
 
@@ -43,6 +43,8 @@ try:
         checks.check_inputs(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+except OSError as error:
+    raise WorkflowError(explained(error)) from None
 
 if workflow.resource_settings.cores == 0:  # Snakemake would wait for ever
     raise WorkflowError(
