@@ -117,6 +117,7 @@ def test_the_command_prints_the_table_and_writes_the_page(network_file, recordin
         (["NETWORK", "--data", "nowhere", "--reader", "nmnist"], "nowhere"),
         (["NETWORK", "--data", ".", "--reader", "nmist"], "did you mean 'nmnist'"),
         (["NETWORK", "--data", ".", "--reader", "nmnist", "--reader-params", "x"], "'x' is not KEY=VALUE"),
+        (["NETWORK", "--data", "."], "needs width and height, e.g. of the sensor that the network was trained for"),
     ],
 )
 def test_a_mistake_is_one_line(network_file, tmp_path, monkeypatch, capsys, arguments, words):
@@ -132,7 +133,7 @@ def test_the_three_lines_of_the_manual(network_file, recordings, monkeypatch, ca
     manual = (Path(__file__).parents[2] / "docs/nir.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", manual, re.DOTALL)[1]
     code = code.replace('"network.nir"', repr(str(network_file))).replace('"recordings/"', repr(str(recordings)))
-    exec(code.replace("reset=", 'reader="nmnist", reset='))
+    exec(code.replace('reader_params={"width": 34, "height": 34}', 'reader="nmnist"'))
     assert "12 recordings of 2 classes" in capsys.readouterr().out
 
 
