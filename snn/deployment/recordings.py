@@ -65,7 +65,16 @@ class Recordings:
             raise UserError(
                 f"reader {reader!r} reads static images; an event-driven network needs recordings of events"
             )
-        settings = validate(module.Params, {"folder": str(folder), **(params or {})}, f"reader {reader}")
+        given = {"folder": str(folder), **(params or {})}
+        needed = [
+            name for name, field in module.Params.model_fields.items() if field.is_required() and name not in given
+        ]
+        if needed:
+            raise UserError(
+                f"reader {reader!r} needs {' and '.join(needed)}, e.g. of the sensor that the network was trained for: "
+                f"--reader-params {' '.join(f'{name}=…' for name in needed)} (in Python: reader_params)"
+            )
+        settings = validate(module.Params, given, f"reader {reader}")
         description, listing = module.describe(settings), module.listing(settings)
         if limit is not None and limit < 1:
             raise UserError(f"{limit} recordings: their maximum number must be at least 1 (limit=, --recordings)")

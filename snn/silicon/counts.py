@@ -14,7 +14,8 @@ class Agreement(NamedTuple):
     """Of counts with the chip's, over all neurons and recordings.
 
     cosine: of the two counts as vectors; exact, within_one: fraction of neurons whose count differs by 0, by at most 1;
-    difference: Σ|ours − chip| / Σ chip; ratio: Σ ours / Σ chip.
+    difference: Σ|ours − chip| / Σ chip; ratio: Σ ours / Σ chip; more, fewer: number of neurons with more, fewer spikes
+    than on the chip.
     """
 
     cosine: float
@@ -22,6 +23,8 @@ class Agreement(NamedTuple):
     within_one: float
     difference: float
     ratio: float
+    more: int
+    fewer: int
 
 
 def agreement(ours: np.ndarray, chip: np.ndarray) -> Agreement:
@@ -34,6 +37,8 @@ def agreement(ours: np.ndarray, chip: np.ndarray) -> Agreement:
         within_one=float((distance <= 1).mean()),
         difference=float(distance.sum() / b.sum()),
         ratio=float(a.sum() / b.sum()),
+        more=int((a > b).sum()),
+        fewer=int((a < b).sum()),
     )
 
 

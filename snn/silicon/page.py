@@ -15,7 +15,7 @@ from snn.deployment.page import csv_text, svg_text
 from snn.runtime import files
 from snn.runtime.provenance import commit
 from snn.silicon import figures, reference
-from snn.silicon.study import AS_SIMULATED, OURS, Study, agreement_table, candidate_table, chip_table
+from snn.silicon.study import AS_SIMULATED, OURS, Study, agreement_table, candidate_table, chip_table, neighbour_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 DRAWN = {"scatter": "png", "maps": "png", "bounds": "svg", "neighbours": "svg"}
@@ -27,6 +27,7 @@ def write(study: Study, folder: Path) -> Path:
         "chip": chip_table(study),
         "agreement": agreement_table(study),
         "candidates": candidate_table(study),
+        "neighbours": neighbour_table(study),
         "deployment": study.evaluation.table(),
     }
     for name, rows in tables.items():

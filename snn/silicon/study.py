@@ -147,6 +147,15 @@ def agreement_table(study: Study) -> list[dict[str, Any]]:
     return [*rows, *({"setting": f"published: {name}", "cosine": platform.cosine} for name, platform in published)]
 
 
+def neighbour_table(study: Study) -> list[dict[str, Any]]:
+    """One row a pair of threshold and bound in membrane units, around the vendor's."""
+    return [
+        {"threshold": theta, "bound": -units, "exact": float(study.neighbours[i, j])}
+        for i, theta in enumerate(UNITS)
+        for j, units in enumerate(UNITS)
+    ]
+
+
 def candidate_table(study: Study) -> list[dict[str, Any]]:
     kept = next(c for c in candidates.CANDIDATES if c.kept)
     return [

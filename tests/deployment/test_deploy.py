@@ -123,6 +123,7 @@ def test_a_page_is_written_where_the_first_setting_cannot_be_run(network_file, r
         (["NETWORK", "--data", ".", "--reader", "nmist"], "did you mean 'nmnist'"),
         (["NETWORK", "--data", ".", "--reader", "nmnist", "--reader-params", "x"], "'x' is not KEY=VALUE"),
         (["NETWORK", "--data", "DATA", "--reader", "nmnist", "--recordings", "-1"], "at least 1"),
+        (["NETWORK", "--data", "."], "needs width and height, e.g. of the sensor that the network was trained for"),
     ],
 )
 def test_a_mistake_is_one_line(network_file, recordings, tmp_path, monkeypatch, capsys, arguments, words):
@@ -139,7 +140,7 @@ def test_the_three_lines_of_the_manual(network_file, recordings, monkeypatch, ca
     manual = (Path(__file__).parents[2] / "docs/nir.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", manual, re.DOTALL)[1]
     code = code.replace('"network.nir"', repr(str(network_file))).replace('"recordings/"', repr(str(recordings)))
-    exec(code.replace("reset=", 'reader="nmnist", reset='))
+    exec(code.replace('reader_params={"width": 34, "height": 34}', 'reader="nmnist"'))
     assert "12 recordings of 2 classes" in capsys.readouterr().out
 
 

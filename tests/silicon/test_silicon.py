@@ -45,6 +45,7 @@ def test_agreement_by_hand():
     a = agreement(np.array([[3, 0], [4, 2]]), np.array([[3, 0], [5, 0]]))
     assert a.cosine == pytest.approx((9 + 20) / np.sqrt(29 * 34))
     assert (a.exact, a.within_one, a.difference, a.ratio) == (0.5, 0.75, 3 / 8, 9 / 8)
+    assert (a.more, a.fewer) == (1, 1)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -193,7 +194,7 @@ def test_the_command_leaves_tables_figures_and_a_page(made_up, capsys):
     out = made_up / "report"
     assert main(["silicon", "--data", str(made_up), "--out", str(out)]) == 0
     assert {p.name for p in out.iterdir()} == {
-        "index.html", "chip.csv", "agreement.csv", "candidates.csv", "deployment.csv",
+        "index.html", "chip.csv", "agreement.csv", "candidates.csv", "deployment.csv", "neighbours.csv",
         "scatter.png", "maps.png", "bounds.svg", "neighbours.svg",
     }  # fmt: skip
     rows = list(csv.DictReader((out / "chip.csv").open()))
