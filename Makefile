@@ -54,7 +54,7 @@ $(STAMP):
 
 reproduce: env ## run the benchmark up to the rendered report; what is done already stays
 	@echo "reproduce: $(NAME) on $(CORES) cores: convert, train, sweep, deploy, collect, report, MLflow"
-	@$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+	@$(BIN)/snn watch $(CONFIGFILE) -- $(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
 	@echo "report: $(CURDIR)/reports/$(NAME)/index.html"
 
 test: env ## run the tests
@@ -108,7 +108,7 @@ bench: env ## measure our numerical code against its rivals
 plan: env ## show the matrix of cells before anything runs
 	@$(BIN)/snn plan $(CONFIGFILE)
 
-status: env ## show the matrix as a grid of done, missing and failed
+status: env ## show the matrix as a grid of done, missing and failed, what runs and the time left
 	@$(BIN)/snn status $(CONFIGFILE)
 
 ui: env ## open the MLflow UI on 127.0.0.1
