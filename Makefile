@@ -82,8 +82,9 @@ nir-frameworks: ## make the environments of other frameworks, which write NIR fi
 	@.frameworks/sinabs/bin/pip install -qq --disable-pip-version-check --no-deps sinabs==3.1.3
 	@echo "now: python -m pytest tests/frameworks tests/events/test_quantise.py"
 
+# -E -a: every page is read anew, since some are made from the code, and warnings of pages read before would be lost
 docs: env ## build the documentation site from docs/, without a network; warnings are errors
-	@$(BIN)/python -m sphinx -q -W --keep-going -d .docs/cache docs .docs/html
+	@$(BIN)/python -m sphinx -q -W --keep-going -E -a -d .docs/cache docs .docs/html
 	@echo "docs: $(CURDIR)/.docs/html/index.html"
 
 docs-links: env ## look whether the external links of the documentation lead somewhere (needs a network)

@@ -56,7 +56,7 @@ html_theme_options = {"navigation_with_keys": True, "footer_icons": []}
 linkcheck_timeout = 20
 linkcheck_retries = 2
 linkcheck_workers = 4
-linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost|mlflow\.example\.org)"]
+linkcheck_ignore = [r"(?!https?:)", r"https?://(127\.0\.0\.1|localhost|mlflow\.example\.org)"]
 
 ELSEWHERE = {
     "config/README.md": "configuration.md",
