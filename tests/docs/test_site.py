@@ -72,6 +72,8 @@ def test_docstrings_become_restructured_text():
     ("page", "link", "on_the_site"),
     [
         ("docs/nir.md", "../config/README.md#variants", "configuration.md#variants"),
+        ("docs/api/events.md", "../../config/README.md", "../configuration.md"),
+        ("docs/api/events.md", "../../reports/silicon/index.html", "site:../reports/silicon/index.html"),
         ("config/README.md", "../docs/nir.md", "nir.md"),
         ("docs/silicon.md", "../reports/silicon/index.html", "site:reports/silicon/index.html"),
         ("docs/nir.md", "events.md#semantics", "events.md#semantics"),
