@@ -30,6 +30,8 @@ from snn.runtime.stopping import Request
 
 EVERY = 1.0
 """Seconds between two looks."""
+REST = 20
+"""A look is followed by at least so many times its own seconds: thousands of cells are looked at less often."""
 PLAIN_SECONDS = 30.0
 """Seconds between two plain lines, at least."""
 LOG_LINES = 12
@@ -159,9 +161,10 @@ def watch(plan: Plan, command: Sequence[str], console: Console | None = None, ev
         with started_with_signals(command, out, line) as (process, stop):
             while process.poll() is None:
                 failed += report_failures(log.failures(), line, quiet=stop.received)
+                before = time.process_time()
                 line.show(observer.look())
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(every)
+                    process.wait(max(every, REST * (time.process_time() - before)))
         failed += report_failures(log.failures(ended=True), line, quiet=stop.received)
     look = observer.look()  # the line is gone now
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
