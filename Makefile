@@ -60,8 +60,7 @@ $(STAMP):
 
 reproduce: env ## run the benchmark up to the rendered report; what is done already stays
 	@echo "reproduce: $(NAME) on $(CORES) cores: convert, train, sweep, deploy, collect, report, MLflow"
-	@$(BIN)/snn plan $(CONFIGFILE) > /dev/null # says in one line what Snakemake's own reader says in a traceback
-	@$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+	@$(BIN)/snn watch $(CONFIGFILE) -- $(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
 	@echo "report: $(CURDIR)/reports/$(NAME)/index.html"
 
 test: env ## run the tests
@@ -110,8 +109,9 @@ nir-frameworks: ## make the environments of other frameworks, which write NIR fi
 	@.frameworks/sinabs/bin/pip install -qq --disable-pip-version-check --no-deps sinabs==3.1.3
 	@echo "now: python -m pytest tests/frameworks tests/events/test_quantise.py"
 
+# -E -a: every page is read anew, since some are made from the code, and warnings of pages read before would be lost
 docs: env ## build the documentation site from docs/, without a network; warnings are errors
-	@$(BIN)/python -m sphinx -q -W --keep-going -d .docs/cache docs .docs/html
+	@$(BIN)/python -m sphinx -q -W --keep-going -E -a -d .docs/cache docs .docs/html
 	@echo "docs: $(CURDIR)/.docs/html/index.html"
 
 docs-links: env ## look whether the external links of the documentation lead somewhere (needs a network)
@@ -136,7 +136,7 @@ bench: env ## measure our numerical code against its rivals
 plan: env ## show the matrix of cells before anything runs
 	@$(BIN)/snn plan $(CONFIGFILE)
 
-status: env ## show the matrix as a grid of done, missing and failed
+status: env ## show the matrix as a grid of done, missing and failed, what runs and the time left
 	@$(BIN)/snn status $(CONFIGFILE)
 
 ui: env ## open the MLflow UI on 127.0.0.1

@@ -13,6 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS / "_extensions")]
@@ -56,7 +58,7 @@ html_theme_options = {"navigation_with_keys": True, "footer_icons": []}
 linkcheck_timeout = 20
 linkcheck_retries = 2
 linkcheck_workers = 4
-linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost|mlflow\.example\.org)"]
+linkcheck_ignore = [r"(?!https?:)", r"https?://(127\.0\.0\.1|localhost|mlflow\.example\.org)"]
 
 ELSEWHERE = {
     "config/README.md": "configuration.md",
@@ -70,41 +72,44 @@ REPORTS = ("reports/nmnist_0to7", "reports/silicon")
 
 
 def links_of_the_site(text: str, page: Path) -> str:
-    """`text` of a Markdown file `page` with its links to files outside of docs/ replaced by those of the site."""
+    """`text` of a Markdown file `page` with its links to files outside of docs/ replaced by those of the site.
+
+    A page of another folder stands at the top of the site.
+    """
+    here = page.parent if page.is_relative_to(DOCS) else DOCS
 
     def replaced(match: re.Match[str]) -> str:
         target, _, anchor = match[1].partition("#")
         path = Path(os.path.normpath(page.parent / target))
         if not path.is_relative_to(ROOT):
             return match[0]
-        name = path.relative_to(ROOT).as_posix()
-        anchor = anchor and f"#{anchor}"
+        name, scheme = path.relative_to(ROOT).as_posix(), ""
         if name in ELSEWHERE:
-            return f"]({ELSEWHERE[name]}{anchor})"
-        if name.startswith(REPORTS) and path.suffix not in (".svg", ".png"):  # Sphinx copies a page's pictures itself
-            return f"](site:{name}{anchor})"
-        if not page.is_relative_to(DOCS) and path.is_relative_to(DOCS):
-            return f"]({path.relative_to(DOCS).as_posix()}{anchor})"
-        return match[0]
+            path = DOCS / ELSEWHERE[name]
+        elif name.startswith(REPORTS) and path.suffix not in (".svg", ".png"):  # Sphinx copies a page's pictures itself
+            path, scheme = DOCS / name, "site:"
+        elif not path.is_relative_to(DOCS):
+            return match[0]
+        return f"]({scheme}{Path(os.path.relpath(path, here)).as_posix()}{anchor and f'#{anchor}'})"
 
     return re.sub(r"\]\((?!\w+:|#|<)([^)\s]+)\)", replaced, text)
 
 
-def on_source_read(app: object, docname: str, source: list[str]) -> None:
+def on_source_read(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = links_of_the_site(source[0], DOCS / f"{docname}.md")
 
 
-def on_include_read(app: object, path: Path, docname: str, source: list[str]) -> None:
-    source[0] = links_of_the_site(source[0], ROOT / path if not Path(path).is_absolute() else Path(path))
+def on_include_read(app: Sphinx, path: Path, docname: str, source: list[str]) -> None:
+    source[0] = links_of_the_site(source[0], (DOCS / path).resolve())
 
 
-def on_build_finished(app: object, failure: Exception | None) -> None:
-    if failure is None and app.builder.format == "html":  # type: ignore[attr-defined]
+def on_build_finished(app: Sphinx, failure: Exception | None) -> None:
+    if failure is None and app.builder.format == "html":
         for name in REPORTS:
-            shutil.copytree(ROOT / name, Path(app.outdir) / name, dirs_exist_ok=True)  # type: ignore[attr-defined]
+            shutil.copytree(ROOT / name, Path(app.outdir) / name, dirs_exist_ok=True)
 
 
-def setup(app: object) -> None:
-    app.connect("source-read", on_source_read)  # type: ignore[attr-defined]
-    app.connect("include-read", on_include_read)  # type: ignore[attr-defined]
-    app.connect("build-finished", on_build_finished)  # type: ignore[attr-defined]
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", on_source_read)
+    app.connect("include-read", on_include_read)
+    app.connect("build-finished", on_build_finished)

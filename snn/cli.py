@@ -57,7 +57,10 @@ def parser() -> argparse.ArgumentParser:
         return c
 
     command("plan", plan, "show the matrix of cells and jobs; nothing is run")
-    command("status", status, "show which jobs are done, running, missing or failed, as a grid")
+    command("status", status, "show which jobs are done, running, missing or failed, as a grid, and the time left")
+    c = command("watch", watch, "run the workflow and show one line of how far it is (make reproduce does it)")
+    c.add_argument("workflow", nargs="+", metavar="COMMAND",
+                   help="what to run, after --, e.g. -- snakemake --cores 2; its output goes to a file")  # fmt: skip
     c = command("convert", convert, "convert one data set's raw recordings to a store")
     c.add_argument("dataset", help="its name under `datasets:`")
     for phase, run, text in (
@@ -202,9 +205,21 @@ def status(options: argparse.Namespace) -> None:
     from snn.runtime.planning import without_torch
 
     with without_torch():
+        from snn.benchmark.progress import Observer, line_text
         from snn.benchmark.status import status_text
 
-        print(status_text(planned(options)))
+        plan = planned(options)
+        print(status_text(plan))
+        print(line_text(Observer(plan).look()))
+
+
+def watch(options: argparse.Namespace) -> None:
+    from snn.runtime.planning import without_torch
+
+    with without_torch():
+        from snn.watch import watch
+
+        sys.exit(watch(planned(options), options.workflow))
 
 
 def schema(options: argparse.Namespace) -> None:
@@ -250,6 +265,7 @@ def run_phase(options: argparse.Namespace, phase: str, compute: Callable[[Experi
 
 
 def train(options: argparse.Namespace) -> None:
+    from snn.benchmark.epochs import Epoch, write_epoch
     from snn.phases.jobs import experiment, planned_cell
     from snn.phases.run import run
     from snn.phases.train import train
@@ -263,6 +279,7 @@ def train(options: argparse.Namespace) -> None:
 
     def on_epoch(epoch: int, row: dict[str, float]) -> None:  # called when the checkpoint of the epoch is written
         live.epoch(epoch, row)
+        write_epoch(plan.layout, cell.key, Epoch(epoch, job.epochs, row["val_accuracy"]))
         if stop.received and epoch < job.epochs:
             raise UserError(f"{cell.key}: stopped after epoch {epoch}, as the batch system asked; run again to resume")
 

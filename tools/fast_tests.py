@@ -29,6 +29,8 @@ def tests_of(path: Path) -> str | None:
     """The tests of a changed file: a test itself, or the folder or file that mirrors its room."""
     if path.parts[0] == "tests" and path.name.startswith("test_"):
         return str(path)
+    if path.parts[0] == "docs" or path.suffix == ".md":
+        return "tests/docs"
     if path.parts[0] != "snn" or path.suffix != ".py":
         return None
     room = path.parts[1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sphinx.application import Sphinx
+
 from snn.report.claims import sentences
 from snn.report.claims.stated import CLAIMS
 
@@ -22,11 +24,11 @@ def markdown() -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-def on_source_read(app: Any, docname: str, source: list[str]) -> None:
+def on_source_read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == PAGE:
         source[0] += markdown()
 
 
-def setup(app: Any) -> dict[str, Any]:
+def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", on_source_read)
     return {"parallel_read_safe": True}

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from sphinx.application import Sphinx
+
 from snn.benchmark.schema import full_schema
 
 PAGE = "configuration_reference"
@@ -123,11 +125,11 @@ def plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def on_source_read(app: Any, docname: str, source: list[str]) -> None:
+def on_source_read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == PAGE:
         source[0] += markdown(full_schema())
 
 
-def setup(app: Any) -> dict[str, Any]:
+def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", on_source_read)
     return {"parallel_read_safe": True}

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sphinx.application import Sphinx
+
 PARAMETER = re.compile(r"[a-z_]\w*(, [a-z_]\w*)*: |Raises ")
 CODE = re.compile(r"(`+)(.+?)\1")
 
@@ -59,10 +61,10 @@ def signs(text: str) -> str:
     return re.sub(r"([*|`\\]|(?<=\w)_(?!\w))", r"\\\1", text)
 
 
-def on_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = restructured(lines)
 
 
-def setup(app: Any) -> dict[str, Any]:
+def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", on_docstring)
     return {"parallel_read_safe": True}
