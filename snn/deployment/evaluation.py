@@ -55,12 +55,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """rows: the first one is the network as its file has it, in float; all on the same recordings."""
+    """rows: the first one is the network as its file has it; all on the same recordings, and one at least was run."""
 
     source: str
     network: EventNetwork
     recordings: Recordings
     rows: Sequence[Row]
+
+    @property
+    def first(self) -> Row:
+        """The first row that could be run, which the others are compared with."""
+        return next(row for row in self.rows if not row.refused)
 
     def row(self, setting: Deployment) -> Row | None:
         """The row of a setting that could be run."""
@@ -69,14 +74,13 @@ class Evaluation:
     def table(self) -> list[dict[str, Any]]:
         """One mapping a setting, with full precision: accuracy and its changes are fractions, spikes and synaptic
         operations means for one recording."""
-        first = next((row for row in self.rows if not row.refused), None)
         table = []
         for row in self.rows:
             setting = row.setting
             line: dict[str, Any] = {"mode": setting.name, "numbers": setting.numbers}
             line |= {"v_min": self.bound(setting), "reset": self.reset(setting), "n": len(row.labels)}
-            if not row.refused and first is not None:
-                accuracy, change = row.accuracy, row.change(first)
+            if not row.refused:
+                accuracy, change = row.accuracy, row.change(self.first)
                 line |= {"accuracy": accuracy.mean, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
                 line |= {"change": change.mean, "change_low": change.low, "change_high": change.high}
                 line |= {"no_output": int((row.predictions == -1).sum())}
@@ -115,7 +119,7 @@ class Evaluation:
             )
             change = f"{100 * line['change']:+.1f} [{100 * line['change_low']:+.1f}, {100 * line['change_high']:+.1f}]"
             lines.append(
-                f"{head}{accuracy:26}  {change if row is not self.rows[0] else '':20}  {line['spikes']:11,.0f}  "
+                f"{head}{accuracy:26}  {change if row is not self.first else '':20}  {line['spikes']:11,.0f}  "
                 f"{line['synops']:13,.0f}  {line['no_output']:9}"
             )
         return "\n".join([*lines, "", *self.notes()])
@@ -123,8 +127,8 @@ class Evaluation:
     def notes(self) -> list[str]:
         """What the numbers are, in sentences."""
         return [
-            "Changes are against the first row, on the same recordings; intervals speak of new recordings, not of new "
-            "trainings. Spikes and synaptic operations are means for one recording.",
+            "Changes are against the first row that was run, on the same recordings; intervals speak of new recordings, "
+            "not of new trainings. Spikes and synaptic operations are means for one recording.",
         ]
 
 
@@ -216,6 +220,8 @@ def evaluate(
                     result = engine.run_batch(events, offsets, threads=threads)
                     parts[setting].append((result.prediction, result.spikes, result.synops))
                     bar.update(len(offsets) - 1)
+    if not any(isinstance(engine, Engine) for engine in engines.values()):
+        raise UserError("; ".join(f"{setting.name}: {engine}" for setting, engine in engines.items()))
     rows = []
     for setting, engine in engines.items():
         if isinstance(engine, str):

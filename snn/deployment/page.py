@@ -37,14 +37,17 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
     layers = [
         {"name": p.name, "shape": "×".join(map(str, p.shape)), "neurons": f"{p.size:,}", "spikes": f"{spikes:,.0f}",
          "threshold": f"{p.threshold:g}" if p.spiking else "accumulates"}
-        for p, spikes in zip(network.populations, next(iter(evaluation.rows)).spikes.mean(0), strict=True)
+        for p, spikes in zip(network.populations, evaluation.first.spikes.mean(0), strict=True)
     ]  # fmt: skip
     page = (
         environment()
         .get_template("deployment.html.j2")
         .render(
             evaluation=evaluation,
-            table=[line | readable(line) for line in table],
+            table=[
+                line | readable(line) | {"is_first": row is evaluation.first}
+                for row, line in zip(evaluation.rows, table, strict=True)
+            ],
             figure=svg,
             layers=layers,
             commit=commit(),

@@ -11,6 +11,7 @@ import pytest
 
 from snn.cli import main
 from snn.deployment import Recordings, deploy
+from snn.deployment.page import write
 from snn.deployment.recordings import spread
 from snn.errors import DataError, UserError
 from snn.events import Deployment, Engine, from_nir
@@ -45,6 +46,18 @@ def test_a_setting_that_cannot_be_run_is_a_row_with_its_reason(network_file, rec
     evaluation = deploy(network_file, recordings, reader="nmnist", numbers=["float", "dynapcnn"], lower_bounds=[-1.0])
     assert [bool(row.refused) for row in evaluation.rows] == [False, True, False, False]
     assert "not run: population 'hidden': without a lower bound" in str(evaluation)
+
+
+def test_where_the_files_own_setting_cannot_be_run_the_next_one_leads(network_file, recordings, tmp_path):
+    how = {"reader": "nmnist", "numbers": ["dynapcnn"]}
+    evaluation = deploy(network_file, recordings, lower_bounds=[-1.0, -2.0], **how)
+    assert [bool(row.refused) for row in evaluation.rows] == [True, False, False]
+    assert evaluation.first is evaluation.rows[1]
+    assert [line.get("change") for line in evaluation.table()][:2] == [None, 0.0]
+    text = write(evaluation, tmp_path / "page").read_text()
+    assert text.count("not run: population &#39;hidden&#39;") == 1
+    with pytest.raises(UserError, match="event-dynapcnn: population 'hidden': without a lower bound"):
+        deploy(network_file, recordings, lower_bounds=[], **how)
 
 
 def test_blocks_give_the_same_as_all_at_once(network_file, recordings, monkeypatch):
