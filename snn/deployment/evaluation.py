@@ -60,7 +60,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """rows: one a setting, all on the same recordings; `deploy` begins with the network as its file has it."""
+    """rows: one a setting, all on the same recordings; one at least was run. `deploy` begins with the network as its
+    file has it."""
 
     source: str
     network: EventNetwork
@@ -68,9 +69,9 @@ class Evaluation:
     rows: Sequence[Row]
 
     @property
-    def first(self) -> Row | None:
+    def first(self) -> Row:
         """The first row that could be run: changes are against it."""
-        return next((row for row in self.rows if not row.refused), None)
+        return next(row for row in self.rows if not row.refused)
 
     def row(self, setting: Deployment) -> Row | None:
         """The row of a setting that could be run."""
@@ -84,8 +85,8 @@ class Evaluation:
             setting = row.setting
             line: dict[str, Any] = {"mode": setting.name, "numbers": setting.numbers}
             line |= {"v_min": self.bound(setting), "reset": self.reset(setting), "n": len(row.labels)}
-            if not row.refused and first is not None:
-                accuracy, change = row.accuracy, row.change(first)
+            if not row.refused:
+                accuracy, change = row.accuracy, row.change(self.first)
                 line |= {"accuracy": accuracy.mean, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
                 line |= {"change": change.mean, "change_low": change.low, "change_high": change.high}
                 line |= {"no_output": int((row.predictions == -1).sum())}
@@ -218,6 +219,8 @@ def evaluate(
                     result = engine.run_batch(events, offsets, threads=threads)
                     parts[setting].append((result.prediction, result.spikes, result.synops))
                     bar.update(len(offsets) - 1)
+    if not any(isinstance(engine, Engine) for engine in engines.values()):
+        raise UserError("; ".join(f"{setting.name}: {engine}" for setting, engine in engines.items()))
     rows = []
     for setting, engine in engines.items():
         if isinstance(engine, str):

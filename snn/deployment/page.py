@@ -34,7 +34,7 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
     svg = svg_text(figure(evaluation))
     files.write_text(folder / "deployment.svg", svg)
     first, populations = evaluation.first, evaluation.network.populations
-    spikes = [f"{mean:,.0f}" for mean in first.spikes.mean(0)] if first else [""] * len(populations)
+    spikes = [f"{mean:,.0f}" for mean in first.spikes.mean(0)]
     layers = [
         {"name": p.name, "shape": "×".join(map(str, p.shape)), "neurons": f"{p.size:,}", "spikes": of_layer,
          "threshold": f"{p.threshold:g}" if p.spiking else "accumulates"}
@@ -47,7 +47,7 @@ def write(evaluation: Evaluation, folder: Path) -> Path:
             evaluation=evaluation,
             table=[line | readable(line) for line in table],
             figure=svg,
-            first=first.setting.name if first else "",
+            first=first.setting.name,
             layers=layers,
             note=NOTE,
             commit=commit(),
@@ -99,8 +99,7 @@ def figure(evaluation: Evaluation) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     spikes.set_ylim(bottom=0)
     spikes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    if rows:
-        accuracy.legend(frameon=False)
+    accuracy.legend(frameon=False)
     return figure
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from snn.cli import main
 from snn.deployment import Recordings, deploy
+from snn.deployment.page import write
 from snn.errors import DataError, UserError
 from snn.events import Deployment, Engine, from_nir
 from snn.statistics import paired_proportions, proportion_interval
@@ -44,6 +45,19 @@ def test_a_setting_that_cannot_be_run_is_a_row_with_its_reason(network_file, rec
     evaluation = deploy(network_file, recordings, reader="nmnist", numbers=["float", "dynapcnn"], lower_bounds=[-1.0])
     assert [bool(row.refused) for row in evaluation.rows] == [False, True, False, False]
     assert "not run: population 'hidden': without a lower bound" in str(evaluation)
+
+
+def test_where_the_files_own_setting_cannot_be_run_the_next_one_leads(network_file, recordings, tmp_path):
+    how = {"reader": "nmnist", "numbers": ["dynapcnn"]}
+    evaluation = deploy(network_file, recordings, lower_bounds=[-1.0, -2.0], **how)
+    assert [bool(row.refused) for row in evaluation.rows] == [True, False, False]
+    assert evaluation.first is evaluation.rows[1]
+    assert [line.get("change") for line in evaluation.table()][:2] == [None, 0.0]
+    text = write(evaluation, tmp_path / "page").read_text()
+    assert text.count("not run: population &#39;hidden&#39;") == 1
+    assert "+0.0" not in text, "what changes are against has no change"
+    with pytest.raises(UserError, match="event-dynapcnn: population 'hidden': without a lower bound"):
+        deploy(network_file, recordings, lower_bounds=[], **how)
 
 
 def test_blocks_give_the_same_as_all_at_once(network_file, recordings, monkeypatch):
@@ -101,18 +115,6 @@ def test_the_command_prints_the_table_and_writes_the_page(network_file, recordin
     before = (out / "index.html").read_bytes()
     assert main(["deploy-nir", str(network_file), *options, "--out", str(out)]) == 0
     assert (out / "index.html").read_bytes() == before, "the same numbers, the same page"
-
-
-@pytest.mark.parametrize(("bounds", "run"), [(["-1"], 1), (["none"], 0)])
-def test_a_page_is_written_where_the_first_setting_cannot_be_run(network_file, recordings, tmp_path, bounds, run):
-    """The vendor's rounding needs a lower bound, and NIR files have none."""
-    options = ["--data", str(recordings), "--reader", "nmnist", "--numbers", "dynapcnn", "--lower-bounds", *bounds]
-    assert main(["deploy-nir", str(network_file), *options, "--out", str(tmp_path)]) == 0
-    rows = list(csv.DictReader((tmp_path / "deployment.csv").open()))
-    assert [bool(row["refused"]) for row in rows] == [True] + [False] * run + [True] * (1 - run)
-    text = (tmp_path / "index.html").read_text()
-    assert "without a lower bound" in text
-    assert "+0.0" not in text, "what changes are against has no change"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 
 from snn.deployment import Recordings, deploy
 from snn.errors import DataError
-from snn.events import Engine, from_nir
+from snn.events import Engine, EventNetwork, Population, Synapse, from_nir, to_nir
 
 from . import networks
 
@@ -41,6 +41,12 @@ def python(framework: str) -> Path:
     return path
 
 
+def run_script(framework: str, script: str, folder: Path, *arguments: str) -> None:
+    command = [str(python(framework)), script, str(folder), *arguments]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """written(case) -> the folder with what the framework's script wrote."""
@@ -50,9 +56,7 @@ def written(tmp_path_factory):
         framework, arguments, *_ = CASES[case]
         if case not in folders:
             folder = tmp_path_factory.mktemp(case)
-            command = [str(python(framework)), f"write_{framework}.py", str(folder), *arguments]
-            done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=600)
-            assert done.returncode == 0, done.stderr[-2000:]
+            run_script(framework, f"write_{framework}.py", folder, *arguments)
             folders[case] = folder
         return folders[case]
 
@@ -78,6 +82,31 @@ def test_the_engine_gives_the_frameworks_own_spikes(case, written):
         else:
             assert theirs.sum() > 50
             assert abs(ours.sum() / theirs.sum() - 1) < 0.1, "about as many spikes, some in other steps"
+
+
+def test_norse_reads_ours_and_gives_the_engines_spikes(tmp_path):
+    """The one of them that can: sinabs 3.1.3 has a nir that knows no v_reset, and snnTorch 1.0.0 gives every IF node a
+    leak of 0.9."""
+    weights, size = networks.weights(), networks.SIZE
+    populations = [
+        Population(name, (channels, size, size), v_min=None, reset="hard")
+        for name, channels in (("first", 1), ("second", 3))
+    ]
+    synapses = [
+        Synapse("input", "first", "conv", weights["first"]),
+        Synapse("first", "second", "conv", weights["second"], padding=1),
+    ]
+    network = EventNetwork((2, size, size), populations, synapses)
+    to_nir(network, tmp_path / "ours.nir")
+    run_script("norse", "read_norse.py", tmp_path)
+    x, y, p = networks.events()
+    trace = Engine(network).run(np.arange(len(x)) * STEP_US, x, y, p, trace=True).trace[1]
+    with np.load(tmp_path / "read.npz") as read:
+        theirs = read["second"]
+    ours = np.zeros(theirs.shape, int)
+    np.add.at(ours, (trace[:, 0], *trace[:, 2:].T), 1)
+    assert theirs.sum() > 50
+    np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("case", list(CASES))

@@ -10,7 +10,7 @@ import pytest
 from fake import make_cells
 
 from snn.phases.collect import collect
-from snn.report import figures, tables
+from snn.report import figures, style, tables
 from snn.report.results import Results
 
 TEMPLATES = Path(__file__).parents[2] / "reports" / "templates"
@@ -70,6 +70,12 @@ def test_the_figure_draws_accuracy_above_spikes(with_bounds):
     assert [label.get_text() for label in spikes.get_xticklabels()] == ["-1", "-4", "none"]
     assert (len(spikes.lines), spikes.get_ylabel()) == (3, "Spikes for one recording")
     assert "Test accuracy" in accuracy.get_ylabel()
+
+
+def test_one_event_a_step_stands_after_the_other_clock_driven_modes():
+    modes = ["event-int8", "clock-events", "event-float", "clock"]
+    assert sorted(modes, key=style.mode_order) == ["clock", "clock-events", "event-float", "event-int8"]
+    assert style.mode_label("clock-events") == "Clock-driven, one event a step"
 
 
 def test_networks_with_far_more_spikes_are_drawn_whole(tmp_path):

@@ -49,6 +49,19 @@ def test_layers_stand_in_the_order_of_computation(results):
     assert right == [[1, 1], [2, 2], [2, 2], [1, 1]], "divided by SDT's"
 
 
+def test_rates_of_a_network_that_fires_more_are_drawn_whole(tmp_path):
+    small = SMALL | {"networks": ("3c1fc", "resnet8"), "seeds": (0,)}
+    collect("fake", "matched", make_cells(tmp_path / "cells", methods=("sdt",), **small), tmp_path / "report")
+    results = Results(tmp_path / "report")
+    of_second = (results.curves["network"] == "resnet8") & results.curves["curve"].str.startswith("firing_rate/")
+    results.curves.loc[of_second, "value"] *= 9
+    figure = figures.draw("firing_rates", results)
+    assert max(lines(figure, 1)[0]) == pytest.approx(9 * max(lines(figure, 0)[0]))
+    for axes in figure.axes:
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > max(lines(figure, 1)[0])
+
+
 def test_memory_is_in_kib_at_each_t(results):
     sdt, offline, online, _ = lines(figures.draw("memory_over_t", results))
     assert sdt == [2, 5, 17]
