@@ -7,10 +7,10 @@ import datetime
 import math
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what tests import from each other
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="CLASS", help="a class, or what is before its slash")
     parser.add_argument("--first", type=int, default=0, help="number of the first trial of each class")
     parser.add_argument("--number", type=int, help="trials of each class, whatever --inputs and --kills say")
-    parser.add_argument("--table", type=Path, help="write the table there too, as Markdown, after each class")
+    parser.add_argument("--table", type=Path, help="write the table there too, as Markdown, while it runs")
     parser.add_argument("--lines", action="store_true", help="show some of the lines by which inputs were refused")
     parser.add_argument("--list", action="store_true", help="list the classes and how many trials they would have")
     options = parser.parse_args(arguments)
@@ -54,31 +54,37 @@ def main(arguments: list[str] | None = None) -> int:
         print(*(f"{counts[part.name]:6} {part.name}" for part in parts), sep="\n")
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be terminated is to be interrupted: children end
     rows: list[runner.Row] = []
     begun = time.monotonic()
-    for part in parts:
-        if not counts[part.name]:
-            continue
-        shown = iter(range(SHOWN))
-
-        def found(number: int, text: str, name: str = part.name, shown: Iterator[int] = shown) -> None:
-            if next(shown, None) is None:
-                return
-            which = f"--only {shlex.quote(name)} --seed {options.seed} --first {number} --number 1"
-            print(f"FINDING {name}, seed {options.seed}, number {number}: {text}")
-            print(f"    again: python -m tests.campaign {which}", flush=True)
-
-        numbers = range(options.first, options.first + counts[part.name])
-        row = runner.run(part, options.seed, numbers, found)
-        rows.append(row)
-        said = f"skipped: {row.skipped}" if row.skipped else f"{row.tried} tried, {len(row.findings)} findings"
-        print(f"{part.name:32} {said}, {row.seconds:.0f} s", flush=True)
-        if options.lines:
-            print(*(f"    {line[:160]}" for line in sorted(set(row.lines))[:15]), sep="\n")
-        if options.table:  # after each class, so that a campaign that is stopped leaves what it found
-            options.table.write_text(summary(rows, options.seed, begun), encoding="utf-8")
+    try:
+        for part in parts:
+            if counts[part.name]:
+                rows.append(runner.Row(part.name))
+                _run(part, range(options.first, options.first + counts[part.name]), rows, options, begun)
+    except KeyboardInterrupt:
+        print("interrupted: the last class is not complete")
     print(f"\n{summary(rows, options.seed, begun)}", end="")
     return int(any(row.findings for row in rows))
+
+
+def _run(part: Part, numbers: range, rows: list[runner.Row], options: argparse.Namespace, begun: float) -> None:
+    """The trials of a class, counted in the last of `rows`; findings are printed, and the table is kept up to date."""
+    row, written = rows[-1], 0.0
+    for number, verdict in runner.progress(part, options.seed, numbers, row):
+        if verdict.outcome == "finding" and len(row.findings) <= SHOWN:
+            which = f"--only {shlex.quote(part.name)} --seed {options.seed} --first {number} --number 1"
+            print(f"FINDING {part.name}, seed {options.seed}, number {number}: {verdict.text}")
+            print(f"    again: python -m tests.campaign {which}", flush=True)
+        if options.table and time.monotonic() - written > 5:
+            written = time.monotonic()
+            options.table.write_text(summary(rows, options.seed, begun), encoding="utf-8")
+    said = f"skipped: {row.skipped}" if row.skipped else f"{row.tried} tried, {len(row.findings)} findings"
+    print(f"{part.name:32} {said}, {row.seconds:.0f} s", flush=True)
+    if options.lines:
+        print(*(f"    {line[:160]}" for line in sorted(set(row.lines))[:15]), sep="\n")
+    if options.table:
+        options.table.write_text(summary(rows, options.seed, begun), encoding="utf-8")
 
 
 def summary(rows: list[runner.Row], seed: int, begun: float) -> str:

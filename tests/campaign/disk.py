@@ -30,6 +30,12 @@ def own_mounts() -> str:
     return "" if done.returncode == 0 else f"no mounts of its own here ({done.stderr.strip()[:80]})"
 
 
+def take_own_mounts() -> None:
+    """`own_mounts`, without which nothing may be mounted: it would be mounted for all."""
+    if reason := own_mounts():
+        raise Finding(reason)
+
+
 def missing() -> str:
     """Whether a child could mount a small disk; asked in a process of its own, since the answer changes the process."""
     code = "import sys, tempfile; sys.path.insert(0, 'tests'); from tests.campaign import disk; sys.exit(disk.probe())"
@@ -80,7 +86,7 @@ def _copy(folder: Path, position: int) -> None:
 
 def full(name: str, rng: random.Random) -> Verdict:
     """This phase on a disk with little room; again with room, its results are those of the undisturbed run."""
-    own_mounts()
+    take_own_mounts()
     position = [arguments[0] for arguments in tiny.COMMANDS].index(name)
     folder = Path(tempfile.mkdtemp())
     try:
@@ -124,7 +130,7 @@ def _check_phase(folder: Path, name: str) -> None:
 
 def read_only(rng: random.Random) -> Verdict:
     """A phase in a folder that cannot be written to: one line that says so."""
-    own_mounts()
+    take_own_mounts()
     position = rng.randrange(len(tiny.COMMANDS))
     folder = Path(tempfile.mkdtemp())
     try:

@@ -78,30 +78,35 @@ class Row:
     lines: list[str] = field(default_factory=list)
 
 
-def run(
-    part: Part, seed: int, numbers: range, on_finding: Callable[[int, str], None] = lambda number, text: None
-) -> Row:
-    """The trials with these numbers, one after the other. on_finding: called at once with its number and text."""
-    row, begun = Row(part.name), time.monotonic()
+def run(part: Part, seed: int, numbers: range) -> Row:
+    """The trials with these numbers, one after the other."""
+    row = Row(part.name)
+    for _ in progress(part, seed, numbers, row):
+        pass
+    return row
+
+
+def progress(part: Part, seed: int, numbers: range, row: Row) -> Iterator[tuple[int, Verdict]]:
+    """The same, trial by trial: yields (number, verdict) when it is counted in `row`."""
+    begun = time.monotonic()
     row.skipped = part.missing()
     if row.skipped:
-        return row
+        return
     part.prepare()
     following = numbers.start
     while following < numbers.stop:
         for number, verdict in _in_child(part, seed, range(following, numbers.stop)):
-            row.tried += verdict.events
             following = number + 1
+            row.tried += verdict.events
             if verdict.outcome == "finding":
                 row.findings.append((number, verdict.text))
-                on_finding(number, verdict.text)
             elif verdict.outcome == "refused":
                 row.refused += verdict.events
                 row.lines.append(verdict.text)
             else:
                 row.accepted += verdict.events
-    row.seconds = time.monotonic() - begun
-    return row
+            row.seconds = time.monotonic() - begun
+            yield number, verdict
 
 
 def one(part: Part, seed: int, number: int) -> Verdict:
@@ -118,7 +123,7 @@ def one(part: Part, seed: int, number: int) -> Verdict:
         verdict = Verdict("finding", f"{type(error).__name__} in {where}: {' '.join(str(error).split())[:400]}")
     if time.monotonic() - begun > part.limit:
         verdict = Verdict("finding", f"took {time.monotonic() - begun:.0f} s; {verdict.text[:200]}")
-    return verdict
+    return verdict._replace(events=max(part.kills, 1)) if verdict.outcome == "finding" else verdict
 
 
 def _in_child(part: Part, seed: int, numbers: range) -> Iterator[tuple[int, Verdict]]:

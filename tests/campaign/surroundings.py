@@ -26,7 +26,7 @@ def missing() -> str:
 
 def trial(form: str, rng: random.Random) -> Verdict:
     """`form`: "tiny", compared with an undisturbed run, or "smoke", which ends in its report."""
-    disk.own_mounts()
+    disk.take_own_mounts()
     user = pwd.getpwnam(USER)
     scratch = Path(tempfile.mkdtemp())
     try:
