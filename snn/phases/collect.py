@@ -1,9 +1,9 @@
 """Gather the cells of a benchmark into one folder: the tidy table, and all that the report is made from.
 
     cells/…/{train,sweep,deploy,probe,robustness}/
-        ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
+        ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  recordings.npz  provenance.json
 
-The report reads these six files and nothing else. Metrics are those of the phases, and one that is counted here from
+The report reads these seven files and nothing else. Metrics are those of the phases, and one that is counted here from
 the predictions of each evaluation: `classes_never_predicted`. A phase that is missing or diverged is a row of
 `holes.csv` with its reason, and none of its metrics count. Rows are sorted, and numbers are written so that they read
 back exactly: the same cells give the same bytes.
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snn.errors import DataError
+from snn.phases import recordings
 from snn.runtime.files import read_json, replacing, write_json, write_text
 
 PHASES = ("train", "sweep", "deploy", "probe", "robustness")
@@ -38,7 +39,7 @@ def collect(
     out: Path,
     manifests: Mapping[str, Path] | None = None,
 ) -> None:
-    """Read the folders of `cells` and write the six files into `out`.
+    """Read the folders of `cells` and write the seven files into `out`.
 
     manifests: data set -> its store's manifest.json, quoted in the provenance (counts, version, what is missing).
 
@@ -82,6 +83,7 @@ def collect(
     _write_csv(out / "curves.csv", (*CELL, "phase", "mode", "curve", "x", "value"), curves)
     _write_csv(out / "holes.csv", (*CELL, "phase", "status", "reason"), holes)
     _write_npz(out / "predictions.npz", predictions)
+    _write_npz(out / "recordings.npz", recordings.gather(cells, predictions, manifests or {}))
     write_json(out / "provenance.json", _provenance(benchmark, protocol, cells, records, manifests or {}))
 
 
@@ -220,7 +222,16 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
         "manifests": {name: _json(Path(path)) for name, path in manifests.items()},
         "seconds": dict(seconds),
         "started": started[:1] + started[-1:],
+        "jobs": [_job(phase, key, record) for phase, key, record in records],
     }
+
+
+def _job(phase: str, key: dict, record: dict) -> dict:
+    """What the report tells of a single job: its cell, its code, its log, and what it was configured with."""
+    config = {name: value for name, value in record.get("config", {}).items() if name != "cell"}
+    log = "logs/{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}.log"
+    named = {name: record[name] for name in ("status", "commit", "token", "started", "seconds") if record.get(name)}
+    return key | {"phase": phase, "log": log} | named | ({"config": config} if phase == "train" else {})
 
 
 def _json(path: Path) -> dict:
