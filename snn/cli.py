@@ -83,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("t", type=int, help="time steps of the training")
     c.add_argument("out", type=Path, help="file to write (.npz)")
     command("collect", collect, "put the metrics of all cells into one table")
-    command("report", report, "render tables, figures and index.html from the collected metrics")
+    c = command("report", report, "render tables, figures and index.html from the collected metrics")
+    c.add_argument("--figure", metavar="NAME", help="draw this figure alone, into its files")
     command("mlflow-init", mlflow_init, "make the MLflow store (before any parallel job)")
     command("mlflow-sync", mlflow_sync, "make MLflow show what the files say; rebuilds a deleted store")
     c = command("export-nir", export_nir, "write a cell's deployable network as a NIR graph")
@@ -354,10 +355,13 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from snn.report import TEMPLATES, render
+    from snn.report import TEMPLATES, draw, render
 
     c = configuration(options)
     folder = layout(options, c).report
+    if options.figure:
+        print(f"figure: {draw(folder, c.model_dump(mode='json'), options.figure)}")
+        return
     render(folder, c.model_dump(mode="json"), TEMPLATES)
     print(f"report: {folder / 'index.html'}")
 

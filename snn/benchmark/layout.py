@@ -48,7 +48,10 @@ STORE_FILES = (DATA, INDEX, MANIFEST, CONVERTED)
 FOREIGN = ("predictions.npz", "history.csv", "record.json")
 """What the script of another framework leaves of a cell in `<cell>/foreign/`."""
 
-COLLECTED = ("metrics.csv", "curves.csv", "holes.csv", "history.csv", "predictions.npz", "provenance.json")
+COLLECTED = (
+    *("metrics.csv", "curves.csv", "holes.csv", "history.csv", "predictions.npz"),
+    *("recordings.npz", "provenance.json"),
+)
 """What the report is made from, and nothing else."""
 
 REMEDY = "delete its folder and run `snakemake` again"

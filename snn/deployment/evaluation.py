@@ -80,7 +80,7 @@ class Evaluation:
     def table(self) -> list[dict[str, Any]]:
         """One mapping a setting, with full precision: accuracy and its changes are fractions, spikes and synaptic
         operations means for one recording."""
-        first, table = self.first, []
+        table = []
         for row in self.rows:
             setting = row.setting
             line: dict[str, Any] = {"mode": setting.name, "numbers": setting.numbers}

@@ -1,11 +1,11 @@
 """Gather the cells of a benchmark into one folder: the tidy table, and all that the report is made from.
 
     cells/…/{train,sweep,deploy,probe,robustness}/
-        ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  provenance.json
+        ─▶ metrics.csv  history.csv  curves.csv  predictions.npz  holes.csv  recordings.npz  provenance.json
 
-The report reads these six files and nothing else; the last holds the checksums of all, by which the report refuses what
-was changed since. Metrics are those of the phases, and one that is counted here from
-the predictions of each evaluation: `classes_never_predicted`. A phase that is missing or diverged is a row of
+The report reads these seven files and nothing else; the last holds the checksums of all, by which the report refuses
+what was changed since. Metrics are those of the phases, and one that is counted here from the predictions of each
+evaluation: `classes_never_predicted`. A phase that is missing or diverged is a row of
 `holes.csv` with its reason, and none of its metrics count. Rows are sorted, and numbers are written so that they read
 back exactly: the same cells give the same bytes.
 """
@@ -25,6 +25,7 @@ from snn.benchmark.layout import PHASES, REMEDY, read_record, read_rows, write_r
 from snn.data.manifest import sealed
 from snn.data.npz import load_npz
 from snn.errors import DataError
+from snn.phases import recordings
 from snn.runtime.files import read_json, replacing, sha256, write_text
 
 PHASE_ORDER = list(PHASES)
@@ -40,7 +41,7 @@ def collect(
     out: Path,
     manifests: Mapping[str, Path] | None = None,
 ) -> None:
-    """Read the folders of `cells` and write the six files into `out`.
+    """Read the folders of `cells` and write the seven files into `out`.
 
     manifests: data set -> its store's manifest.json, quoted in the provenance (counts, version, what is missing).
 
@@ -84,8 +85,9 @@ def collect(
     _write_csv(out / "curves.csv", (*CELL, "phase", "mode", "curve", "x", "value"), curves)
     _write_csv(out / "holes.csv", (*CELL, "phase", "status", "reason"), holes)
     _write_npz(out / "predictions.npz", predictions)
+    _write_npz(out / "recordings.npz", recordings.gather(cells, predictions, manifests or {}))
     provenance = _provenance(benchmark, protocol, cells, records, manifests or {})
-    names = ("metrics.csv", "history.csv", "curves.csv", "holes.csv", "predictions.npz")
+    names = ("metrics.csv", "history.csv", "curves.csv", "holes.csv", "predictions.npz", "recordings.npz")
     sums = {"files": {name: sha256(out / name) for name in names}}
     write_text(out / "provenance.json", sealed(provenance | sums))
 
@@ -228,7 +230,16 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
         "manifests": {name: _manifest(Path(path)) for name, path in manifests.items()},
         "seconds": dict(seconds),
         "started": started[:1] + started[-1:],
+        "jobs": [_job(phase, key, record) for phase, key, record in records],
     }
+
+
+def _job(phase: str, key: dict, record: dict) -> dict:
+    """What the report tells of a single job: its cell, its code, its log, and what it was configured with."""
+    config = {name: value for name, value in record.get("config", {}).items() if name != "cell"}
+    log = "logs/{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}.log"
+    named = {name: record[name] for name in ("status", "commit", "token", "started", "seconds") if record.get(name)}
+    return key | {"phase": phase, "log": log} | named | ({"config": config} if phase == "train" else {})
 
 
 def _record(path: Path) -> dict:

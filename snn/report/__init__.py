@@ -1,4 +1,4 @@
-"""The report of one benchmark, rendered from the six files that `collect` left in its folder, and from nothing else.
+"""The report of one benchmark, rendered from the seven files that `collect` left in its folder, and from nothing else.
 
     settings.py         what of the configuration the report needs
     results.py          the collected files: which settings there are, intervals and paired contrasts of their numbers
@@ -24,8 +24,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from snn.errors import UserError, did_you_mean
+
 # The names are known without importing pandas and seaborn (seconds), so that the workflow can declare its outputs.
 TABLES = (
+    "scoreboard",
     "accuracy",
     "event_driven",
     "accuracy_change",
@@ -33,6 +36,8 @@ TABLES = (
     "paired",
     "cost",
     "anytime",
+    "lost_recordings",
+    "lost_together",
     "claims",
     "published",
     "deployment_settings",
@@ -42,8 +47,10 @@ TABLES = (
     "on_chip_learning",
 )
 GENERAL_FIGURES = (
+    "kept_accuracy",
     "accuracy",
     "accuracy_over_t",
+    "events_through_network",
     "clock_vs_event",
     "lower_bound",
     "accuracy_vs_cost",
@@ -76,7 +83,7 @@ FIGURES = GENERAL_FIGURES + MECHANISM_FIGURES + ROBUSTNESS_FIGURES
 TEMPLATES = Path(__file__).parent / "templates"
 """Beside the code that fills them, so that they are found from any working folder and in an installed package."""
 TABLE_FORMATS = ("csv", "md", "tex")
-FIGURE_FORMATS = ("svg", "png")
+FIGURE_FORMATS = ("svg", "pdf", "png", "csv")
 
 
 def render(folder: Path, config: Mapping[str, Any], templates: Path) -> None:
@@ -90,3 +97,24 @@ def render(folder: Path, config: Mapping[str, Any], templates: Path) -> None:
     from snn.report.settings import ReportSettings
 
     page.render(Path(folder), ReportSettings.from_config(config), Path(templates))
+
+
+def draw(folder: Path, config: Mapping[str, Any], name: str) -> Path:
+    """Write one figure's files into `folder/figures/`, from the collected files; return the path of its SVG.
+
+    Raises `UserError` where there is no such figure, or where the collected files lack what it shows.
+    """
+    if name not in FIGURES:
+        raise UserError(f"unknown figure {name!r}{did_you_mean(name, FIGURES)}")
+    from snn.report import figures
+    from snn.report.figures import drawing
+    from snn.report.results import Results
+    from snn.report.settings import ReportSettings
+
+    settings = ReportSettings.from_config(config)
+    figure = figures.draw(name, Results(Path(folder), settings.t_train, settings.variants))
+    if isinstance(figure, str):
+        raise UserError(f"figure {name} of {folder}: {figure}")
+    path = Path(folder) / "figures" / name
+    drawing.save(figure, path)
+    return path.with_suffix(".svg")

@@ -19,14 +19,23 @@ from snn.report.results import Panel, Results
 from snn.report.style import method_label, network_label
 
 
+class Clause(NamedTuple):
+    """where: `on 3C1FC: `, or nothing where there is one network; verdict: on the claim; text: the conclusion first,
+    then both numbers."""
+
+    where: str
+    verdict: Verdict
+    text: str
+
+
 class Sentence(NamedTuple):
     """What is compared, and what came out of it for each network."""
 
     opening: str
-    body: str
+    clauses: list[Clause]
 
     def __str__(self) -> str:
-        return f"{self.opening}: {self.body}"
+        return f"{self.opening}: {'; '.join(clause.where + clause.text for clause in self.clauses)}."
 
 
 class Question(NamedTuple):
@@ -42,21 +51,19 @@ QUESTIONS = (
     Question(
         "With fewer time steps than in training",
         "mtt_flatter",
-        "at {detail} instead of the T of training the accuracy changes on average by {first} ({candidate}) and "
-        "{second} points ({rival})",
+        "{candidate} {first}, {rival} {second} points on average at {detail}",
         "{} is flatter over T",
     ),
     Question(
         "Event-driven",
         "mtt_events",
-        "compared with clock-driven inference the accuracy changes by {first} ({candidate}) and {second} points "
-        "({rival})",
+        "{candidate} {first}, {rival} {second} points against clock-driven inference",
         "{} loses less",
     ),
     Question(
         "Event-driven, after equal training compute",
         "mtt_event_accuracy_matched",
-        "{candidate} reaches {first} % and {rival} {second} %",
+        "{candidate} {first} %, {rival} {second} %",
         "{} is better",
     ),
 )
@@ -68,13 +75,13 @@ def answer(results: Results) -> list[Sentence]:
     answers = []
     for question in QUESTIONS:
         about = [j for j in judged if j.claim.name == question.claim]
-        clauses = [_network_prefix(j.panel, results) + _clause(question, j) for j in about]
-        answers.append(Sentence(question.opening, "; ".join(clauses) + "."))
+        clauses = [Clause(_network_prefix(j.panel, results), j.verdict, _clause(question, j)) for j in about]
+        answers.append(Sentence(question.opening, clauses))
     return answers
 
 
 def _clause(question: Question, judgement: Judgement) -> str:
-    """The fact with both numbers, and the conclusion that the verdict allows."""
+    """The conclusion that the verdict allows, and the fact with both numbers."""
     claim, measurement = judgement.claim, judgement.measurement
     if measurement is None:
         return f"not answered: {judgement.missing}"
@@ -86,20 +93,18 @@ def _clause(question: Question, judgement: Judgement) -> str:
     fact = question.fact.format(candidate=candidate, rival=rival, first=first, second=second, detail=measurement.detail)
     gap = sentences.difference(measurement, claim.quantity.scale, with_unit=True)
     seeds = measurement.estimate.n_seeds
-    return (
-        f"{fact}: "
-        + {
-            Verdict.SUPPORTED: f"{question.better.format(candidate)}, by {gap}",
-            Verdict.CONTRADICTED: f"{question.better.format(rival)}; the difference is {gap}",
-            Verdict.EQUIVALENT: f"equivalent within ±{sentences.margin(claim)}; the difference is {gap}",
-            Verdict.UNDECIDED: f"undecided; the difference is {gap} with {seeds} seed{'s' * (seeds > 1)}: "
-            + sentences.needed(judgement),
-        }[judgement.verdict]
-    )
+    conclusion = {
+        Verdict.SUPPORTED: f"{question.better.format(candidate)}, by {gap}",
+        Verdict.CONTRADICTED: f"{question.better.format(rival)}; the difference is {gap}",
+        Verdict.EQUIVALENT: f"equivalent within ±{sentences.margin(claim)}; the difference is {gap}",
+        Verdict.UNDECIDED: f"undecided; the difference is {gap} with {seeds} seed{'s' * (seeds > 1)}: "
+        + sentences.needed(judgement),
+    }[judgement.verdict]
+    return f"{conclusion} ({fact})"
 
 
 def _network_prefix(panel: Panel | None, results: Results) -> str:
     if panel is None or len(results.networks) == 1:
         return ""
     several = len({p.dataset for p in results.networks}) > 1
-    return f"on {network_label(panel.network)}{f' ({panel.dataset})' if several else ''}, "
+    return f"on {network_label(panel.network)}{f' ({panel.dataset})' if several else ''}: "

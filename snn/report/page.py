@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from snn.report import FIGURES, TABLES, answer, caveats, devices, figures, html, never_predicted, tables, text
+from snn.report import (
+    FIGURES,
+    TABLES,
+    answer,
+    caveats,
+    devices,
+    explorer,
+    figures,
+    frames,
+    html,
+    never_predicted,
+    scripts,
+    tables,
+    text,
+)
 from snn.report.captions import Captions
 from snn.report.claims import sentences, verdicts
 from snn.report.figures import drawing
+from snn.report.figures.panels import COLUMN_WIDTH, WIDTH
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
-from snn.report.tables import files, published
+from snn.report.style import method_label, network_label
+from snn.report.tables import files, published, scoreboard
 from snn.runtime.files import write_text
 
 
@@ -21,11 +39,19 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     """See `snn.report.render`."""
     results = Results(folder, settings.t_train, settings.variants)
     captions = Captions(results, templates / "captions.yaml")
-    page = _template(templates).render(
+    pictures = frames.pictures(results)
+    template = _template(templates, lambda value, network: html.recording(value, network, pictures, results.networks))
+    page = template.render(
         question=settings.question,
         answers=answer.answer(results),
         caveats=caveats.caveats(results) + devices.mixed(results.provenance),
         verdicts=sentences.groups(verdicts.judgements(results)),
+        explorer_data=Markup(explorer.as_json(results)),
+        metrics_count=len(results.metrics[["phase", "mode", "t_eval", "metric"]].drop_duplicates()),
+        pictures=bool(pictures),
+        scripts=scripts.packed(),
+        boards=scoreboard.boards(results),
+        networks=results.networks,
         tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
         figures={name: _figure(name, results, captions, folder) for name in FIGURES},
         others=published.others(results, templates / "published.yaml"),
@@ -38,7 +64,7 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     write_text(folder / "index.html", page)
 
 
-def _template(templates: Path) -> jinja2.Template:
+def _template(templates: Path, recording: Callable[[str, str], Markup]) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
@@ -47,6 +73,9 @@ def _template(templates: Path) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": html.cell, "duration": text.duration, "data_url": html.data_url}
+    environment.filters |= {"sort_keys": lambda rows: [html.sort_keys(rows[column].tolist()) for column in rows]}
+    environment.filters |= {"method": method_label, "network": network_label, "sign": html.verdict_sign}
+    environment.filters |= {"recording": recording}
     return environment.get_template("index.html.j2")
 
 
@@ -62,5 +91,13 @@ def _figure(name: str, results: Results, captions: Captions, folder: Path) -> di
     figure = figures.draw(name, results)
     missing = figure if isinstance(figure, str) else ""
     drawing.save(drawing.placeholder(figure) if isinstance(figure, str) else figure, folder / "figures" / name)
-    svg = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-    return {"caption": captions.of("figures", name), "missing": missing, "svg": html.inline_svg(svg, name)}
+    path = folder / "figures" / name
+    svg = path.with_suffix(".svg").read_text(encoding="utf-8")
+    return {
+        "caption": captions.of("figures", name),
+        "missing": missing,
+        "svg": html.inline_svg(svg, name),
+        "narrow": html.width(svg) < 72 * (COLUMN_WIDTH + WIDTH) / 2,
+        "csv": path.with_suffix(".csv").read_text(encoding="utf-8"),
+        "command": f"snn report --configfile results/{results.provenance['benchmark']}/config.json --figure {name}",
+    }

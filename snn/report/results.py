@@ -61,7 +61,7 @@ class Term(NamedTuple):
 class Results:
     """The collected files of one benchmark.
 
-    folder: with the six files of `collect`; t_train: the numbers of time steps that the benchmark trains at (a
+    folder: with the seven files of `collect`; t_train: the numbers of time steps that the benchmark trains at (a
     method's main setting is at one of these); variants: name of a variant -> name of its network.
     Raises `DataError` where a file is missing.
     """
@@ -75,6 +75,7 @@ class Results:
         self.holes = _table(folder / "holes.csv")
         with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
             self.predictions = {name: arrays[name] for name in arrays.files}
+        self.recordings = _arrays(folder / "recordings.npz")  # older collected files have none
         self.metrics["t_eval"] = self.metrics["t_eval"].fillna(NO_STEPS).astype(int)
         keys = [*SETTING, "phase", "mode", "t_eval", "metric"]
         self._values = {
@@ -226,6 +227,14 @@ class Results:
 
     # --- per-recording correctness, aligned
 
+    def correct(self, s: Setting, seed: int, quantity: Quantity) -> pd.Series | None:
+        """Whether each recording was classified correctly (index: its place in the store); None without predictions."""
+        if _key(s, seed, quantity) not in self.predictions:
+            return None
+        return pd.Series(
+            self.predictions[_key(s, seed, quantity)].astype(bool), self.predictions[_index_key(s, seed, quantity)]
+        )
+
     def _seeds(self, s: Setting, quantity: Quantity) -> list[int]:
         return [seed for seed in self._all_seeds if _key(s, seed, quantity) in self.predictions]
 
@@ -284,6 +293,13 @@ def _provenance(folder: Path) -> dict[str, Any]:
         if not (folder / name).is_file() or files.sha256(folder / name) != expected:
             raise DataError(f"{folder / name}: is missing, or was changed since it was collected; {again}")
     return provenance
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _table(path: Path) -> pd.DataFrame:

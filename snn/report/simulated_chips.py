@@ -8,13 +8,13 @@ chips with that same network only. With two seeds there is none: "too few seeds"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
-from snn.report.results import Quantity, Results, Setting
+from snn.report.results import Panel, Quantity, Results, Setting
 from snn.statistics import MIN_SEEDS, Interval, mean_interval
 
 PHASE = "robustness"
@@ -95,6 +95,36 @@ def each(results: Results, s: Setting, mode: str, curve: str) -> dict[float, lis
         x: (at["value"] if at["seed"].nunique() == 1 else at.groupby("seed")["value"].mean()).tolist()
         for x, at in by_x.items()
     }
+
+
+def common_cases(results: Results, panel: Panel) -> set[tuple[str, float]]:
+    """(kind, level) of the non-idealities that all perturbed networks of a panel were perturbed with."""
+    of_settings = [cases(results, s) for s in results.main_settings(panel)]
+    return set.intersection(*filter(None, of_settings)) if any(of_settings) else set()
+
+
+def cases(results: Results, s: Setting) -> set[tuple[str, float]]:
+    """(kind, level) of the non-idealities that a setting was perturbed with."""
+    curves = {kind: results.curve(s, kind, OVER_LEVEL) for kind in NON_IDEALITIES}
+    return {(kind, float(level)) for kind, rows in curves.items() for level in rows["x"].unique()}
+
+
+def mean_by_seed(results: Results, s: Setting, cases: Collection[tuple[str, float]]) -> dict[int, float]:
+    """Seed -> mean over kinds of the mean over levels of the mean over chips; none where a case is missing."""
+    rows = [
+        {"seed": seed, "kind": kind, "level": level, "value": value}
+        for kind, level in sorted(cases)
+        for seed, value in _means(results.curve(s, kind, OVER_LEVEL), level).items()
+    ]
+    if not rows:
+        return {}
+    table = pd.DataFrame(rows)
+    complete = table.groupby("seed")["level"].transform("size") == len(cases)
+    return table[complete].groupby(["seed", "kind"])["value"].mean().groupby("seed").mean().to_dict()
+
+
+def _means(rows: pd.DataFrame, level: float) -> dict[int, float]:
+    return rows[rows["x"] == level].groupby("seed")["value"].mean().to_dict()
 
 
 def _by_x(rows: pd.DataFrame) -> dict[float, ChipInterval]:

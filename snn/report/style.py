@@ -54,6 +54,18 @@ METHODS = {
     "ann-qcfs": Look("ANN, QCFS", FAINT, "8", (1, 1.5)),
     "chance": Look("Chance", FAINT, "x", (1, 1.5)),
 }
+_SHORT = {
+    "sdt-matched": "SDT, matched",
+    "sdt*": "SDT*",
+    "shortcut-evolutionary": "Shortcut, evol.",
+    "shortcut-per-head": "Shortcut, per head",
+    "dspike-frequent": "Dspike, often",
+    "conversion": "Conversion",
+    "qcfs": "QCFS",
+    "srp": "SRP",
+    "as-given": "As given",
+    "ann-ltl": "ANN, teacher",
+}
 _SPARE = ("#117733", "#999933", "#661100", "#6699CC", "#DDCC77", "#888888")
 _ORDER = list(METHODS)
 _NETWORKS = {"3c1fc": "3C1FC"}
@@ -88,6 +100,11 @@ def order(method: str) -> tuple[int, str]:
 def method_label(method: str) -> str:
     """As tables and legends write it; a method that is not listed keeps its own name."""
     return look(method).label
+
+
+def short_label(method: str, others: Iterable[str] = ()) -> str:
+    """As figures write it beside its line."""
+    return _SHORT.get(method, look(method, others).label)
 
 
 def network_label(network: str) -> str:

@@ -1,7 +1,7 @@
 """The figures. Each is a function of the results and returns a figure, or one line that says what it needs.
 
-One panel a network, one colour and marker a method (`style`), shared axes so that panels can be compared, one legend
-above. The names of all figures are in `snn.report.FIGURES`, known there without importing matplotlib.
+One panel a network, one colour and marker a method (`style`), shared axes so that panels can be compared, names
+beside the lines. The names of all figures are in `snn.report.FIGURES`, known there without importing matplotlib.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from snn.report.figures import accuracy, event_driven, lower_bound, mechanisms, robustness
+from snn.report.figures import accuracy, engine, event_driven, lower_bound, mechanisms, robustness, summary
 from snn.report.figures.drawing import theme
 from snn.report.results import Results
 
 Drawing = Callable[[Results], Figure | str]
 
 DRAWINGS: dict[str, Drawing] = {
+    "kept_accuracy": summary.kept_accuracy,
     "accuracy": accuracy.accuracy,
     "accuracy_over_t": accuracy.accuracy_over_t,
     "accuracy_vs_cost": accuracy.accuracy_vs_cost,
     "learning_curves": accuracy.learning_curves,
+    "events_through_network": engine.events_through_network,
     "clock_vs_event": event_driven.clock_vs_event,
     "lower_bound": lower_bound.lower_bound,
     "accuracy_over_time": event_driven.accuracy_over_time,

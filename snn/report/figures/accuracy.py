@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from snn.report import quantities
 from snn.report.figures import panels
 from snn.report.results import Panel, Quantity, Results, Setting
-from snn.report.style import PAPER, look
+from snn.report.style import PAPER, look, short_label
 from snn.report.tables.accuracy import normalisations
 
 NOT_TRAINED = "needs results of the phase train"
@@ -20,12 +20,12 @@ def accuracy(results: Results) -> Figure | str:
     rows = max((len(_trained(results, panel)) for panel in results.panels), default=0)
     if not rows:
         return NOT_TRAINED
-    figure, grid = panels.grid(results, height=0.6 + 0.34 * rows, columns=2, shared_y=False)
+    figure, grid = panels.grid(results, height=0.5 + 0.26 * rows, shared_y=False, shared_x=True)
     for axes, panel in panels.titled(results, grid, results.panels):
         settings = _trained(results, panel)
         for y, s in enumerate(settings):
             _mark(axes, panels.point(results, s, quantities.trained(s), y), s, results, horizontal=True)
-        axes.set_yticks(range(len(settings)), [_two_lines(look(s.method, results.methods).label) for s in settings])
+        axes.set_yticks(range(len(settings)), [short_label(s.method, results.methods) for s in settings])
         axes.set_ylim(len(settings) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelleft=True)
@@ -47,8 +47,7 @@ def accuracy_over_t(results: Results) -> Figure | str:
     if not drawn:
         return "needs results of the phase sweep"
     suffix = {"accuracy": "", "accuracy_recalibrated": ", recalibrated"}
-    figure, grid = panels.grid(results, panels=[p for p, _ in drawn], height=3.1)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, panels=[p for p, _ in drawn], height=2.7)
     for axes, (panel, metric) in zip(grid, drawn, strict=False):
         ticks: set[int] = set()
         settings = [s for s in results.main_settings(panel) if results.steps(s, "sweep", metric)]
@@ -57,19 +56,17 @@ def accuracy_over_t(results: Results) -> Figure | str:
             shift = min(1.015, 1.1 ** (1 / len(settings))) ** (i - (len(settings) - 1) / 2)
             steps = results.steps(s, "sweep", metric)
             points = [panels.point(results, s, Quantity("sweep", "clock", t, metric), t * shift) for t in steps]
-            panels.line(axes, points, s.method, results, bars=panels.has_bars(s, settings))
-            methods[s.method] = None
+            panels.line(axes, points, s.method, results)
             ticks.update(steps)
         panels.mark_training_steps(axes, settings)
         star = quantities.trained_at_each_t(results, panel)
         if len(star) > 1 and metric == "accuracy":
             points = [panels.point(results, s, quantities.trained(s), s.t_train) for s, _ in star]
             panels.line(axes, points, "sdt*", results)
-            methods["sdt*"] = None
         panels.steps_axis(axes, ticks, "Time steps T at evaluation")
         axes.set_title(panels.title(results, panel) + suffix[metric], loc="left")
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -90,21 +87,19 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
     }
     if not any(drawn.values()):
         return NOT_TRAINED
-    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.9, columns=2)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6)
     for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
         right = 1.12 * max((cost.mean for _, cost in points), default=1)
         shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
         for (s, cost), shift in zip(points, shifts, strict=True):
             _mark(axes, panels.point(results, s, quantities.trained(s), cost.mean + shift), s, results)
-            methods[s.method] = None
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(measures[metric])
         axes.set_xlim(0, right)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(lambda value, _: _round_number(value))
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -114,18 +109,16 @@ def learning_curves(results: Results) -> Figure | str:
     if column is None or results.history[column].isna().all():
         return NOT_TRAINED
     label = "Test accuracy (%)" if column == "test_accuracy" else "Validation accuracy (%)"
-    figure, grid = panels.grid(results, height=3.1)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, height=2.7)
     for axes, panel in panels.titled(results, grid, results.panels):
         for s in _trained(results, panel):
             rows = results.epochs(s).dropna(subset=[column])
             if rows["epoch"].nunique() > 1:
                 panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows[column]), s.method, results)
-                methods[s.method] = None
         axes.set(xlabel="Epoch", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels.label_left(grid, label)
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure
 
 
@@ -141,17 +134,15 @@ def _mark(axes: Axes, point: panels.Point, s: Setting, results: Results, horizon
         return
     shape = look(s.method, results.methods)
     beside = point.x + 0.22 if horizontal else point.x  # rows have room for the seeds under the interval
-    panels.dots(axes, [point._replace(x=beside)], shape.colour, horizontal)
-    panels.whiskers(axes, [point], shape.colour, horizontal)
+    name = short_label(s.method, results.methods)
+    panels.dots(axes, [point._replace(x=beside)], shape.colour, horizontal, name)
+    panels.whiskers(axes, [point], shape.colour, horizontal, name)
     mean = 100 * point.interval.mean
     x, y = (mean, point.x) if horizontal else (point.x, mean)
     axes.plot(
-        x, y, shape.marker, color=shape.colour, markersize=7.5, markeredgecolor=PAPER, markeredgewidth=0.8, zorder=4
-    )
-
-
-def _two_lines(label: str) -> str:
-    return label.replace(", matched compute", ", matched\ncompute")
+        x, y, shape.marker, color=shape.colour, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4,
+        label=name,
+    )  # fmt: skip
 
 
 def _round_number(value: float) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snn.report.figures import panels
 from snn.report.results import Quantity, Results
-from snn.report.style import FAINT, look, mode_label, mode_order
+from snn.report.style import FAINT, mode_label, mode_order
 
 NOT_DEPLOYED = "needs results of the phase deploy"
 
@@ -21,8 +20,7 @@ def clock_vs_event(results: Results) -> Figure | str:
     if not deployed:
         return NOT_DEPLOYED
     modes = sorted({mode for of_s in deployed.values() for mode in of_s}, key=lambda p: (mode_order(p[0]), p[1] or 0))
-    figure, grid = panels.grid(results, height=3.4, columns=3 if len(modes) <= 3 else 2)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, height=2.9)
     for axes, panel in panels.titled(results, grid, results.panels):
         settings = [s for s in results.main_settings(panel) if s in deployed]
         for s, shift in zip(settings, panels.shifts(len(settings), 0.09, 0.4), strict=True):
@@ -31,17 +29,11 @@ def clock_vs_event(results: Results) -> Figure | str:
                 for x, (mode, t) in enumerate(modes)
             }
             places = {x: quantity for x, quantity in places.items() if results.values(s, quantity)}
-            bars = panels.has_bars(s, settings)
-            for seed in results.values(s, next(iter(places.values()))) if bars else ():
-                values = [100 * results.values(s, quantity).get(seed, np.nan) for quantity in places.values()]
-                colour = look(s.method, results.methods).colour
-                axes.plot(list(places), values, color=colour, linewidth=0.7, alpha=0.35, zorder=1)
             points = [panels.point(results, s, quantity, x) for x, quantity in places.items()]
-            panels.line(axes, points, s.method, results, bars)
-            methods[s.method] = None
+            panels.line(axes, points, s.method, results)
         _label_modes(axes, modes)
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -88,17 +80,15 @@ def _anytime(results: Results, curve: str, label: str, scale: float) -> Figure |
     if rows.empty:
         return NOT_DEPLOYED
     mode = min(rows["mode"].unique(), key=mode_order)
-    figure, grid = panels.grid(results, height=3.1)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, height=2.7)
     for axes, panel in panels.titled(results, grid, results.panels):
         for s in results.main_settings(panel):
             points = results.curve(s, mode, curve)
             if len(points):
                 points = points.assign(x=scale * points["x"], value=100 * points["value"])
                 panels.band(axes, points, s.method, results)
-                methods[s.method] = None
         axes.set(xlabel=label, ylabel="")
         axes.set_xlim(left=0)
     panels.label_left(grid, f"Test accuracy (%)\n{mode_label(mode).lower()}")
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure

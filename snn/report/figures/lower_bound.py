@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from snn.events.deployment import TRAINED, Deployment, bound_label, bound_order
 from snn.report.figures import panels
 from snn.report.results import Quantity, Results, Setting
-from snn.report.style import look, mode_label
+from snn.report.style import look, mode_label, short_label
 
 NOT_SET = "needs several bounds in deploy.lower_bounds"
 
@@ -22,26 +22,25 @@ def lower_bound(results: Results) -> Figure | str:
         return NOT_SET
     shown = [panel for panel in results.panels if any(s in deployed for s in results.main_settings(panel))]
     places = sorted({d.v_min for of_s in deployed.values() for d in of_s}, key=bound_order)
-    figure = plt.figure(figsize=((1 if len(shown) > 1 else 0.72) * panels.WIDTH, 5.2), layout=panels.layout())
+    figure = plt.figure(figsize=(panels.WIDTH if len(shown) > 1 else panels.COLUMN_WIDTH, 4.6), layout=panels.layout())
     grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
     for axes in grid[0, 1:]:
         axes.sharey(grid[0, 0])
         axes.tick_params(labelleft=False)
-    methods: dict[str, None] = {}
     for column, panel in enumerate(shown):
         settings = [s for s in results.main_settings(panel) if s in deployed]
         accuracy_axes, spike_axes = grid[:, column]
         for s, shift in zip(settings, panels.shifts(len(settings), 0.07, 0.4), strict=True):
             x = {d: places.index(d.v_min) + shift for d in deployed[s]}
             points = [panels.point(results, s, Quantity("deploy", d.name, None), at) for d, at in x.items()]
-            panels.line(accuracy_axes, points, s.method, results, panels.has_bars(s, settings))
+            panels.line(accuracy_axes, points, s.method, results)
             spikes = [(x[d], results.interval(s, Quantity("deploy", d.name, None, "spikes"))) for d in x]
             shape = look(s.method, results.methods)
             spike_axes.plot(
                 *zip(*((at, i.mean) for at, i in spikes if i is not None), strict=True),
-                color=shape.colour, marker=shape.marker, linestyle=shape.linestyle, markersize=5,
+                color=shape.colour, marker=shape.marker, linestyle=shape.linestyle,
+                label=short_label(s.method, results.methods),
             )  # fmt: skip
-            methods[s.method] = None
         accuracy_axes.set_title(panels.title(results, panel), loc="left")
         spike_axes.set_xticks(range(len(places)), [bound_label(place) for place in places])
         spike_axes.set(xlabel="Lower bound of the membrane", ylim=(0, None))
@@ -49,7 +48,7 @@ def lower_bound(results: Results) -> Figure | str:
     numbers = next(iter(deployed.values()))[0].as_trained.name
     grid[0, 0].set_ylabel(f"Test accuracy (%)\n{mode_label(numbers).lower()}")
     grid[1, 0].set_ylabel("Spikes for one recording")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 

@@ -51,7 +51,6 @@ def gradient_depth(results: Results) -> Figure | str:
     figure, grid = panels.grid(
         results, panels=[p for p in shown for _ in range(2)], height=2.9, columns=2, shared_y=False
     )
-    methods: dict[str, None] = {}
     for i, (panel, settings) in enumerate(shown.items()):
         left, right = grid[2 * i], grid[2 * i + 1]
         by_depth = {
@@ -66,7 +65,6 @@ def gradient_depth(results: Results) -> Figure | str:
                 pairs = rows.merge(base, on=["seed", "layer", "x"], suffixes=("", "_sdt"))
                 ratios = pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"])
                 panels.band(right, ratios, s.method, results)
-            methods[s.method] = None
         for axes in (left, right):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -76,7 +74,7 @@ def gradient_depth(results: Results) -> Figure | str:
         left.set_ylabel("Norm of the gradient")
         right.set_ylabel("Relative to SDT's")
         right.set_visible(base is not None)
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -86,7 +84,6 @@ def gradient_histogram(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.1)
-    methods: dict[str, None] = {}
     filled: list[pd.Series] = []
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
@@ -94,7 +91,6 @@ def gradient_histogram(results: Results) -> Figure | str:
             shape = look(s.method, results.methods)
             axes.fill_between(fractions.index, fractions, step="mid", color=shape.colour, alpha=0.12, linewidth=0)
             axes.plot(fractions.index, fractions, drawstyle="steps-mid", color=shape.colour, linestyle=shape.linestyle)
-            methods[s.method] = None
             filled.append(fractions[fractions > RARE])
         axes.set_xscale("log")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
@@ -106,7 +102,7 @@ def gradient_histogram(results: Results) -> Figure | str:
     for axes in grid[: len(shown)]:  # the same range, so that panels can be compared
         axes.set_xlim(low / 1.5, high * 1.5)
     panels.label_left(grid, "Fraction of the gradients (%)")
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure
 
 
@@ -143,12 +139,10 @@ def ltl_convergence(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.1)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             rows = rows[rows["epoch"] <= FIRST_EPOCHS]
             panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"]), s.method, results)
-            methods[s.method] = None
         teacher = results.find(panel, "ann")
         if teacher and (reached := results.interval(teacher, quantities.trained(teacher))):
             axes.axhline(100 * reached.mean, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
@@ -156,7 +150,7 @@ def ltl_convergence(results: Results) -> Figure | str:
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure
 
 
@@ -181,16 +175,14 @@ def _over_t(results: Results, metric: str, unit: float, label: str, key: str = "
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.1)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, at in settings.items():
             panels.plain_line(axes, at.keys(), at.values(), s.method, results)
-            methods[s.method] = None
         axes.set_yscale("log")
         panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T in training")
         axes.set_title(panels.title(results, panel), loc="left")
     panels.label_left(grid, label)
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -232,16 +224,14 @@ def gradient_cosine(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=2.9)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             panels.band(axes, rows, s.method, results)
-            methods[s.method] = None
         axes.set_xscale("log")
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel("Step ε of the finite differences")
     panels.label_left(grid, "Cosine similarity")
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure
 
 
@@ -252,15 +242,13 @@ def loss_landscape(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=2.9)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             panels.band(axes, rows, s.method, results)
-            methods[s.method] = None
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel("Distance α from the trained weights")
     panels.label_left(grid, "Validation loss")
-    panels.legend(figure, methods, results, markers=False)
+    panels.label_methods(figure)
     return figure
 
 
@@ -274,22 +262,19 @@ def flexibility(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.3)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, points in settings.items():
             panels.line(axes, points, s.method, results)
-            methods[s.method] = None
         star = quantities.trained_at_each_t(results, panel)
         if len(star) > 1:
             points = [panels.point(results, s, quantities.trained(s), s.t_train) for s, _ in star]
             panels.line(axes, points, "sdt*", results)
-            methods["sdt*"] = None
         panels.mark_training_steps(axes, settings)
         steps = {t for s in settings for t in results.steps(s, "sweep")}
         panels.steps_axis(axes, steps, "Time steps T at evaluation")
         axes.set_title(panels.title(results, panel), loc="left")
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -299,16 +284,14 @@ def firing_rates(results: Results) -> Figure | str:
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.3)
-    methods: dict[str, None] = {}
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, layers in settings.items():
             rates = [rows["value"].mean() for rows in layers.values()]
             panels.plain_line(axes, range(1, len(rates) + 1), rates, s.method, results)
-            methods[s.method] = None
         _layers_axis(axes, results, panel, "Layer of neurons, first to last")
     grid[0].set_ylim(bottom=0)  # of all, once all are drawn: a limit that is set stops the others from growing
     panels.label_left(grid, "Spikes per neuron\nand time step")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -319,20 +302,18 @@ def noise_robustness(results: Results) -> Figure | str:
         return shown
     kinds = [kind for kind in NOISE if (results.curves["curve"] == kind).any()]
     places = [(panel, kind) for panel in shown for kind in kinds]
-    figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.6, columns=len(kinds))
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.6, columns=2)
     for axes, (panel, kind) in zip(grid, places, strict=False):
         for s in shown[panel]:
             at = results.curve(s, "clock", kind).groupby("x")["value"].mean()
             if len(at):
                 panels.plain_line(axes, at.index, 100 * at, s.method, results)
-                methods[s.method] = None
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(NOISE[kind], fontsize=9)
         if kind.startswith("events"):
             axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 

@@ -1,13 +1,14 @@
 """What the figures are made of, so that all of them look and count alike.
 
-A figure has one panel a network (`grid`, `title`), one line a method (`line`, `band`) and one legend above.
+A figure has one panel a network (`grid`, `title`), one line a method (`line`, `band`), and the methods' names beside
+their lines (`label_methods`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib
 
@@ -22,11 +23,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from snn.report.figures import direct_labels
 from snn.report.results import Panel, Quantity, Results, Setting
-from snn.report.style import FAINT, PAPER, Look, look, network_label
+from snn.report.style import FAINT, PAPER, Look, look, network_label, short_label
 from snn.statistics import Interval
 
-WIDTH = 9.2  # inches; the page shows a figure about that wide
+WIDTH = 7.0  # inches: the text of a page of two columns
+COLUMN_WIDTH = 3.5  # inches: one of its columns
 
 
 class Point(NamedTuple):
@@ -41,16 +44,19 @@ def grid(
     results: Results,
     height: float,
     panels: Sequence[Panel] | None = None,
-    columns: int = 3,
+    columns: int = 2,
     shared_y: bool = True,
+    shared_x: bool | Literal["col"] = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with one axes a panel (`height` inches each, all of `results` by default); axes beyond are hidden."""
+    """A figure with one axes a panel (`height` inches each, all of `results` by default); axes beyond are hidden.
+
+    It fits the text's width, and with one panel a column of it."""
     count = len(results.panels if panels is None else panels)
-    columns = 2 if count == 4 else min(max(count, 1), columns)
+    columns = min(max(count, 1), columns)
     rows = max(1, math.ceil(count / columns))
-    width = WIDTH if columns > 1 else 0.72 * WIDTH
+    width = WIDTH if columns > 1 else COLUMN_WIDTH
     figure = plt.figure(figsize=(width, rows * height), layout=layout())
-    axes = list(figure.subplots(rows, columns, sharey=shared_y, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, sharex=shared_x, sharey=shared_y, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_visible(False)
     return figure, axes
@@ -81,29 +87,23 @@ def label_left(grid: Iterable[Axes], label: str) -> None:
         axes.set_ylabel(label if place and place.is_first_col() else "")
 
 
-def has_bars(s: Setting, beside: Sequence[Setting]) -> bool:
-    """Bars of all methods while there are few; else of those that the question is about, the rest in the table."""
-    return len(beside) <= 5 or s.method in ("sdt", "sdt-matched", "mtt")
-
-
 def shifts(count: int, step: float, span: float) -> list[float]:
     """Offsets around zero for points that share a place: `step` apart, but within `span` in all."""
     step = min(step, span / max(count, 1))
     return [step * (i - (count - 1) / 2) for i in range(count)]
 
 
-def line(axes: Axes, points: Sequence[Point], method: str, results: Results, bars: bool = True) -> None:
-    """Means joined by a line, every seed as a pale dot, and (`bars`) the intervals."""
+def line(axes: Axes, points: Sequence[Point], method: str, results: Results) -> None:
+    """Means joined by a line, every seed as a pale dot, and the intervals."""
     means = [(point.x, 100 * point.interval.mean) for point in points if point.interval is not None]
-    plain_line(axes, [x for x, _ in means], [y for _, y in means], method, results, width=1.9 if bars else 1.2)
+    plain_line(axes, [x for x, _ in means], [y for _, y in means], method, results)
     colour = look(method, results.methods).colour
-    dots(axes, points, colour)
-    if bars:
-        whiskers(axes, points, colour)
+    dots(axes, points, colour, series=short_label(method, results.methods))
+    whiskers(axes, points, colour, series=short_label(method, results.methods))
 
 
 def plain_line(
-    axes: Axes, x: Iterable[float], y: Iterable[float], method: str, results: Results, width: float = 1.5
+    axes: Axes, x: Iterable[float], y: Iterable[float], method: str, results: Results, width: float = 1.2
 ) -> None:
     """Marked points joined by a line, without intervals."""
     shape = look(method, results.methods)
@@ -114,9 +114,10 @@ def plain_line(
         marker=shape.marker,
         linestyle=shape.linestyle,
         markeredgecolor=PAPER,
-        markeredgewidth=0.6,
+        markeredgewidth=0.5,
         linewidth=width,
-        zorder=3 if width > 1.5 else 2,
+        zorder=3,
+        label=short_label(method, results.methods),
     )
 
 
@@ -125,30 +126,34 @@ def point(results: Results, s: Setting, quantity: Quantity, x: float) -> Point:
     return Point(x, results.interval(s, quantity), list(results.values(s, quantity).values()))
 
 
-def dots(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False) -> None:
+def dots(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "") -> None:
     """Every seed by itself: an interval of few seeds says little where one training in five fails."""
     places = [point.x for point in points for _ in point.each]
     values = [100 * value for point in points for value in point.each]
     x, y = (values, places) if horizontal else (places, values)
     axes.plot(
-        x, y, "o", color=colour, markersize=3.6, markeredgecolor=PAPER, markeredgewidth=0.5, alpha=0.65, zorder=3.5
-    )
+        x, y, "o", color=colour, markersize=2.6, markeredgecolor=PAPER, markeredgewidth=0.4, alpha=0.55, zorder=2.5,
+        label=f"_seed/{series}",
+    )  # fmt: skip
 
 
-def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False) -> None:
+def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "") -> None:
     """The intervals at their places; those of too few seeds are not drawn."""
     drawn = [(x, i) for x, i, _ in points if i is not None and not i.note and not np.isnan(i.low)]
     places, low, high = [x for x, _ in drawn], [100 * i.low for _, i in drawn], [100 * i.high for _, i in drawn]
     draw_bar = axes.hlines if horizontal else axes.vlines
-    draw_bar(places, low, high, color=colour, linewidth=1.3, alpha=0.75, zorder=2)
+    draw_bar(places, low, high, color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=f"_interval/{series}")
 
 
 def band(axes: Axes, rows: pd.DataFrame, method: str, results: Results) -> None:
     """Mean of `value` over seeds at each `x`, and the range of the seeds."""
     shape = look(method, results.methods)
     at = rows.groupby("x")["value"].agg(["mean", "min", "max"])
-    axes.fill_between(at.index, at["min"], at["max"], color=shape.colour, alpha=0.16, linewidth=0)
-    axes.plot(at.index.to_numpy(), at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle)
+    name = short_label(method, results.methods)
+    axes.fill_between(
+        at.index, at["min"], at["max"], color=shape.colour, alpha=0.14, linewidth=0, label=f"_band/{name}"
+    )
+    axes.plot(at.index, at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle, label=name)
 
 
 def mark_training_steps(axes: Axes, settings: Iterable[Setting]) -> None:
@@ -175,12 +180,15 @@ def _spread(ticks: Sequence[int]) -> list[float]:
     return shown
 
 
-def legend(figure: Figure, methods: Iterable[str], results: Results, markers: bool = True) -> None:
-    """One legend above the panels, `methods` in the order drawn."""
-    handles = [handle(look(method, results.methods), markers) for method in methods]
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=len(handles) if len(handles) <= 5 else 4, handlelength=2.6
-    )
+def label_methods(figure: Figure) -> None:
+    """The names of the methods beside their lines; to be called last, when the panels have their limits."""
+    figure.draw_without_rendering()  # the layout decides how many names fit below each other
+    for axes in figure.axes:
+        named = [drawn for drawn in axes.get_lines() if not str(drawn.get_label()).startswith("_")]
+        ends = [(drawn, *places[-1]) for drawn in named if len(places := np.asarray(drawn.get_xydata(), float))]
+        direct_labels.add(
+            axes, [direct_labels.Label(str(drawn.get_label()), x, y, str(drawn.get_color())) for drawn, x, y in ends]
+        )
 
 
 def handle(shape: Look, markers: bool = True) -> Line2D:

@@ -47,8 +47,7 @@ def _over_level(results: Results, kind: str) -> Figure | str:
     if not NON_IDEALITIES[kind].larger_is_worse:
         levels.reverse()
     shown = [p for p in results.panels if any(accuracies[s] for s in results.main_settings(p))]
-    figure, grid = panels.grid(results, height=3.2, panels=shown)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, height=2.6, panels=shown)
     for axes, panel in panels.titled(results, grid, shown):
         settings = [s for s in results.main_settings(panel) if accuracies[s]]
         for s, shift in zip(settings, panels.shifts(len(settings), 0.05, 0.3), strict=True):
@@ -59,13 +58,12 @@ def _over_level(results: Results, kind: str) -> Figure | str:
                 for x, level in enumerate(levels, 1)
                 if level in accuracies[s]
             ]
-            panels.line(axes, points, s.method, results, panels.has_bars(s, settings))
-            methods[s.method] = None
+            panels.line(axes, points, s.method, results)
         names = [f"{100 * level:g}" if kind == "dead_fraction" else f"{level:g}" for level in levels]
         axes.set_xticks(range(len(levels) + 1), ["float" if kind == "bits" else "none", *names])
         axes.set_xlabel(NON_IDEALITIES[kind].axis)
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure
 
 
@@ -80,8 +78,7 @@ def on_chip_learning(results: Results) -> Figure | str:
     ]
     if not shown:
         return "needs networks that learn on simulated chips (`robustness.recovery`)"
-    figure, grid = panels.grid(results, height=2.5, panels=[p for p, _ in shown], columns=4)
-    methods: dict[str, None] = {}
+    figure, grid = panels.grid(results, height=2.4, panels=[p for p, _ in shown])
     for axes, (panel, kind) in zip(grid, shown, strict=False):
         settings = [s for s in results.main_settings(panel) if learning_levels(results, s, kind)]
         level = strongest(kind, (x for s in settings for x in learning_levels(results, s, kind)))
@@ -99,10 +96,9 @@ def on_chip_learning(results: Results) -> Figure | str:
                 linestyle=(0, (1, 1.5)),
                 zorder=1,
             )
-            methods[s.method] = None
         axes.set_title(f"{panels.title(results, panel)}\n{NON_IDEALITIES[kind].level_label(level)}", loc="left")
         axes.xaxis.set_major_locator(FixedLocator(range(20)))
         axes.set_xlabel("Epochs on the chip")
     panels.label_left(grid, "Test accuracy (%)")
-    panels.legend(figure, methods, results)
+    panels.label_methods(figure)
     return figure

@@ -16,12 +16,15 @@ from snn.report.tables import (
     deployment_settings,
     event_driven,
     holes,
+    lost,
     published,
     robustness,
+    scoreboard,
 )
 from snn.report.tables.builder import Table
 
 BUILDERS: dict[str, Callable[[Results], Table]] = {
+    "scoreboard": scoreboard.scoreboard,
     "accuracy": accuracy.accuracy,
     "event_driven": event_driven.event_driven,
     "accuracy_change": event_driven.accuracy_change,
@@ -30,6 +33,8 @@ BUILDERS: dict[str, Callable[[Results], Table]] = {
     "cost": comparisons.cost,
     "anytime": event_driven.anytime,
     "deployment_settings": deployment_settings.deployment_settings,
+    "lost_recordings": lost.lost_recordings,
+    "lost_together": lost.lost_together,
     "holes": holes.holes,
     "never_predicted": holes.never_predicted,
     "robustness": robustness.robustness,

@@ -96,7 +96,7 @@ def cost(results: Results) -> Table:
         for metric, label, unit in (("seconds", "Wall time", " (s)"), ("time_steps", "Time steps", "")):
             build.number(s, quantities.trained(s, metric), costs[metric])
             relative = build.number(
-                s, quantities.trained(s, f"{metric}_relative"), _relative_to_baseline(results, s, metric)
+                s, quantities.trained(s, f"{metric}_relative"), relative_to_baseline(results, s, metric)
             )
             cells[label + unit] = text.quantity(costs[metric])
             cells[f"{label} / SDT"] = text.quantity(relative)
@@ -108,7 +108,7 @@ def cost(results: Results) -> Table:
     return build.table()
 
 
-def _relative_to_baseline(results: Results, s: Setting, metric: str) -> Interval | None:
+def relative_to_baseline(results: Results, s: Setting, metric: str) -> Interval | None:
     """Mean ratio to SDT's at the same seed."""
     baseline = results.find(Panel(s.dataset, s.network), BASELINE)
     if baseline is None:

@@ -114,12 +114,18 @@ def anytime(results: Results) -> Table:
 
 
 def _reached(results: Results, s: Setting, mode: str, curve: str) -> Interval | None:
-    """Where the curve first reaches `FINAL_FRACTION` of its last value, interpolated linearly between its points."""
-    reached, end = [], 0.0
-    for _, points in results.curve(s, mode, curve).sort_values("x").groupby("seed"):
+    reached = list(reached_by_seed(results, s, mode, curve).values())
+    end = float(results.curve(s, mode, curve)["x"].max()) if reached else 0.0
+    return mean_interval(reached, bounds=(0.0, end)) if reached else None
+
+
+def reached_by_seed(results: Results, s: Setting, mode: str, curve: str) -> dict[int, float]:
+    """Seed -> where its curve first reaches `FINAL_FRACTION` of its last value, interpolated linearly between its
+    points."""
+    reached = {}
+    for seed, points in results.curve(s, mode, curve).sort_values("x").groupby("seed"):
         x, value = points["x"].to_numpy(float), points["value"].to_numpy(float)
         goal = FINAL_FRACTION * value[-1]
         i = int(np.argmax(value >= goal))
-        reached.append(float(np.interp(goal, value[i - 1 : i + 1], x[i - 1 : i + 1])) if i else float(x[0]))
-        end = float(x[-1])
-    return mean_interval(reached, bounds=(0.0, end)) if reached else None
+        reached[seed] = float(np.interp(goal, value[i - 1 : i + 1], x[i - 1 : i + 1])) if i else float(x[0])
+    return reached
