@@ -127,8 +127,8 @@ class Evaluation:
     def notes(self) -> list[str]:
         """What the numbers are, in sentences."""
         return [
-            "Changes are against the first row that was run, on the same recordings; intervals speak of new recordings, "
-            "not of new trainings. Spikes and synaptic operations are means for one recording.",
+            "Changes are against the first row that was run, on the same recordings; intervals speak of new "
+            "recordings, not of new trainings. Spikes and synaptic operations are means for one recording.",
         ]
 
 
