@@ -62,7 +62,7 @@ def test_a_full_disk_is_said_so_and_leaves_what_was_there(here, capsys, monkeypa
 
 def test_plan_status_and_schema_say_what_there_is(here, capsys):
     assert cli.main(["plan"]) == 0
-    assert "54 cells" in capsys.readouterr().out
+    assert "116 cells" in capsys.readouterr().out
     assert cli.main(["status"]) == 0
     assert "missing: " in capsys.readouterr().out
     assert cli.main(["schema"]) == 0
