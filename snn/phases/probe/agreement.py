@@ -1,10 +1,10 @@
 """How well a method's surrogate gradient agrees with finite differences of its true loss, against their step ε.
 
-Dspike chooses its temperature by this cosine, at an ε that its paper does not state: the loss of a spiking network is
-piecewise constant, so that a small ε gives differences that are exactly 0, and a large one leaves the neighbourhood of
-the weights. Measured are the weights of the first layer of the trained network, on training recordings of the cell,
-with the surrogate that the method begins with (of Dspike, b_0). Left out are methods without one loss that is
-differentiated as a whole (LTL, MTT) and those that add weights for training only (Shortcut), which are not kept.
+Dspike chooses its temperature by this cosine, at an ε whose value is not known here. The loss of a spiking network is
+piecewise constant: a small ε gives differences that are 0 or the jumps of single spikes, and a large one leaves the
+neighbourhood of the weights. Measured are the weights of the first layer of the trained network, on training recordings
+of the cell, with the surrogate that the method begins with (of Dspike, b_0). Left out are methods without one loss that
+is differentiated as a whole (LTL, MTT) and those that add weights for training only (Shortcut), which are not kept.
 """
 
 from __future__ import annotations
