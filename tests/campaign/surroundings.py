@@ -16,8 +16,8 @@ from .runner import Finding, Part, Verdict
 
 USER = "nobody"
 MAKE = {
-    "tiny": ("make", "-o", "env", "reproduce", "CORES=2", "CONFIG=tiny.yaml"),
-    "smoke": ("make", "-o", "env", "reproduce", "CORES=2", "BENCHMARK=smoke"),
+    "tiny": ("make", "-o", "env", "BIN=bin", "reproduce", "CORES=2", "CONFIG=tiny.yaml"),
+    "smoke": ("make", "-o", "env", "BIN=bin", "reproduce", "CORES=2", "BENCHMARK=smoke"),
 }
 """The commands; the environment is the one that the campaign runs in."""
 
@@ -47,7 +47,10 @@ def trial(form: str, rng: random.Random) -> Verdict:
         environment = tiny.environment(folder)
         os.chown(folder / ".tmp", user.pw_uid, user.pw_gid)
         del environment["XDG_CACHE_HOME"]
-        (folder / ".venv").symlink_to(sys.prefix)
+        for name in ("snn", "snakemake"):  # those of the environment may be closed to others
+            (folder / "bin").mkdir(exist_ok=True)
+            (folder / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
+            (folder / "bin" / name).chmod(0o755)
         environment |= {
             "HOME": str(home),
             "LANG": "C",
