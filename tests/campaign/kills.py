@@ -101,7 +101,7 @@ runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
 
 def _wait_for_start(folder: Path, run: subprocess.Popen) -> None:
-    """Until the jobs start: what comes before is Snakemake's own, writes nothing, and ends in a traceback of its own."""
+    """Until the jobs start: what comes before writes nothing, and is Snakemake's own, down to its traceback."""
     deadline = time.monotonic() + ENDING
     while time.monotonic() < deadline and run.poll() is None:
         if "Select jobs" in (folder / ".said").read_text(errors="replace"):
