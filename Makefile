@@ -30,6 +30,13 @@ CONFIGFILE := $(if $(strip $(OVERLAYS)),--configfile $(OVERLAYS))
 NAME = $(shell sed -n 's/^benchmark: *\([A-Za-z0-9_.-]*\).*/\1/p' config/config.yaml $(OVERLAYS) 2> /dev/null | tail -n 1)
 STORE = results/$(NAME)/mlflow/mlflow.db
 
+# Where the home is read-only, Snakemake has no folder for its cache, and ends in a traceback.
+CACHE := $(shell for d in "$${XDG_CACHE_HOME:-$$HOME/.cache}/snakemake" "$${XDG_CACHE_HOME:-$$HOME/.cache}" "$$HOME" /; do \
+  if [ -e "$$d" ]; then [ -w "$$d" ] || echo no; break; fi; done)
+ifeq ($(CACHE),no)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
+
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 # The UI is for looking: no workers for jobs of language models beside it.

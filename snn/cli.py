@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ Command = Callable[[argparse.Namespace], None]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    # Where it can write no cache, matplotlib says so beside the line that names the remedy.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     options = parser().parse_args(arguments)
     try:
         options.run(options)

@@ -117,7 +117,7 @@ def read_manifest(folder: Path, verify: bool = True) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise damaged(file, "cannot be read as a manifest") from None
     if version != FORMAT:
-        raise damaged(file, f"is of format {str(version)[:20]}, this version reads format {FORMAT}")
+        raise damaged(file, f"is of format {repr(version)[:20]}, this version reads format {FORMAT}")
     try:
         intact = sealed({name: value for name, value in manifest.items() if name != "sha256"}) == text
         expected = Manifest.model_validate(manifest).files

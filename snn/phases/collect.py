@@ -31,6 +31,7 @@ from snn.runtime.files import read_json, replacing, sha256, write_text
 PHASE_ORDER = list(PHASES)
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
+LONGEST = 1e12  # seconds of a phase; no float holds the largest integers of JSON
 PARTIAL = "partial"  # numbers are there, but for some mode that was refused
 
 
@@ -248,7 +249,10 @@ def _record(path: Path) -> dict:
     texts = [record.get(name) or "" for name in ("reason", "started", "code", "dataset_version")]
     seconds, versions = record.get("seconds") or 0.0, record.get("versions") or {}
     if not (
-        all(isinstance(text, str) for text in texts) and type(seconds) in (int, float) and isinstance(versions, dict)
+        all(isinstance(text, str) for text in texts)
+        and type(seconds) in (int, float)
+        and 0 <= seconds < LONGEST
+        and isinstance(versions, dict)
     ):
         raise DataError(f"{path}: not a record of a phase; {REMEDY}")
     return record

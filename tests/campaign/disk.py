@@ -16,6 +16,7 @@ from . import tiny
 from .runner import Finding, Part, Said, Verdict, check
 
 CLONE_NEWNS = 0x20000
+FULL = ("no space left", "disk is full")
 ROOM = (0, 0, 4096, 8192, 16_384, 40_960, 100_000, 300_000, 1_000_000)
 """Bytes that are left on the disk when a phase begins."""
 
@@ -98,7 +99,7 @@ def full(name: str, rng: random.Random) -> Verdict:
             f.write(bytes(max(0, free - rng.choice(ROOM))))
         verdict = check(_job(folder, tiny.COMMANDS[position]))
         ballast.unlink()
-        if verdict.outcome == "refused" and "no space left" not in verdict.text.lower():
+        if verdict.outcome == "refused" and not any(words in verdict.text.lower() for words in FULL):
             raise Finding(f"the line does not say that the disk is full: {verdict.text[:300]}")
         again = check(_job(folder, tiny.COMMANDS[position]))
         if again.outcome != "accepted":

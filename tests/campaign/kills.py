@@ -101,10 +101,10 @@ runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
 
 def _wait_for_start(folder: Path, run: subprocess.Popen) -> None:
-    """Until Snakemake has read the workflow: what comes before it writes nothing."""
+    """Until the jobs start: what comes before writes nothing, and is Snakemake's own, down to its traceback."""
     deadline = time.monotonic() + ENDING
     while time.monotonic() < deadline and run.poll() is None:
-        if "host:" in (folder / ".said").read_text(errors="replace") or _processes(folder, run.pid)["server"]:
+        if "Select jobs" in (folder / ".said").read_text(errors="replace"):
             return
         time.sleep(0.1)
 

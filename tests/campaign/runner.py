@@ -132,6 +132,7 @@ def _in_child(part: Part, seed: int, numbers: range) -> Iterator[tuple[int, Verd
     sys.stdout.flush()
     sys.stderr.flush()
     scratch = Path(tempfile.mkdtemp(prefix="snn-campaign-", dir=fast_folder()))
+    scratch.chmod(0o755)  # a trial may run as another user
     if (pid := os.fork()) == 0:
         os.close(read)
         _child(part, seed, numbers, write, scratch)

@@ -15,7 +15,11 @@ from . import disk, tiny
 from .runner import Finding, Part, Verdict
 
 USER = "nobody"
-SMOKE = ("--cores", "2", "--configfile", "config/smoke.yaml")
+MAKE = {
+    "tiny": ("make", "-o", "env", "BIN=bin", "reproduce", "CORES=2", "CONFIG=tiny.yaml"),
+    "smoke": ("make", "-o", "env", "BIN=bin", "reproduce", "CORES=2", "BENCHMARK=smoke"),
+}
+"""The commands; the environment is the one that the campaign runs in."""
 
 
 def missing() -> str:
@@ -43,6 +47,10 @@ def trial(form: str, rng: random.Random) -> Verdict:
         environment = tiny.environment(folder)
         os.chown(folder / ".tmp", user.pw_uid, user.pw_gid)
         del environment["XDG_CACHE_HOME"]
+        for name in ("snn", "snakemake"):  # those of the environment may be closed to others
+            (folder / "bin").mkdir(exist_ok=True)
+            (folder / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
+            (folder / "bin" / name).chmod(0o755)
         environment |= {
             "HOME": str(home),
             "LANG": "C",
@@ -52,7 +60,6 @@ def trial(form: str, rng: random.Random) -> Verdict:
             "LOGNAME": USER,
         }
         environment.pop("PYTHONUTF8", None)
-        arguments = tiny.SNAKEMAKE if form == "tiny" else SMOKE
         become = [
             "setpriv",
             "--reuid",
@@ -62,7 +69,7 @@ def trial(form: str, rng: random.Random) -> Verdict:
             "--clear-groups",
             "--no-new-privs",
         ]
-        command = [*become, "sh", "-c", 'umask 077 && exec "$@"', "sh", sys.executable, "-m", "snakemake", *arguments]
+        command = [*become, "sh", "-c", 'umask 077 && exec "$@"', "sh", *MAKE[form]]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace")
         said = done.stdout + done.stderr
         if done.returncode or "Traceback" in said:

@@ -40,7 +40,7 @@ def copy_of_the_project(folder: Path, compiled: bool = True) -> Path:
     left_out = None if compiled else shutil.ignore_patterns("__pycache__")
     for name in ("snn", "workflow", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=left_out)
-    for name in ("environment.yml", "requirements.lock"):
+    for name in ("environment.yml", "requirements.lock", "pyproject.toml", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "tiny.yaml").write_text(OVERLAY, encoding="utf-8")
     return folder
@@ -89,8 +89,9 @@ def check_same(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Temporary files and folders in a copy of the project where nothing runs. Not ours to remove: what Snakemake's
-    solver leaves where Snakemake is killed."""
-    left = [p for p in (folder / ".tmp").iterdir() if "-pulp." not in p.name]
+    """Temporary files and folders in a copy of the project where nothing runs. Not ours to remove: torch's
+    cache, and what Snakemake's solver leaves where Snakemake is killed."""
+    foreign = ("torchinductor_", "-pulp.")
+    left = [p for p in (folder / ".tmp").iterdir() if not any(part in p.name for part in foreign)]
     left += [p for place in ("results", "reports") for p in (folder / place).rglob("*.tmp")]
     return [str(p.relative_to(folder)) for p in left]
