@@ -159,5 +159,7 @@ def test_on_paper_everything_is_there(browser, page_file, tmp_path):
         page.emulate_media(media="print")
         assert page.locator("#table-scoreboard .board").nth(1).is_visible(), "also what is behind the switch"
         assert not page.locator("#table-accuracy .dt-buttons").first.is_visible()
+        page.set_viewport_size({"width": 1031, "height": 700})  # an A4 page on its side, within its margins
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1031, "nothing is cut off at the right edge"
         page.pdf(path=tmp_path / "page.pdf", format="A4")
         assert (tmp_path / "page.pdf").stat().st_size > 100_000
