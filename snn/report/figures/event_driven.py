@@ -40,16 +40,16 @@ def clock_vs_event(results: Results) -> Figure | str:
 def _label_modes(axes: Axes, modes: Sequence[tuple[str, int | None]]) -> None:
     """One place a mode on the x axis, clock-driven ones at the left; under them the name of each group."""
     clocks = sum(mode.startswith("clock") for mode, _ in modes)
-    axes.set_xticks(range(len(modes)), [_tick_label(mode, t) for mode, t in modes])
+    axes.set_xticks(range(len(modes)), [_tick_label(mode, t) for mode, t in modes], rotation=90)
     axes.set_xlim(-0.4, len(modes) - 0.6)
     axes.axvline(clocks - 0.5, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.grid(axis="x", visible=False)
-    axes.tick_params(axis="x", labelsize=8.5 if len(modes) <= 5 else 7.5)
+    axes.tick_params(axis="x", labelsize=7)
     for name, centre in (("clock-driven", (clocks - 1) / 2), ("event-driven", (clocks + len(modes) - 1) / 2)):
         axes.annotate(
             name,
             (centre, 0),
-            (0, -38),
+            (0, -58),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha="center",
@@ -59,11 +59,10 @@ def _label_modes(axes: Axes, modes: Sequence[tuple[str, int | None]]) -> None:
 
 def _tick_label(mode: str, t: int | None) -> str:
     if mode == "clock":
-        return f"T = {t}" if t else "T of\ntraining"
+        return f"T = {t}" if t else "T of training"
     if mode == "clock-events":
-        return "one event\na step"
-    label = mode_label(mode).removeprefix("Event-driven, ").replace(", depth-first", "\ndepth-\nfirst")
-    return label.replace(" as on", "\nas on")
+        return "one event a step"
+    return mode_label(mode).removeprefix("Event-driven, ").replace("-first", "")
 
 
 def accuracy_over_time(results: Results) -> Figure | str:

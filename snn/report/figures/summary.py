@@ -17,7 +17,7 @@ def kept_accuracy(results: Results) -> Figure | str:
     changes = {panel: of_panel for panel, of_panel in changes.items() if of_panel}
     if not changes:
         return "needs results of the phases sweep and deploy"
-    figure, grid = panels.grid(results, height=2.9, panels=list(changes), columns=2, shared_x=True)
+    figure, grid = panels.grid(results, height=2.4, panels=list(changes), shared_x=True)
     for axes, panel in panels.titled(results, grid, list(changes)):
         axes.axhline(0, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         axes.axvline(0, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)

@@ -47,6 +47,7 @@ function choices(table, column) {
 function filterOf(table, name, column, head, api) {
   const label = document.createElement("label");
   const select = document.createElement("select");
+  select.setAttribute("aria-label", `${head}, filter`);
   label.append(head + " ", select);
   const values = choices(table, column);
   const hasUncommon = head === "Inference" && values.some((value) => UNCOMMON.test(value));
@@ -221,7 +222,7 @@ function startExplorer(section) {
   }
 
   function show(i) {
-    const cell = data.cells[i], told = section.querySelector(".cell");
+    const cell = data.cells[i], told = section.querySelector(".told");
     const lines = [[`${cell.method} on ${cell.network}`, `data ${cell.dataset}, T = ${cell.t_train}, seed ${cell.seed}`]];
     for (const job of cell.jobs) {
       lines.push([job.phase, `${job.status ?? ""}; commit ${job.commit ?? "unknown"}; token ${job.token ?? "unknown"}; log ${job.log ?? "unknown"}; ${job.seconds ? Math.round(job.seconds) + " s" : ""}`]);

@@ -1,0 +1,165 @@
+"""The page in a real browser, from a file and without network: what a reader does changes what is shown, and the
+address keeps it."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake import CEILING, make_cells
+
+from snn.phases.collect import collect
+from snn.report import TEMPLATES, render
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("page")
+    cells = make_cells(root / "cells", methods=(*CEILING, "tet"), samples=120, epochs=2, star=(), diverged=())
+    collect("fake", "matched", cells, root / "report")
+    frames = {
+        "saccades/index": np.arange(120) + 4000,
+        "saccades/label": np.arange(120) % 10,
+        "saccades/frames": np.full((120, 2, 2, 4, 4), 2, np.uint8),
+    }
+    np.savez(root / "report" / "recordings.npz", **frames)
+    render(root / "report", {}, TEMPLATES)
+    return root / "report" / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+class Visit:
+    """A page that was opened; errors and requests to anywhere else are collected."""
+
+    def __init__(self, browser, file: Path, view: str = "", scripts: bool = True, **more):
+        self.context = browser.new_context(java_script_enabled=scripts, offline=True, accept_downloads=True, **more)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # the machine may be busy
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(f"file://{file}{view}")
+        if scripts:
+            self.page.wait_for_selector("html[data-tables=ready]")
+
+    def __enter__(self):
+        return self.page
+
+    def __exit__(self, *exception):
+        self.context.close()
+        assert self.errors == []
+        assert all(re.match(r"(file|blob|data):", url) for url in self.requests), "nothing is fetched from elsewhere"
+
+
+def rows(page, table: str) -> list[str]:
+    return page.locator(f"#table-{table} tbody tr").all_inner_texts()
+
+
+def test_tables_sort_filter_hide_and_keep_it_in_the_address(browser, page_file):
+    with Visit(browser, page_file) as page:
+        table = page.locator("#table-accuracy")
+        everything = rows(page, "accuracy")
+        table.get_by_label("Method, filter").select_option("MTT")
+        assert 0 < len(rows(page, "accuracy")) < len(everything)
+        assert all("MTT" in row for row in rows(page, "accuracy"))
+        table.get_by_role("columnheader", name="Accuracy, clock-driven").click()
+        table.get_by_role("button", name="Columns").click()
+        page.locator(".dt-button-collection").get_by_text("Best on test, optimistic").click()
+        page.keyboard.press("Escape")
+        assert table.get_by_role("columnheader", name="Best on test").count() == 0
+        address = page.url
+    assert "accuracy.Method=MTT" in address
+    with Visit(browser, page_file, "#" + address.partition("#")[2]) as page:
+        assert all("MTT" in row for row in rows(page, "accuracy"))
+        assert page.locator("#table-accuracy").get_by_role("columnheader", name="Best on test").count() == 0
+        values = [float(row.split("\t")[3].split()[0]) for row in rows(page, "accuracy")]
+        assert values == sorted(values)
+
+
+def test_uncommon_modes_are_behind_a_choice_and_the_view_is_a_file(browser, page_file):
+    with Visit(browser, page_file) as page:
+        table = page.locator("#table-event_driven")
+        assert not any("depth-first" in row for row in rows(page, "event_driven"))
+        table.get_by_label("Inference, filter").select_option("all")
+        assert any("depth-first" in row for row in rows(page, "event_driven"))
+        table.get_by_label("Method, filter").select_option("TET")
+        with page.expect_download() as download:
+            table.get_by_role("button", name="CSV").click()
+        lines = Path(download.value.path()).read_text().split("\n")
+        lines = [line for line in lines if line.strip()]
+        assert len(lines) == 1 + len(rows(page, "event_driven"))
+        assert all('"TET"' in line for line in lines[1:])
+
+
+def test_the_scoreboards_switch_needs_no_script(browser, page_file):
+    with Visit(browser, page_file, scripts=False) as page:
+        boards = page.locator("#table-scoreboard .board")
+        assert [boards.nth(i).is_visible() for i in range(2)] == [True, False]
+        page.get_by_role("radio", name="depth-first").check()
+        assert [boards.nth(i).is_visible() for i in range(2)] == [False, True]
+
+
+def test_the_explorer_draws_every_seed_and_tells_its_cell(browser, page_file):
+    with Visit(browser, page_file) as page:
+        page.locator("#explore").scroll_into_view_if_needed()
+        section = page.locator("#explore[data-drawn]")
+        section.wait_for()
+        drawn = int(section.get_attribute("data-drawn"))
+        assert drawn == 2 * 4 * 3, "networks x methods with both numbers x seeds"
+        assert page.locator("#explore .chart .mark-symbol.role-mark path").count() == drawn
+        page.locator("#explore select[name=y]").select_option("train/seconds/clock/10")
+        page.locator("#explore summary").last.click()
+        button = page.get_by_role("button", name="Show the cell MTT, 3C1FC, seed 1")
+        button.focus()
+        page.keyboard.press("Enter")
+        told = page.locator("#explore .told").inner_text()
+        for word in ("seed 1", "commit abc1234", "logs/saccades/3c1fc/mtt/T10/seed1/train.log"):
+            assert word in told
+        assert "explore.y=train%2Fseconds%2Fclock%2F10" in page.url
+
+
+def test_lost_recordings_are_shown_as_frames(browser, page_file):
+    with Visit(browser, page_file) as page:
+        picture = page.locator("#table-lost_recordings img.frames").first
+        assert picture.get_attribute("alt").startswith("Frames of recording 4")
+        assert picture.evaluate("image => image.naturalWidth") == 2 * 5 - 1
+        page.locator("#table-lost_recordings").get_by_label("Network, filter").select_option("3C1FC")
+        assert all(row.startswith("3C1FC") for row in rows(page, "lost_recordings"))
+
+
+@pytest.mark.parametrize("width", [1300, 420])
+@pytest.mark.parametrize("scripts", [True, False])
+def test_nothing_is_cut_off_at_any_width(browser, page_file, width, scripts):
+    with Visit(browser, page_file, scripts=scripts, viewport={"width": width, "height": 900}) as page:
+        wide = page.evaluate("document.documentElement.scrollWidth") if scripts else None
+        assert wide is None or wide <= width
+        assert page.locator("#table-accuracy tbody tr").count() >= 10, "all rows are there without scripts too"
+        figures = page.locator("figure svg")
+        assert all(figures.nth(i).bounding_box()["height"] > 80 for i in range(figures.count()))
+
+
+def test_on_paper_everything_is_there(browser, page_file, tmp_path):
+    with Visit(browser, page_file) as page:
+        page.emulate_media(media="print")
+        assert page.locator("#table-scoreboard .board").nth(1).is_visible(), "also what is behind the switch"
+        assert not page.locator("#table-accuracy .dt-buttons").first.is_visible()
+        page.set_viewport_size({"width": 1031, "height": 700})  # an A4 page on its side, within its margins
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1031, "nothing is cut off at the right edge"
+        page.pdf(path=tmp_path / "page.pdf", format="A4")
+        assert (tmp_path / "page.pdf").stat().st_size > 100_000
