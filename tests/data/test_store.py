@@ -94,6 +94,7 @@ def test_missing_files_and_foreign_manifests_are_named(small_store, tmp_path):
         ("[]", "cannot be read as a manifest"),
         ("[" * 100_000, "cannot be read as a manifest"),
         (manifest.replace('"format": 3', '"format": 99'), "is of format 99, this version reads format 3"),
+        (manifest.replace('"format": 3', '"format": "a\\nb"'), r"is of format 'a\\nb', this version reads"),
     ):
         (folder / "manifest.json").write_text(text)
         with pytest.raises(DataError, match=message):
