@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake import make_cells
 
+from snn.benchmark.layout import COLLECTED
 from snn.errors import DataError
 from snn.phases.collect import METRICS, collect
 
@@ -39,7 +40,7 @@ def test_same_cells_same_bytes_in_any_order(cells, tmp_path):
     collect("smoke", "matched", cells, tmp_path / "a")
     collect("smoke", "matched", cells[::-1], tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == ["curves.csv", "history.csv", "holes.csv", "metrics.csv", "predictions.npz", "provenance.json"]
+    assert set(names) == set(COLLECTED)
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -139,3 +140,16 @@ def test_a_refused_mode_is_a_hole_and_the_others_count(cells, tmp_path):
     assert (hole["status"], hole["reason"]) == ("partial", "event-int8: a threshold leaves 16 bits")
     key = {name: str(cell[name]) for name in ("network", "method", "t_train", "seed")}
     assert any(row["phase"] == "deploy" and key.items() <= row.items() for row in rows(tmp_path / "metrics.csv"))
+
+
+def test_the_provenance_tells_each_job_and_no_address(cells, tmp_path):
+    path = cells[-1]["folder"] / "train" / "record.json"
+    record = json.loads(path.read_text())
+    settings = {"train": {"lr": 0.1}, "data": {"source": "https://me:hunter22@host/data"}}
+    path.write_text(json.dumps(record | {"config": settings, "token": "a-b"}))
+    collect("smoke", "matched", cells, tmp_path)
+    text = (tmp_path / "provenance.json").read_text()
+    job = next(job for job in json.loads(text)["jobs"] if job.get("token") == "a-b")
+    assert (job["phase"], job["config"]) == ("train", {"train": {"lr": 0.1}})
+    assert job["log"].endswith("/train.log")
+    assert "hunter22" not in text
