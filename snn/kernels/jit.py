@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from numba import njit
+from numba.core import event
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,3 +36,30 @@ def _warn_of_missing_cache() -> None:
         file=sys.stderr,
         flush=True,
     )
+
+
+class Uninterrupted(event.Listener):
+    """Signals that end a process wait while Numba compiles in it.
+
+    LLVM hands the machine code over to a Python function. An exception in there, such as that of Ctrl-C, is printed and
+    lost: the process would go on, and fail later for want of the code.
+    """
+
+    SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+
+    def __init__(self) -> None:
+        self.depth = 0  # compiling a function compiles those that it calls
+        self.before: set[int] = set()
+
+    def on_start(self, event: event.Event) -> None:
+        if self.depth == 0:
+            self.before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        self.depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        self.depth -= 1
+        if self.depth == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
+
+
+event.register("numba:compile", Uninterrupted())

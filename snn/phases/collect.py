@@ -32,6 +32,8 @@ PHASE_ORDER = list(PHASES)
 CELL = ("dataset", "network", "method", "t_train", "seed")
 METRICS = ("benchmark", "protocol", *CELL, "phase", "t_eval", "mode", "metric", "value")
 LONGEST = 1e12  # seconds of a phase; no float holds the largest integers of JSON
+HYPERPARAMETERS = ("method", "network", "neuron", "precision", "train")
+"""Blocks of a training's configuration that the report shows: none that holds addresses or folders."""
 PARTIAL = "partial"  # numbers are there, but for some mode that was refused
 
 
@@ -237,7 +239,7 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
 
 def _job(phase: str, key: dict, record: dict) -> dict:
     """What the report tells of a single job: its cell, its code, its log, and what it was configured with."""
-    config = {name: value for name, value in record.get("config", {}).items() if name != "cell"}
+    config = {name: value for name, value in record.get("config", {}).items() if name in HYPERPARAMETERS}
     log = "logs/{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}.log"
     named = {name: record[name] for name in ("status", "commit", "token", "started", "seconds") if record.get(name)}
     return key | {"phase": phase, "log": log} | named | ({"config": config} if phase == "train" else {})

@@ -7,6 +7,9 @@
     never_predicted.py  evaluations in which a network predicts some classes for no recording
     claims/             the papers' claims: what they state, the paired differences, the verdicts
     answer.py           the question's answer in three sentences, from three of the verdicts
+    explorer.py         every metric of every cell, for the page's explorer
+    frames.py           pictures of recordings
+    scripts.py          the libraries that the page brings along
     caveats.py          what to read the answer with
     devices.py          the models of processors and GPUs, where cells ran on several
     tables/             one function a table; how tables are built and written
@@ -14,6 +17,7 @@
     style.py, text.py   names and colours of methods; how numbers are written
     captions.py         the captions, with numbers of seeds and recordings filled in
     page.py, html.py    everything into one `index.html` that needs nothing beside it
+    templates/report.js what a reader can do with the page; without scripts it says the same
 
 Captions, published numbers and the page itself are in `templates/`: editing them reruns rendering only.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,8 +91,8 @@ def check_same(folder: Path) -> None:
 
 def leftovers(folder: Path) -> list[str]:
     """Temporary files and folders in a copy of the project where nothing runs. Not ours to remove: torch's
-    cache, and what Snakemake's solver leaves where Snakemake is killed."""
-    foreign = ("torchinductor_", "-pulp.")
-    left = [p for p in (folder / ".tmp").iterdir() if not any(part in p.name for part in foreign)]
+    cache, and what Snakemake and its solver leave where Snakemake is killed."""
+    foreign = re.compile(r"torchinductor_|snakemake\w{8}$|.*-pulp\.")
+    left = [p for p in (folder / ".tmp").iterdir() if not foreign.match(p.name)]
     left += [p for place in ("results", "reports") for p in (folder / place).rglob("*.tmp")]
     return [str(p.relative_to(folder)) for p in left]

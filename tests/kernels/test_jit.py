@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from numba import njit
+from numba.core import event as numba_event
 
 from snn.kernels import jit
 
@@ -62,3 +65,29 @@ def test_numba_is_asked_for_a_cache_in_two_places():
     """Elsewhere, `njit(cache=True)` fails without a writable folder. The engine has a `compiled` of its own."""
     asking = {p.relative_to(SOURCES).as_posix() for p in SOURCES.rglob("*.py") if "cache=True" in p.read_text("utf-8")}
     assert asking == {"kernels/jit.py", "events/_kernel.py"}
+
+
+def test_an_interrupt_waits_until_the_function_is_compiled():
+    """LLVM's callback would swallow it, and the function would have no code."""
+    interrupted = []
+
+    def signalling(event):
+        interrupted.append("sent")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    class Sender(numba_event.Listener):
+        on_start = staticmethod(signalling)
+
+        def on_end(self, event):
+            interrupted.append("compiled")
+
+    sender = Sender()
+    numba_event.register("numba:compile", sender)
+    try:
+        function = njit(lambda x: x + 1)
+        with pytest.raises(KeyboardInterrupt):
+            function(1)
+    finally:
+        numba_event.unregister("numba:compile", sender)
+    assert interrupted == ["sent", "compiled"]
+    assert function(1) == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake import make_cells
 
+from snn.benchmark.layout import COLLECTED
 from snn.errors import DataError
 from snn.phases.collect import METRICS, collect
 from snn.report.results import Results
@@ -40,7 +41,7 @@ def test_same_cells_same_bytes_in_any_order(cells, tmp_path):
     collect("smoke", "matched", cells, tmp_path / "a")
     collect("smoke", "matched", cells[::-1], tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == ["curves.csv", "history.csv", "holes.csv", "metrics.csv", "predictions.npz", "provenance.json"]
+    assert set(names) == set(COLLECTED)
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -182,3 +183,16 @@ def test_the_report_refuses_what_was_changed_since_it_was_collected(cells, tmp_p
     (tmp_path / name).write_bytes(content[:-9] + b"7" + content[-8:])
     with pytest.raises(DataError, match=f"{name}: .*changed since it was .*collect"):
         Results(tmp_path)
+
+
+def test_the_provenance_tells_each_job_and_no_address(cells, tmp_path):
+    path = cells[-1]["folder"] / "train" / "record.json"
+    record = json.loads(path.read_text())
+    settings = {"train": {"lr": 0.1}, "data": {"source": "https://me:hunter22@host/data"}}
+    path.write_text(json.dumps(record | {"config": settings, "token": "a-b"}))
+    collect("smoke", "matched", cells, tmp_path)
+    text = (tmp_path / "provenance.json").read_text()
+    job = next(job for job in json.loads(text)["jobs"] if job.get("token") == "a-b")
+    assert (job["phase"], job["config"]) == ("train", {"train": {"lr": 0.1}})
+    assert job["log"].endswith("/train.log")
+    assert "hunter22" not in text

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from snn.phases.collect import collect
 from snn.report import MECHANISM_FIGURES, TEMPLATES, figures, render
 from snn.report.results import Results
-from snn.report.style import method_label
+from snn.report.style import method_label, short_label
 
 SMALL = {"networks": ("3c1fc",), "samples": 60, "epochs": 12, "diverged": (), "seeds": (0, 1), "probes": True}
 SHOWN = {
@@ -37,8 +37,9 @@ def lines(figure: Figure, panel: int = 0) -> list[list[float]]:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_it_holds_the_methods_of_its_claim_and_new_ones(name, results):
-    (legend,) = figures.draw(name, results).legends
-    assert {text.get_text() for text in legend.get_texts()} == {method_label(m) for m in SHOWN[name]}
+    figure = figures.draw(name, results)
+    names = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert names == {short_label(m) for m in SHOWN[name]}
 
 
 def test_layers_stand_in_the_order_of_computation(results):

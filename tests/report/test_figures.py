@@ -1,0 +1,79 @@
+"""What all figures share: names beside their lines, data as drawn, and the command that remakes one."""
+
+import pandas as pd
+import pytest
+from fake import make_cells
+
+from snn.errors import UserError
+from snn.phases.collect import collect
+from snn.report import draw, figures
+from snn.report.figures import direct_labels
+from snn.report.figures.drawn import data_of
+from snn.report.html import sort_keys
+from snn.report.quantities import trained
+from snn.report.results import Quantity, Results
+
+SMALL = {"networks": ("3c1fc",), "samples": 100, "epochs": 2, "diverged": (), "star": (), "methods": ("sdt", "mtt")}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("figures")
+    collect("fake", "matched", make_cells(root / "cells", **SMALL), root / "report")
+    return root / "report"
+
+
+def test_names_are_spread_and_stay_in_their_order():
+    assert direct_labels.spread([0.2, 0.8], 0.1) == [0.2, 0.8]
+    assert direct_labels.spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
+    assert direct_labels.spread([0.99, 1.2], 0.1) == pytest.approx([0.9, 1.0])
+    crowded = direct_labels.spread([0.1 * (k % 3) for k in range(9)], 0.09)
+    assert min(b - a for a, b in zip(sorted(crowded), sorted(crowded)[1:], strict=False)) > 0.0899
+    assert direct_labels.spread([0.5] * 20, 0.1)[0] == pytest.approx(0.5 - 0.95), "more than there is room for"
+
+
+def test_the_data_of_a_figure_are_the_numbers_drawn(folder):
+    results = Results(folder)
+    rows = data_of(figures.draw("accuracy_over_t", results))
+    s = results.find(results.panels[0], "mtt")
+    quantity = Quantity("sweep", "clock", 20)
+    interval, of_mtt = results.interval(s, quantity), rows[rows["series"] == "MTT"]
+    assert set(of_mtt["kind"]) == {"mean", "seed", "interval"}
+    last = of_mtt.groupby("kind").last()
+    assert last.loc["mean", "y"] == pytest.approx(100 * interval.mean)
+    assert (last.loc["interval", "y"], last.loc["interval", "y_high"]) == pytest.approx(
+        (100 * interval.low, 100 * interval.high)
+    )
+    assert last.loc["seed", "y"] == pytest.approx(100 * list(results.values(s, quantity).values())[-1])
+    band = data_of(figures.draw("learning_curves", results)).query("kind == 'band'")
+    assert (band["y"].astype(float) <= band["y_high"].astype(float)).all()
+
+
+def test_every_method_has_an_interval_however_many_there_are(tmp_path):
+    many = ("sdt", "sdt-matched", "mtt", "nmt", "tet", "dspike", "ltl-offline")
+    collect("fake", "matched", make_cells(tmp_path / "cells", **SMALL | {"methods": many}), tmp_path / "report")
+    rows = data_of(figures.draw("accuracy_over_t", Results(tmp_path / "report")))
+    assert set(rows.query("kind == 'interval'")["series"]) == set(rows["series"])
+    assert len(set(rows["series"])) == len(many)
+
+
+def test_one_figure_is_remade_by_its_name(folder):
+    path = draw(folder, {}, "accuracy")
+    data = pd.read_csv(path.with_suffix(".csv")).query("kind == 'mean' and series == 'SDT'")
+    results = Results(folder)
+    s = results.find(results.panels[0], "sdt")
+    assert data["x"].item() == pytest.approx(100 * results.interval(s, trained(s)).mean)
+    assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    with pytest.raises(UserError, match=r"unknown figure 'acuracy'.*accuracy"):
+        draw(folder, {}, "acuracy")
+    with pytest.raises(UserError, match=r"lower_bound.*needs several bounds"):
+        draw(folder, {}, "lower_bound")
+
+
+def test_columns_of_numbers_are_sorted_as_numbers():
+    assert sort_keys(["−1.2 [−2.0, 0.0]", "3.4 [1.0, 5.0]", "–"]) == ["-1.2", "3.4", ""]
+    assert sort_keys(["12.3 k", "4.56 M", "1,234"]) == ["12300", "4560000", "1234"]
+    assert sort_keys(["< 0.001", "0.012", "too few seeds"]) == ["0.001", "0.012", ""]
+    assert sort_keys(["3 × 1,000", "2 of 3 × 1,000: too few seeds"]) == ["3", "2"]
+    assert sort_keys(["MTT", "1"]) is None
+    assert sort_keys(["–", "–"]) is None
