@@ -77,7 +77,9 @@ def main(network: str, threads: int) -> None:
     default = read_configuration(ROOT / "config/config.yaml")
     batch, t = default.train.batch_size, default.matrix.t_train[0]
     torch.manual_seed(0)
-    model = models.build(network, default.networks[network], (2, 34, 34), 10, lambda: make_neuron(default.neuron))
+    model = models.build(
+        network, default.networks.get(network, {}), (2, 34, 34), 10, lambda: make_neuron(default.neuron)
+    )
     frames, labels = torch.poisson(torch.full((t, batch, 2, 34, 34), 0.3)), torch.randint(0, 10, (batch,))
     optimizer = torch.optim.AdamW(model.parameters(), default.train.lr)
 

@@ -34,7 +34,7 @@ from snn.config.read import read_configuration
 ROOT = Path(__file__).resolve().parent.parent
 STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
 DEFAULT = read_configuration(ROOT / "config/config.yaml")
-NETWORKS = {"3c1fc": {}, "resnet8": DEFAULT.networks["resnet8"]}  # the first as published: without normalisation
+NETWORKS = {"3c1fc": {}, "resnet8": {"readout": "spiking"}}  # the first as published: without normalisation
 RIVALS: dict[str, tuple[str, ...]] = {
     "3c1fc": ("spikingjelly", "spikingjelly-tuned", "default-allocator", "step-by-step", "floor"),
     "resnet8": ("spikingjelly", "spikingjelly-tuned", "floor"),
@@ -296,7 +296,7 @@ def _of_method(network: str, batch: int, steps: int, name: str) -> dict[str, Cal
 
     keep_freed_memory()
     train = DEFAULT.train.model_copy(update={"batch_size": batch})
-    values, cls = DEFAULT.networks[network], methods.find(name)
+    values, cls = DEFAULT.networks.get(network, {}), methods.find(name)
     params = methods.parameters(name, DEFAULT.methods.get(name, {}))
     blueprint = Blueprint(network, values, SHAPE, CLASSES, DEFAULT.neuron, steps)
     teacher = blueprint.build(nn.ReLU).eval().requires_grad_(False) if cls.teacher(params) else None

@@ -239,7 +239,7 @@ def _provenance(benchmark: str, protocol: str, cells: list, records: list, manif
 
 def _job(phase: str, key: dict, record: dict) -> dict:
     """What the report tells of a single job: its cell, its code, its log, and what it was configured with."""
-    config = {name: value for name, value in record.get("config", {}).items() if name in HYPERPARAMETERS}
+    config = {name: value for name, value in (record.get("config") or {}).items() if name in HYPERPARAMETERS}
     log = "logs/{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**key) + f"/{phase}.log"
     named = {name: record[name] for name in ("status", "commit", "token", "started", "seconds") if record.get(name)}
     return key | {"phase": phase, "log": log} | named | ({"config": config} if phase == "train" else {})
@@ -249,12 +249,14 @@ def _record(path: Path) -> dict:
     """A phase's record whose entries are of the types that the provenance is made from. DataError otherwise."""
     record = read_record(path)
     texts = [record.get(name) or "" for name in ("reason", "started", "code", "dataset_version")]
-    seconds, versions = record.get("seconds") or 0.0, record.get("versions") or {}
+    seconds = record.get("seconds") or 0.0
+    versions, config = (record.get(name) or {} for name in ("versions", "config"))
     if not (
         all(isinstance(text, str) for text in texts)
         and type(seconds) in (int, float)
         and 0 <= seconds < LONGEST
         and isinstance(versions, dict)
+        and isinstance(config, dict)
     ):
         raise DataError(f"{path}: not a record of a phase; {REMEDY}")
     return record

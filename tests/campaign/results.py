@@ -110,7 +110,10 @@ def _damaged(name: str, content: bytes, rng: random.Random) -> bytes:
 
 
 def _damage_array(arrays: dict[str, np.ndarray], rng: random.Random) -> None:
-    """One array of the dictionary gets another type, shape, value or name."""
+    """One array of the dictionary gets another type, shape, value or name; where there is none, one more is there."""
+    if not arrays:
+        arrays["more"] = np.zeros(1)
+        return
     name = rng.choice(sorted(arrays))
     a = arrays.pop(name)
     how = rng.choice(["type", "shape", "value", "value", "value", "name", "gone"])

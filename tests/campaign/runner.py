@@ -58,7 +58,7 @@ class Part:
     share: float = 0.0
     kills: int = 0
     trials: int = 0
-    limit: int = 60
+    limit: int = 300
     missing: Callable[[], str] = lambda: ""
     prepare: Callable[[], None] = lambda: None
     address_space: bool = True

@@ -7,6 +7,8 @@ from jobs import do
 
 from snn.events import load
 
+BOUND = {"v_min": -1.0}
+
 
 def metrics(e):
     return {
@@ -18,13 +20,13 @@ def metrics(e):
 
 def test_each_bound_and_reset_is_a_mode(make_job, tmp_path):
     folder = tmp_path / "one"
-    do(make_job("sdt", folder=folder), "train")
-    plain_job = make_job("sdt", "deploy", folder=folder)
+    do(make_job("sdt", folder=folder, neuron=BOUND), "train")
+    plain_job = make_job("sdt", "deploy", folder=folder, neuron=BOUND)
     do(plain_job, "deploy")
     plain, curves = metrics(plain_job), plain_job.folder.rows("deploy", "curves.csv")
 
     settings = {"lower_bounds": ["trained", -1, -2, None], "resets": ["trained", "hard"]}
-    job = make_job("sdt", "deploy", folder=folder, deploy=settings)
+    job = make_job("sdt", "deploy", folder=folder, deploy=settings, neuron=BOUND)
     do(job, "deploy")
     assert job.folder.record("deploy")["status"] == "ok"
     values = metrics(job)
@@ -44,8 +46,8 @@ def test_each_bound_and_reset_is_a_mode(make_job, tmp_path):
 
 def test_what_a_mode_cannot_hold_is_one_hole(make_job):
     settings = {"modes": ["event-dynapcnn"], "lower_bounds": [-2, None]}
-    do(make_job("sdt"), "train")
-    job = make_job("sdt", "deploy", deploy=settings)
+    do(make_job("sdt", neuron=BOUND), "train")
+    job = make_job("sdt", "deploy", deploy=settings, neuron=BOUND)
     record = do(job, "deploy").folder.record("deploy")
     assert record["status"] == "ok"
     assert "event-dynapcnn@v_min=none: population" in record["reason"]

@@ -167,7 +167,15 @@ def test_predictions_that_do_not_fit_together_are_refused(cells, tmp_path, damag
 
 
 @pytest.mark.parametrize(
-    "more", ['"seconds": "long"', '"versions": [1]', '"seconds": 1e400', f'"seconds": {10**400}', '"commit": NaN']
+    "more",
+    [
+        '"seconds": "long"',
+        '"versions": [1]',
+        '"config": [1]',
+        '"seconds": 1e400',
+        f'"seconds": {10**400}',
+        '"commit": NaN',
+    ],
 )
 def test_a_record_with_entries_of_other_types_is_refused(cells, tmp_path, more):
     record = cells[0]["folder"] / "train" / "record.json"

@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 from snn.report import quantities
 from snn.report.figures import panels
 from snn.report.results import Panel, Quantity, Results, Setting
-from snn.report.style import FAINT, INK, METHODS, Look, look, method_label
+from snn.report.style import FAINT, INK, METHODS, Look, look, method_label, short_label
 
 SHORTCUT = ("shortcut", "shortcut-evolutionary", "shortcut-per-head")
 LTL = ("ltl-offline", "ltl-online")
@@ -90,7 +90,15 @@ def gradient_histogram(results: Results) -> Figure | str:
             fractions = rows.pivot(index="x", columns="seed", values="value").fillna(0).mean(axis=1)
             shape = look(s.method, results.methods)
             axes.fill_between(fractions.index, fractions, step="mid", color=shape.colour, alpha=0.12, linewidth=0)
-            axes.plot(fractions.index, fractions, drawstyle="steps-mid", color=shape.colour, linestyle=shape.linestyle)
+            name = short_label(s.method, results.methods)
+            axes.plot(
+                fractions.index,
+                fractions,
+                drawstyle="steps-mid",
+                color=shape.colour,
+                linestyle=shape.linestyle,
+                label=name,
+            )
             filled.append(fractions[fractions > RARE])
         axes.set_xscale("log")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
