@@ -127,7 +127,7 @@ def _run(deployed: Sequence[Deployed], store: EventStore) -> dict[str, np.ndarra
     result = Engine(network, mode=best.mode.removeprefix("event-")).run(t, x, y, p, trace=True)
     spikes = {
         f"layer{k}/{population.name}": trace[:, 1:] - np.array([t[0], 0, 0, 0])
-        for k, (population, trace) in enumerate(zip(network.populations, result.trace or [], strict=False))
+        for k, (population, trace) in enumerate(zip(network.populations, result.trace or [], strict=False), 1)
     }
     return {
         "cell": np.array("{dataset}/{network}/{method}/T{t_train}/seed{seed}".format(**best.cell)),

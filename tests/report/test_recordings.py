@@ -63,7 +63,7 @@ def test_frames_and_a_run_are_gathered_from_the_store(tiny_store, tmp_path):
     assert arrays["saccades/frames"].sum() == store.n_events(int(index[0]))
     assert arrays["run/index"] == index[1]
     assert len(arrays["run/events"]) == min(store.n_events(int(index[1])), recordings.SPIKES_OF_A_LAYER)
-    spikes = arrays["run/layer0/readout"]
+    spikes = arrays["run/layer1/readout"]
     assert arrays["run/n_spikes"].tolist() == [len(spikes)]
     assert len(spikes) >= 10 * int(0.01 * store.n_events(int(index[1])) * 0.9)
     assert spikes[:, 0].max() <= arrays["run/t_end_us"]
