@@ -227,8 +227,8 @@ def test_an_interrupted_job_tidies_up(tmp_path):
         run, _ = os.pipe()
         threading.Thread(target=warm._end_with, args=(there, run, threading.Event()), daemon=True).start()
         Path(sys.argv[1]).touch()
-        here.close()
         try:
+            here.close()  # from now on the interrupt may come
             time.sleep(60)
         finally:
             Path(sys.argv[1]).unlink()

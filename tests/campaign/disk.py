@@ -149,10 +149,10 @@ def read_only(rng: random.Random) -> Verdict:
 
 PARTS = [
     *(
-        Part(f"disk/{arguments[0]}", partial(full, arguments[0]), trials=1, share=0.00005, limit=300, missing=missing,
+        Part(f"disk/{arguments[0]}", partial(full, arguments[0]), trials=1, share=0.00005, missing=missing,
              prepare=tiny.prepare, address_space=False)
         for arguments in tiny.COMMANDS
     ),
-    Part("disk/read-only", read_only, trials=1, share=0.0002, limit=120, missing=missing, prepare=tiny.prepare,
+    Part("disk/read-only", read_only, trials=1, share=0.0002, missing=missing, prepare=tiny.prepare,
          address_space=False),
 ]  # fmt: skip

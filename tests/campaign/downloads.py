@@ -154,6 +154,6 @@ def archive(rng: random.Random) -> Verdict:
 
 
 PARTS = [
-    Part("downloads/server", download, share=0.01, limit=60, address_space=False),
-    Part("downloads/archives", archive, share=0.1, limit=20),
+    Part("downloads/server", download, share=0.01, address_space=False),
+    Part("downloads/archives", archive, share=0.1),
 ]

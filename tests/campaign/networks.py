@@ -36,12 +36,11 @@ def prepare(kind: str) -> None:
 
 
 PARTS = [
-    Part("networks/npz", partial(trial, "network"), share=0.08, limit=60, prepare=partial(prepare, "network")),
+    Part("networks/npz", partial(trial, "network"), share=0.08, prepare=partial(prepare, "network")),
     Part(
         "networks/nir",
         partial(trial, "nir"),
         share=0.01,
-        limit=60,
         prepare=partial(prepare, "nir"),
         missing=lambda: "" if find_spec("nir") else "package nir is not installed",
     ),

@@ -188,6 +188,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 PARTS = [
-    Part("overlays/plan", plan, share=0.1, limit=30),
-    Part("overlays/snakemake", dry_run, trials=1, share=0.002, limit=120, address_space=False),
+    Part("overlays/plan", plan, share=0.1),
+    Part("overlays/snakemake", dry_run, trials=1, share=0.002, address_space=False),
 ]

@@ -23,7 +23,7 @@ def missing(package: str) -> str:
 
 def _parts() -> list[Part]:
     parts = [
-        Part(f"recordings/{name.replace(' ', '')}", partial(trial, name), share=0.35 / len(mutations.LAYOUTS), limit=20)
+        Part(f"recordings/{name.replace(' ', '')}", partial(trial, name), share=0.35 / len(mutations.LAYOUTS))
         for name in mutations.LAYOUTS
     ]
     for ending, package in OPTIONAL.items():

@@ -374,15 +374,14 @@ def prepare_stores() -> None:
 
 
 PARTS = [
-    Part("results/stores", store, share=0.12, limit=20, prepare=prepare_stores),
-    Part("results/checkpoints", checkpoint, share=0.01, limit=60, prepare=prepare_training, address_space=False),
-    Part("results/weights", trained_weights, share=0.02, limit=30, prepare=prepare_training, address_space=False),
-    Part("results/records", records, share=0.03, limit=30, prepare=prepare_benchmark),
+    Part("results/stores", store, share=0.12, prepare=prepare_stores),
+    Part("results/checkpoints", checkpoint, share=0.01, prepare=prepare_training, address_space=False),
+    Part("results/weights", trained_weights, share=0.02, prepare=prepare_training, address_space=False),
+    Part("results/records", records, share=0.03, prepare=prepare_benchmark),
     Part(
         "results/collected",
         collected,
         share=0.002,
-        limit=120,
         prepare=prepare_benchmark,
         address_space=False,
     ),
@@ -390,7 +389,6 @@ PARTS = [
         "results/mlflow",
         synchronised,
         share=0.001,
-        limit=120,
         prepare=prepare_benchmark,
         address_space=False,
     ),
