@@ -159,6 +159,8 @@ def test_a_disk_that_refuses_fails_no_training(plan):
     plan.layout.results.parent.mkdir(parents=True)
     plan.layout.results.write_text("a file where the folder should be")
     write_epoch(plan.layout, plan.cells[0].key, Epoch(1, 4, 0.3))
+    assert plan.layout.results.is_file(), "it stays as it was"
+    assert read_epoch(plan.layout, plan.cells[0].key, since=0) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ any that is not built in: a new baseline is to be seen beside them.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Sized
 from typing import TypeVar
@@ -228,34 +227,37 @@ def _local_losses(rows: pd.DataFrame) -> pd.DataFrame:
 def gradient_cosine(results: Results) -> Figure | str:
     """How well the surrogate gradient of the first layer agrees with finite differences, over their step ε."""
     about = ("dspike", "dspike-fixed", "dspike-frequent")
-    shown = _shown(results, about, ("sdt",), lambda s: results.curve(s, "clock", "gradient_cosine"), "probe.epsilons")
-    if isinstance(shown, str):
-        return shown
-    figure, grid = panels.grid(results, panels=list(shown), height=2.9)
-    for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
-        for s, rows in settings.items():
-            panels.band(axes, rows, s.method, results)
-        axes.set_xscale("log")
-        axes.set_title(panels.title(results, panel), loc="left")
-        axes.set_xlabel("Step ε of the finite differences")
-    panels.label_left(grid, "Cosine similarity")
-    panels.label_methods(figure)
-    return figure
+    axis_labels = "Step ε of the finite differences", "Cosine similarity"
+    return _bands(results, "gradient_cosine", about, ("sdt",), "probe.epsilons", axis_labels, x_scale="log")
 
 
 def loss_landscape(results: Results) -> Figure | str:
     """The validation loss along filter-normalised random directions from the trained weights."""
-    look_up = functools.partial(results.curve, mode="clock", curve="loss_landscape")
-    shown = _shown(results, MIXED, ("sdt", "sdt-matched", "tet"), look_up, "probe.landscape")
+    axis_labels = "Distance α from the trained weights", "Validation loss"
+    return _bands(results, "loss_landscape", MIXED, ("sdt", "sdt-matched", "tet"), "probe.landscape", axis_labels)
+
+
+def _bands(
+    results: Results,
+    curve: str,
+    about: tuple[str, ...],
+    beside: tuple[str, ...],
+    key: str,
+    axis_labels: tuple[str, str],
+    x_scale: str = "linear",
+) -> Figure | str:
+    """A curve of the probes, mean and range over seeds, a panel a network; axis_labels: of x and y."""
+    shown = _shown(results, about, beside, lambda s: results.curve(s, "clock", curve), key)
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=2.9)
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             panels.band(axes, rows, s.method, results)
+        axes.set_xscale(x_scale)
         axes.set_title(panels.title(results, panel), loc="left")
-        axes.set_xlabel("Distance α from the trained weights")
-    panels.label_left(grid, "Validation loss")
+        axes.set_xlabel(axis_labels[0])
+    panels.label_left(grid, axis_labels[1])
     panels.label_methods(figure)
     return figure
 
