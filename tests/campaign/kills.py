@@ -67,7 +67,7 @@ def _killed_run(folder: Path, rng: random.Random, keep_locks: bool) -> list[str]
         grace = time.monotonic() + rng.uniform(0, 1)
         while time.monotonic() < grace and run.poll() is None:
             time.sleep(0.1)
-        if run.poll() is None:
+        if run.poll() is None and not _is_ending(folder):
             run.send_signal(signal.SIGINT)
     _wait_for_end(folder, run, what)
     _check_said(folder, what, keep_locks)
@@ -107,6 +107,11 @@ def _wait_for_start(folder: Path, run: subprocess.Popen) -> None:
         if "Select jobs" in (folder / ".said").read_text(errors="replace"):
             return
         time.sleep(0.1)
+
+
+def _is_ending(folder: Path) -> bool:
+    """Whether Snakemake has said its last line: Python, which ends then, answers an interrupt by its own traceback."""
+    return "WorkflowError" in (folder / ".said").read_text(errors="replace")
 
 
 def _wait_for_end(folder: Path, run: subprocess.Popen, what: str) -> None:
