@@ -22,8 +22,8 @@ from snn.phases.train import train
 
 TINY = {
     "matrix": {
-        "datasets": ["saccades"], "methods": ["sdt", "dspike-fixed"], "t_train": [2], "seeds": [0],
-        "extra": [], "exclude": [],
+        "datasets": ["saccades"], "networks": ["3c1fc", "resnet8"], "methods": ["sdt", "dspike-fixed"],
+        "t_train": [2], "seeds": [0], "extra": [], "exclude": [],
     },
     "datasets": {"saccades": {"params": {"samples": 60}, "split": {"validation": 10, "test": 10}}},
     "train": {"epochs": 1, "batch_size": 20},
@@ -33,7 +33,7 @@ TINY = {
 
 
 def compile_kernels(config: Config) -> None:
-    """All that the small networks of the default benchmark use, with the neurons that `config` asks for."""
+    """All that small networks use, plain and residual, with the neurons that `config` asks for."""
     plan = Plan(validate(Config, merge(config.model_dump(mode="json"), TINY)))
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"

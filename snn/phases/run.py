@@ -16,6 +16,7 @@ def run(phase: str, experiment: Experiment, compute: Callable[[Experiment], Outc
     Where the training diverged there is no network, and a later phase says so without being computed.
     """
     with files.exclusive(experiment.folder.path / f".{phase}.lock"):  # a job of a killed run may still be ending
+        files.remove_abandoned(experiment.folder.phase(phase))
         stopwatch = Stopwatch()
         process.prepare(experiment.spec["threads"], experiment.device)
         failure = "" if phase == "train" else experiment.folder.training_failure()

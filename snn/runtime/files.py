@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,17 @@ _UMASK = threading.Lock()
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path` in one step.
 
-    A job that is killed, or a disk that fills up, leaves the old file (or none), never half of a new one.
+    A job that is killed, or a disk that fills up, leaves the old file (or none), never half of a new one. The temporary
+    file of a killed job is removed when the file is written again: its writer holds a lock on it as long as it lives.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent, path.name)
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(fd)
     temporary = Path(name)
     try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         with open(temporary, "rb+") as f:
             os.fsync(f.fileno())
@@ -38,6 +41,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def remove_abandoned(folder: Path, name: str = "") -> None:
+    """Remove what writers that were killed have left in `folder`: of the file `name`, or of all files.
+
+    A temporary file of `replacing` that is being written is locked, and stays. The engine's are not: whoever asks
+    for all files sees to it that nobody writes there.
+    """
+    prefix = f".{name}." if name else "."
+    for path in list(folder.glob("*.tmp")) if folder.is_dir() else []:
+        if path.name.startswith(prefix) and path.is_file():
+            with suppress(OSError), open(path, "rb") as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _umask() -> int:

@@ -41,6 +41,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_the_next_write_removes_what_a_killed_one_left(tmp_path):
+    (tmp_path / ".a.txt.12345678.tmp").write_text("half of")
+    (tmp_path / ".b.txt.12345678.tmp").write_text("of another file")
+    with files.replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("one")
+        files.write_text(tmp_path / "a.txt", "another writer, which must leave alone what is being written")
+    assert (tmp_path / "a.txt").read_text() == "one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".b.txt.12345678.tmp", "a.txt"]
+    files.remove_abandoned(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
 def test_a_second_process_waits_and_says_so(tmp_path):
     code = (
         "import sys; from snn.runtime import files\nwith files.exclusive(sys.argv[1]): print('in', flush=True); input()"
