@@ -274,7 +274,7 @@ def damage_file(file: Path, rng: random.Random) -> None:
     content = file.read_bytes()
     if content[:2] == b"\x1f\x8b" and rng.random() < 0.7:
         damaged = gzip.compress(mutated(gzip.decompress(content), rng), mtime=0)
-    elif content[:2] == b"PK" and rng.random() < 0.7:
+    elif content[:4] == b"PK\x03\x04" and rng.random() < 0.7:  # an archive with members
         damaged = refitted_zip(file, rng)
     elif content[:8] == b"\x89PNG\r\n\x1a\n" and rng.random() < 0.7:
         damaged = refitted_png(mutated(content, rng))
