@@ -1,10 +1,13 @@
 """`python -m snn`: the command line."""
 
 import os
+import signal
 import sys
 
 from snn.cli import main
 
 if __name__ == "__main__":
     os.environ.setdefault("MPLBACKEND", "agg")
-    sys.exit(main())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python, interrupted while it ends, would answer by a traceback
+    sys.exit(status)

@@ -1,7 +1,7 @@
 """The command line. `snn <command> --help` explains each; Snakemake's rules call the same commands.
 
-Exit status: 0 done (a diverged training is a result), 2 something of the user's to mend (one line says what), other
-values are faults of the program, with a traceback.
+Exit status: 0 done (a diverged training is a result), 2 something of the user's to mend (one line says what), 130
+interrupted, other values are faults of the program, with a traceback.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from snn.phases.outcome import Outcome
 
 Command = Callable[[argparse.Namespace], None]
+INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     options = parser().parse_args(arguments)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `snn/__init__.py` left it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         options.run(options)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -263,9 +263,16 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--serve"]:
         serve(socket.socket(fileno=int(arguments[1])))
         return 0
-    status = hand_over(arguments)
+    try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `snn/__init__.py` left it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = hand_over(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return _cold(arguments) if status is None else status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    last = main(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python, interrupted while it ends, would answer by a traceback
+    sys.exit(last)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,9 +30,9 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "saccades/3c1fc/sdt/T9/seed0"], "did you mean 'saccades/3c1fc/sdt/T6/seed0'"),
+        (["train", "saccades/3c1fc/sdt/T9/seed20"], "did you mean 'saccades/3c1fc/sdt/T6/seed20'"),
         (["train", "sdt"], "dataset/network/method/T<t>/seed<s>"),
-        (["train", "saccades/3c1fc/sdt/T6/seed0"], "manifest.json is missing"),
+        (["train", "saccades/3c1fc/sdt/T6/seed20"], "manifest.json is missing"),
         (["convert", "sacades"], "did you mean 'saccades'"),
         (["plan", "--configfile", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -62,7 +65,7 @@ def test_a_full_disk_is_said_so_and_leaves_what_was_there(here, capsys, monkeypa
 
 def test_plan_status_and_schema_say_what_there_is(here, capsys):
     assert cli.main(["plan"]) == 0
-    assert "116 cells" in capsys.readouterr().out
+    assert "128 cells" in capsys.readouterr().out
     assert cli.main(["status"]) == 0
     assert "missing: " in capsys.readouterr().out
     assert cli.main(["schema"]) == 0
@@ -89,3 +92,34 @@ def test_whatever_the_system_refuses_is_one_line(here, capsys, monkeypatch, numb
     assert error.startswith("error: results/file: ")
     assert words in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_an_interrupted_command_says_so_in_a_line(here, capsys, monkeypatch):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "plan", interrupted)
+    assert cli.main(["plan"]) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("module", ["snn", "snn.warm"])
+def test_an_interrupt_while_a_command_starts_is_no_traceback(module, tmp_path):
+    """`sitecustomize` interrupts the process in the first import after the package's own."""
+    (tmp_path / "sitecustomize.py").write_text(
+        """if True:
+        import os, signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+
+        class Interrupting:
+            def find_spec(self, name, path=None, target=None):
+                if name in ("argparse", "socket"):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupting())
+    """
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", module, "plan"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
