@@ -176,7 +176,8 @@ def _check_said(folder: Path, what: str, keep_locks: bool) -> None:
         said = ""  # Snakemake and Python, while they end, answer an interrupt by a traceback of their own
     for text in [said, *logs]:
         if "Traceback" in text:
-            raise Finding(f"a traceback after {what}: {text[text.index('Traceback') - 200 :][-900:]}")
+            at = text.index("Traceback")
+            raise Finding(f"a traceback after {what}: {text[max(0, at - 300) : at + 3000]}")
     locks = folder / ".snakemake/locks"
     if locks.is_dir() and not keep_locks:
         for lock in locks.iterdir():  # what --unlock does; that the message names it is looked at in the last run
