@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snn import answer_interrupts
 from snn.benchmark.cell import Cell
 from snn.benchmark.layout import Layout
 from snn.config.read import read_configuration
@@ -36,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     options = parser().parse_args(arguments)
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `snn/__init__.py` left it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        answer_interrupts()
         options.run(options)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)

@@ -37,6 +37,8 @@ import time
 import traceback
 from pathlib import Path
 
+from snn import answer_interrupts
+
 VARIABLE = "SNN_WARM"
 """Names the server's socket in the environment of the commands."""
 LIBRARIES = (
@@ -190,6 +192,7 @@ def _do(job: socket.socket, run: int) -> None:
     status, answered = 1, threading.Event()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        answer_interrupts()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _, outputs, _, _ = socket.recv_fds(job, 1, 2)
         with job.makefile() as lines:
@@ -264,12 +267,15 @@ def main(arguments: list[str]) -> int:
         serve(socket.socket(fileno=int(arguments[1])))
         return 0
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `snn/__init__.py` left it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        answer_interrupts()
         status = hand_over(arguments)
+        if status is None:
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the command line is imported, as at the start
+            status = _cold(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return _cold(arguments) if status is None else status
+    return status
 
 
 if __name__ == "__main__":

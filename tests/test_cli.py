@@ -123,3 +123,24 @@ def test_an_interrupt_while_a_command_starts_is_no_traceback(module, tmp_path):
     command = [sys.executable, "-m", module, "plan"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_an_interrupt_that_python_cannot_raise_comes_again():
+    code = """if True:
+        import signal, time
+        import snn
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        snn.answer_interrupts()
+
+        class Finalised:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        try:
+            del [Finalised()][0]
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

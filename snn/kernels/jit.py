@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -39,27 +40,40 @@ def _warn_of_missing_cache() -> None:
 
 
 class Uninterrupted(event.Listener):
-    """Signals that end a process wait while Numba compiles in it.
+    """Signals that end a process wait while Numba compiles in its main thread.
 
     LLVM hands the machine code over to a Python function. An exception in there, such as that of Ctrl-C, is printed and
-    lost: the process would go on, and fail later for want of the code.
+    lost: the process would go on, and fail later for want of the code. Blocking the signals is not enough: the system
+    hands them to another thread, and Python handles them in the main one all the same.
     """
 
-    SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.depth = 0  # compiling a function compiles those that it calls
-        self.before: set[int] = set()
+        self.before: dict[int, Any] = {}
+        self.came: list[int] = []
 
     def on_start(self, event: event.Event) -> None:
-        if self.depth == 0:
-            self.before = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+        if threading.current_thread() is not threading.main_thread():
+            return
         self.depth += 1
+        if self.depth == 1:
+            handlers = {number: signal.getsignal(number) for number in self.SIGNALS}
+            self.before = {number: handler for number, handler in handlers.items() if handler is not None}
+            for number in self.before:
+                signal.signal(number, lambda number, frame: self.came.append(number))
 
     def on_end(self, event: event.Event) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
         self.depth -= 1
         if self.depth == 0:
-            signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
+            for number, handler in self.before.items():
+                signal.signal(number, handler)
+            came, self.came = self.came, []
+            for number in came:
+                signal.raise_signal(number)
 
 
 event.register("numba:compile", Uninterrupted())

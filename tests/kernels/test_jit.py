@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,19 +70,16 @@ def test_numba_is_asked_for_a_cache_in_two_places():
 
 def test_an_interrupt_waits_until_the_function_is_compiled():
     """LLVM's callback would swallow it, and the function would have no code."""
-    interrupted = []
-
-    def signalling(event):
-        interrupted.append("sent")
-        os.kill(os.getpid(), signal.SIGINT)
 
     class Sender(numba_event.Listener):
-        on_start = staticmethod(signalling)
+        def on_start(self, event):
+            os.kill(os.getpid(), signal.SIGINT)
 
         def on_end(self, event):
-            interrupted.append("compiled")
+            pass
 
-    sender = Sender()
+    sender, ended = Sender(), threading.Event()
+    threading.Thread(target=ended.wait, daemon=True).start()  # could be handed the signal: a warm job has a thread, too
     numba_event.register("numba:compile", sender)
     try:
         function = njit(lambda x: x + 1)
@@ -89,5 +87,7 @@ def test_an_interrupt_waits_until_the_function_is_compiled():
             function(1)
     finally:
         numba_event.unregister("numba:compile", sender)
-    assert interrupted == ["sent", "compiled"]
+        ended.set()
+    assert function.signatures, "it was compiled first"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert function(1) == 2
