@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 ORIGIN = "snn.origin"
-LAYOUT = "2"  # how runs are laid out; raise it, and local stores are made afresh and all runs on servers replaced
+LAYOUT = "3"  # how runs are laid out; raise it, and local stores are made afresh and all runs on servers replaced
 BATCH = 800  # metrics a call; MLflow takes at most 1000 items, of which at most 100 parameters and 100 tags
 
 EXPERIMENT_NOTE = """\

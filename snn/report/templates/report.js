@@ -131,6 +131,7 @@ function sortBoard(DataTable, table) {
     })),
     layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
   });
+  scrollAlone(api, table);
   const own = () => api.order().filter(([i, direction]) => direction && !(grouped && i === 0));
   const mark = () => table.classList.toggle("dt-ordered", own().length > 0);
   mark();
@@ -144,7 +145,6 @@ function sortBoard(DataTable, table) {
 function explore(DataTable, table) {
   const name = table.dataset.explore;
   const heads = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent.trim());
-  const scroll = table.closest(".scroll");
   const order = (view.get(name + ".order") ?? "").split(".");
   let hidden = (view.get(name + ".hidden") ?? "").split(".").filter(Boolean).map(Number);
   const api = new DataTable(table, {
@@ -172,12 +172,16 @@ function explore(DataTable, table) {
     hidden = visible ? hidden.filter((i) => i !== column) : [...new Set([...hidden, column])].sort((a, b) => a - b);
     setView(name + ".hidden", hidden.join("."));
   });
-  // Only the table itself scrolls sideways, not what steers it.
-  const container = api.table().container();
-  container.prepend(filters);
+  scrollAlone(api, table).prepend(filters);
+}
+
+// Only the table itself scrolls sideways, not what steers it; returns what now holds both.
+function scrollAlone(api, table) {
+  const container = api.table().container(), scroll = container.closest(".scroll");
   scroll.replaceWith(container);
   table.replaceWith(scroll);
   scroll.replaceChildren(table);
+  return container;
 }
 
 async function exploreTables() {
