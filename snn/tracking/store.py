@@ -182,13 +182,14 @@ def _experiment(client: MlflowClient, name: str, store: Path | None) -> str:
 
 
 def _note(name: str, experiment: str) -> str:
-    """What the experiment's page says first, with links to its own list of runs in the order of a headline metric."""
+    """What the experiment's page says first, with links to its own charts in the order of a headline metric."""
 
     def best_first(metric: str) -> str:
         asked = {
             "searchFilter": 'params.seed = "mean"',
             "orderByKey": f"metrics.`core/{metric}`",
             "orderByAsc": "false",
+            "compareRunsMode": "CHART",  # bars with their numbers; the list has no metrics until columns are chosen
         }
         return f"#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote, safe='')}"
 
