@@ -181,7 +181,7 @@ def test_what_a_method_loses_is_a_link(browser, page_file):
         page.wait_for_function(
             "[...document.querySelectorAll('html[data-tables=ready] #table-lost_recordings tbody tr')]"
             ".every((row, i, all) => all.length > 0 && row.innerText.startsWith('3C1FC'))"
-            " && document.querySelector('[aria-label=\"Lost by, filter\"]').value === 'any'"
+            " && document.querySelector('[aria-label=\"Lost by, filter\"]')?.value === 'any'"
         )
 
 

@@ -133,8 +133,13 @@ function sortBoard(DataTable, table) {
   });
   scrollAlone(api, table);
   const own = () => api.order().filter(([i, direction]) => direction && !(grouped && i === 0));
-  const mark = () => table.classList.toggle("dt-ordered", own().length > 0);
+  const mark = () => {  // DataTables tells readers of the first column that it sorts by, here always the network
+    table.classList.toggle("dt-ordered", own().length > 0);
+    for (const head of heads) head.removeAttribute("aria-sort");
+    for (const [i, direction] of own()) heads[i].setAttribute("aria-sort", direction + "ending");
+  };
   mark();
+  api.on("draw.dt", mark);
   api.on("order.dt", () => {
     const [first] = own();
     setView(name + ".order", first ? `${heads[first[0]].dataset.name}.${first[1]}` : "");
