@@ -7,6 +7,7 @@
     never_predicted.py  evaluations in which a network predicts some classes for no recording
     claims/             the papers' claims: what they state, the paired differences, the verdicts
     answer.py           the question's answer in three sentences, from three of the verdicts
+    choice.py           which methods are in question for an event-driven chip, and which are ruled out
     explorer.py         every metric of every cell, for the page's explorer
     frames.py           pictures of recordings
     scripts.py          the libraries that the page brings along

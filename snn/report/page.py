@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from snn.report import (
     TABLES,
     answer,
     caveats,
+    choice,
     devices,
     explorer,
     figures,
@@ -26,7 +28,7 @@ from snn.report import (
 )
 from snn.report.captions import Captions
 from snn.report.claims import sentences, verdicts
-from snn.report.figures import drawing
+from snn.report.figures import drawing, engine
 from snn.report.figures.panels import COLUMN_WIDTH, WIDTH
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
@@ -51,6 +53,8 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
         pictures=bool(pictures),
         scripts=scripts.packed(),
         boards=scoreboard.boards(results),
+        choices=choice.choices(results),
+        run_counts=Markup(json.dumps(engine.counts(results), separators=(",", ":"))),
         networks=results.networks,
         tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
         figures={name: _figure(name, results, captions, folder) for name in FIGURES},
@@ -72,9 +76,10 @@ def _template(templates: Path, recording: Callable[[str, str], Markup]) -> jinja
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": html.cell, "duration": text.duration, "data_url": html.data_url}
+    environment.filters |= {"cell": html.cell, "duration": text.duration, "download": html.download}
     environment.filters |= {"sort_keys": lambda rows: [html.sort_keys(rows[column].tolist()) for column in rows]}
     environment.filters |= {"method": method_label, "network": network_label, "sign": html.verdict_sign}
+    environment.filters |= {"inference": choice.inference}
     environment.filters |= {"recording": recording}
     return environment.get_template("index.html.j2")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from snn.runtime.files import read_json, write_json
 from snn.tracking.failures import answering, clean, server
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 ORIGIN = "snn.origin"
-LAYOUT = "2"  # how runs are laid out; raise it, and local stores are made afresh and all runs on servers replaced
+LAYOUT = "3"  # how runs are laid out; raise it, and local stores are made afresh and all runs on servers replaced
 BATCH = 800  # metrics a call; MLflow takes at most 1000 items, of which at most 100 parameters and 100 tags
 
 EXPERIMENT_NOTE = """\
+Means over seeds, best first, by [event-driven accuracy, int8]({int8}), by [what is lost event-driven]({change}), \
+or by [clock-driven accuracy]({clock}).
+
 One run a **cell** (data set, network, method, training time steps T, seed), below a run with the **mean** over seeds.
 The files under `results/{name}` are the truth; this view can be deleted and is rebuilt from them.
 
@@ -163,12 +167,11 @@ def _experiment(client: MlflowClient, name: str, store: Path | None) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         location = (store / "artifacts").as_uri() if store else None
-        tags = {
-            "mlflow.note.content": EXPERIMENT_NOTE.format(name=name),
-            "mlflow.experimentKind": "custom_model_development",  # the UI for trainings, not for chats
-        }
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI for trainings, not for chats
         try:
-            return client.create_experiment(name, artifact_location=location, tags=tags)
+            made: str = client.create_experiment(name, artifact_location=location, tags=kind)
+            client.set_experiment_tag(made, "mlflow.note.content", _note(name, made))
+            return made
         except Exception:  # somebody else was faster, or this says why not
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
@@ -176,3 +179,23 @@ def _experiment(client: MlflowClient, name: str, store: Path | None) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id
+
+
+def _note(name: str, experiment: str) -> str:
+    """What the experiment's page says first, with links to its own charts in the order of a headline metric."""
+
+    def best_first(metric: str) -> str:
+        asked = {
+            "searchFilter": 'params.seed = "mean"',
+            "orderByKey": f"metrics.`core/{metric}`",
+            "orderByAsc": "false",
+            "compareRunsMode": "CHART",  # bars with their numbers; the list has no metrics until columns are chosen
+        }
+        return f"#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote, safe='')}"
+
+    return EXPERIMENT_NOTE.format(
+        name=name,
+        int8=best_first("accuracy_event_int8"),
+        change=best_first("accuracy_change_points"),
+        clock=best_first("accuracy"),
+    )

@@ -40,8 +40,10 @@ def make_cells(
     diverged=(("resnet-small", "mtt", 2),),
     star=(2, 5),
     probes=False,
+    probed=(0,),
 ) -> list[dict]:
-    """Write the cells' folders under `root`; return the list that `collect` takes. `star`: SDT trained at other T."""
+    """Write the cells' folders under `root`; return the list that `collect` takes. `star`: SDT trained at other T;
+    `probed`: seeds with probes."""
     trainings = [(m, 1 if m in ("chance", "ann") else T_TRAIN) for m in methods]
     trainings += [("sdt", t) for t in star if "sdt" in methods]
     cells = []
@@ -50,14 +52,15 @@ def make_cells(
             for seed in seeds:
                 folder = root / dataset / network / method / f"T{t_train}" / f"seed{seed}"
                 cell = {"dataset": dataset, "network": network, "method": method, "t_train": t_train, "seed": seed}
-                _Cell(folder, cell, samples, epochs, effect, probes).write((network, method, seed) in diverged)
+                _Cell(folder, cell, samples, epochs, effect, probes, probed).write((network, method, seed) in diverged)
                 cells.append(cell | {"folder": folder})
     return cells
 
 
 class _Cell:
-    def __init__(self, folder: Path, cell: dict, samples: int, epochs: int, effect: float, probes: bool):
+    def __init__(self, folder: Path, cell: dict, samples: int, epochs: int, effect: float, probes: bool, probed):
         self.folder, self.cell, self.effect, self.probes = folder, cell, effect, probes
+        self.probed = probed
         self.method, self.t_train = cell["method"], cell["t_train"]
         self.epochs = 1 if self.method in ("chance", "conversion") else epochs  # these do not train
         self.deep = cell["network"] != "3c1fc"
@@ -88,7 +91,7 @@ class _Cell:
             if self.t_train == T_TRAIN:
                 self.deploy()
                 self.robustness()
-                if self.cell["seed"] == 0 and self.probes:
+                if self.cell["seed"] in self.probed and self.probes:
                     self.probe()
 
     def train(self, diverged: bool, time_steps: float) -> None:

@@ -9,7 +9,7 @@ from snn.phases.collect import collect
 from snn.report import draw, figures
 from snn.report.figures import direct_labels
 from snn.report.figures.drawn import data_of
-from snn.report.html import sort_keys
+from snn.report.html import inline_svg, sort_keys
 from snn.report.quantities import trained
 from snn.report.results import Quantity, Results
 
@@ -75,5 +75,12 @@ def test_columns_of_numbers_are_sorted_as_numbers():
     assert sort_keys(["12.3 k", "4.56 M", "1,234"]) == ["12300", "4560000", "1234"]
     assert sort_keys(["< 0.001", "0.012", "too few seeds"]) == ["0.001", "0.012", ""]
     assert sort_keys(["3 × 1,000", "2 of 3 × 1,000: too few seeds"]) == ["3", "2"]
+    assert sort_keys(["10/10", "2/5", "·", "–"]) == ["1", "0.4", "0", ""]
     assert sort_keys(["MTT", "1"]) is None
     assert sort_keys(["–", "–"]) is None
+
+
+def test_the_pages_svg_is_rounded_and_its_dots_are_short():
+    """Zero-length lines with round caps are dots; scales of glyphs keep their digits."""
+    svg = '<svg width="7pt"><path d="M 1.23456 7.891 L 1.23461 7.891 "/><g transform="scale(0.01234)"/></svg>'
+    assert inline_svg(svg, "f") == '<svg><path d="M1.23 7.89h0"/><g transform="scale(0.01234)"/></svg>'

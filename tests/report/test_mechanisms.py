@@ -6,8 +6,10 @@ from matplotlib.figure import Figure
 
 from snn.phases.collect import collect
 from snn.report import MECHANISM_FIGURES, TEMPLATES, figures, render
+from snn.report.figures.drawn import data_of
 from snn.report.results import Results
 from snn.report.style import method_label, short_label
+from snn.statistics import mean_interval
 
 SMALL = {"networks": ("3c1fc",), "samples": 60, "epochs": 12, "diverged": (), "seeds": (0, 1), "probes": True}
 SHOWN = {
@@ -31,8 +33,19 @@ def results(tmp_path_factory) -> Results:
     return Results(root / "report")
 
 
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> Results:
+    """As `results`, with three seeds, of which every one was probed."""
+    root = tmp_path_factory.mktemp("three")
+    seeds = {"seeds": (0, 1, 2), "probed": (0, 1, 2)}
+    collect("fake", "matched", make_cells(root / "cells", methods=(*CEILING, *MORE), **SMALL | seeds), root / "report")
+    return Results(root / "report")
+
+
 def lines(figure: Figure, panel: int = 0) -> list[list[float]]:
-    return [list(map(float, line.get_ydata())) for line in figure.axes[panel].get_lines()]
+    """Of each curve its values; without the dots of single seeds."""
+    drawn = figure.axes[panel].get_lines()
+    return [list(map(float, line.get_ydata())) for line in drawn if not str(line.get_label()).startswith("_seed")]
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -42,12 +55,49 @@ def test_it_holds_the_methods_of_its_claim_and_new_ones(name, results):
     assert names == {short_label(m) for m in SHOWN[name]}
 
 
+OVER_SEEDS = sorted({*SHOWN, "dspike_temperature", "local_losses"} - {"flexibility"})
+
+
+@pytest.mark.parametrize("name", OVER_SEEDS)
+def test_every_curve_has_its_seeds_or_their_interval(name, results, three):
+    """With two seeds every one is a dot; with three there is a pointwise interval, and no dot where it is."""
+    few, enough = (data_of(figures.draw(name, of)) for of in (results, three))
+    curves = set(few.query("kind == 'mean'")["series"])
+    assert curves == set(enough.query("kind == 'mean'")["series"])
+    assert set(few.query("kind == 'seed'")["series"]) == curves
+    assert not (few["kind"] == "band").any()
+    assert set(enough.query("kind == 'band'")["series"]) == curves
+    assert not (enough["kind"] == "seed").any()
+    means = enough.query("kind == 'mean'").set_index(["panel", "x_axis", "y_axis", "series", "x"])["y"].astype(float)
+    bands = enough.query("kind == 'band'").set_index(["panel", "x_axis", "y_axis", "series", "x"])
+    assert len(bands) == len(means)
+    assert (bands["y"].astype(float) <= means.loc[bands.index] + 1e-9).all()
+    assert (bands["y_high"].astype(float) >= means.loc[bands.index] - 1e-9).all()
+
+
+def test_the_band_is_students_interval_over_seeds(three):
+    """The middle seed has no noise of its own: values 0.7 - 0.1, 0.7, 0.7 + 0.1."""
+    curves = three.curves
+    noise = (curves["curve"] == "weight_noise") & (curves["x"] == 0.5) & (curves["method"] == "mtt")
+    before = curves.loc[noise, "value"].copy()
+    curves.loc[noise, "value"] = [0.6, 0.7, 0.8]
+    three.__dict__.pop("_curves", None)
+    try:
+        rows = data_of(figures.draw("noise_robustness", three)).query("kind == 'band' and series == 'MTT' and x == 0.5")
+    finally:
+        curves.loc[noise, "value"] = before
+        three.__dict__.pop("_curves", None)
+    interval = mean_interval([60.0, 70.0, 80.0])
+    assert float(rows["y"].iloc[0]) == pytest.approx(interval.low)
+    assert float(rows["y_high"].iloc[0]) == pytest.approx(interval.high)
+
+
 def test_layers_stand_in_the_order_of_computation(results):
     left, right = (lines(figures.draw("gradient_depth", results), i) for i in (0, 1))
-    assert left == [[2, 4], [4, 8], [4, 8], [2, 4]], (
+    assert left == [pytest.approx(norms) for norms in ([2, 4], [4, 8], [4, 8], [2, 4])], (
         "means over iterations, first layer first: SDT, Shortcut twice, mine"
     )
-    assert right == [[1, 1], [2, 2], [2, 2], [1, 1]], "divided by SDT's"
+    assert right == [pytest.approx(ratios) for ratios in ([1, 1], [2, 2], [2, 2], [1, 1])], "divided by SDT's"
 
 
 def test_rates_of_a_network_that_fires_more_are_drawn_whole(tmp_path):
@@ -65,9 +115,9 @@ def test_rates_of_a_network_that_fires_more_are_drawn_whole(tmp_path):
 
 def test_memory_is_in_kib_at_each_t(results):
     sdt, offline, online, _ = lines(figures.draw("memory_over_t", results))
-    assert sdt == [2, 5, 17]
+    assert sdt == pytest.approx([2, 5, 17])
     assert offline == pytest.approx([1.3, 2.2, 5.8])
-    assert online == [1, 1, 1]
+    assert online == pytest.approx([1, 1, 1])
 
 
 def test_dspike_shows_temperature_and_candidates(results):
@@ -90,7 +140,7 @@ def test_local_losses_stand_in_the_order_of_the_layers_one_panel_a_method(result
     figure = figures.draw("local_losses", results)
     assert [axes.get_title("left") for axes in figure.axes] == ["3C1FC, LTL, offline", "3C1FC, LTL, online"]
     second, tenth = lines(figure)
-    assert (second[0], tenth[0]) == (1 / 2, 1 / 10), "stage 2 before stage 10"
+    assert (second[0], tenth[0]) == pytest.approx((1 / 2, 1 / 10)), "stage 2 before stage 10"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["1", "2"]
 
 

@@ -1,6 +1,8 @@
 """The page in a real browser, from a file and without network: what a reader does changes what is shown, and the
 address keeps it."""
 
+import base64
+import gzip
 import json
 import re
 import shutil
@@ -29,6 +31,17 @@ def page_file(tmp_path_factory) -> Path:
         "saccades/index": np.arange(120) + 4000,
         "saccades/label": np.arange(120) % 10,
         "saccades/frames": np.full((120, 2, 2, 4, 4), 2, np.uint8),
+    }
+    times = np.array([0, 10_000, 20_000, 90_000, 100_000])
+    layer = np.column_stack([times, np.arange(5), np.zeros((5, 2), int)]).astype(np.int32)
+    frames |= {
+        "run/events": np.column_stack([times, np.arange(5), np.arange(5), np.arange(5) % 2]).astype(np.int32),
+        "run/layer1/stages.0": layer,
+        "run/layer2/readout": layer[:2],
+        "run/n_spikes": np.array([5, 2]),
+        "run/t_end_us": np.array(100_000),
+        "run/label": np.array(3),
+        "run/prediction": np.array(3),
     }
     np.savez(root / "report" / "recordings.npz", **frames)
     provenance = root / "report" / "provenance.json"  # as an older version wrote it: without checksums of the others
@@ -117,6 +130,102 @@ def test_the_scoreboards_switch_needs_no_script(browser, page_file):
         assert [boards.nth(i).is_visible() for i in range(2)] == [True, False]
         page.get_by_role("radio", name="depth-first").check()
         assert [boards.nth(i).is_visible() for i in range(2)] == [False, True]
+
+
+def test_the_scoreboard_is_sorted_by_keyboard_the_best_first_and_networks_stay_together(browser, page_file):
+    def shown(page) -> list[tuple[int, float]]:
+        """Of each row its network, by its place, and its event-driven accuracy."""
+        cells = page.locator("table[data-sorted=scoreboard] tbody tr").all()
+        return [(int(row.locator("td").first.get_attribute("data-order")),
+                 float(row.locator("td").nth(3).get_attribute("data-order"))) for row in cells]  # fmt: skip
+
+    with Visit(browser, page_file) as page:
+        before = shown(page)
+        head = page.locator("table[data-sorted=scoreboard] th", has_text="Event-driven accuracy, float")
+        head.get_by_role("button").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("location.hash.includes('scoreboard.order')")
+        assert head.get_attribute("aria-sort") == "descending"
+        best_first = shown(page)
+        assert best_first == sorted(before, key=lambda at: (at[0], -at[1])) != before
+        seconds = page.locator("table[data-sorted=scoreboard] th", has_text="Synaptic operations")
+        seconds.get_by_role("button").press("Enter")
+        page.wait_for_function("location.hash.includes('Synaptic')")
+        assert seconds.get_attribute("aria-sort") == "ascending", "fewer are better"
+    view = "#scoreboard.order=Event-driven+accuracy%2C+float+%28%25%29.desc"
+    with Visit(browser, page_file, view) as page:
+        assert shown(page) == best_first
+    with Visit(browser, page_file, scripts=False) as page:
+        assert shown(page) == before, "complete without scripts"
+
+
+def test_what_a_method_loses_is_a_link(browser, page_file):
+    with Visit(browser, page_file) as page:
+        table = page.locator("#table-lost_recordings")
+        everything = len(rows(page, "lost_recordings"))
+        assert table.get_by_role("columnheader", name="TET").count() == 1
+        select = table.get_by_label("Lost by, filter")
+        select.focus()
+        select.select_option("TET")
+        page.wait_for_function("location.hash.includes('Lost+by=TET')")
+        few = rows(page, "lost_recordings")
+        assert 0 < len(few) < everything
+        heads = table.locator("thead th").all_inner_texts()
+        counts = [row.split("\t")[heads.index("TET")].strip().split("/") for row in few]
+        assert all(2 * int(lost) >= int(of) for lost, of in counts)
+        assert counts == sorted(counts, reverse=True), "those lost by most seeds first"
+        address = page.url
+    with Visit(browser, page_file, "#" + address.partition("#")[2]) as page:
+        assert rows(page, "lost_recordings") == few
+        page.evaluate("location.hash = '#lost_recordings.Network=3C1FC'")  # a link in another page, or pasted
+        page.wait_for_function(
+            "[...document.querySelectorAll('html[data-tables=ready] #table-lost_recordings tbody tr')]"
+            ".every((row, i, all) => all.length > 0 && row.innerText.startsWith('3C1FC'))"
+            " && document.querySelector('[aria-label=\"Lost by, filter\"]')?.value === 'any'"
+        )
+
+
+def test_time_passes_over_the_picture_of_a_recording(browser, page_file):
+    with Visit(browser, page_file) as page:
+        figure = page.locator("#figure-events_through_network")
+        button = figure.get_by_role("button")
+        button.press("Enter")
+        page.wait_for_function("document.querySelector('#figure-events_through_network').dataset.at > 0.02")
+        assert figure.locator("g[clip-path]").count() == 4, "events of both polarities, and two layers"
+        assert "spikes so far" in figure.locator("output").inner_text()
+        button.press("Enter")
+        assert figure.get_attribute("data-at") == "1.000"
+        assert figure.locator("g[clip-path='url(#passed)']").count() == 0, "stopped: the whole picture"
+        assert "100 ms: 100 % of the events, 7 spikes so far." in figure.locator("output").inner_text()
+    with Visit(browser, page_file, reduced_motion="reduce") as page:
+        figure = page.locator("#figure-events_through_network")
+        button = figure.get_by_role("button")
+        assert "step by step" in button.inner_text()
+        button.press("Enter")
+        assert figure.get_attribute("data-at") == "0.125"
+        page.wait_for_timeout(300)
+        assert figure.get_attribute("data-at") == "0.125", "nothing moves by itself"
+        button.press("Enter")
+        assert figure.get_attribute("data-at") == "0.250"
+    with Visit(browser, page_file, scripts=False) as page:
+        figure = page.locator("#figure-events_through_network")
+        assert not figure.get_by_role("button").is_visible()
+        assert figure.locator("g[clip-path='url(#passed)']").count() == 0
+
+
+def test_large_files_are_saved_packed_without_scripts(browser, page_file):
+    with Visit(browser, page_file, scripts=False) as page:
+        link = page.get_by_role("link", name="All metrics of all cells")
+        assert link.get_attribute("download") == "metrics.csv.gz"
+        packed = base64.b64decode(link.get_attribute("href").partition(",")[2])
+        assert gzip.decompress(packed) == (page_file.parent / "metrics.csv").read_bytes()
+
+
+def test_the_choice_for_a_chip_is_on_the_first_screen(browser, page_file):
+    with Visit(browser, page_file, scripts=False, viewport={"width": 1300, "height": 900}) as page:
+        box = page.locator("#choice").bounding_box()
+        assert box["y"] + box["height"] <= 900
+        assert "int8" in page.locator("#choice").inner_text()
 
 
 def test_the_explorer_draws_every_seed_and_tells_its_cell(browser, page_file):

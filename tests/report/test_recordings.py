@@ -8,7 +8,9 @@ from snn.data.store import open_store
 from snn.events import EventNetwork, Population, Synapse, save
 from snn.phases import recordings
 from snn.phases.collect import collect
-from snn.report import frames, tables
+from snn.report import figures, frames, tables
+from snn.report.figures import engine
+from snn.report.figures.drawn import data_of
 from snn.report.results import Results
 from snn.report.tables import lost
 
@@ -39,6 +41,37 @@ def test_methods_that_lose_the_same_recordings_agree(results):
     assert both["sdt", "mtt"] == both["mtt", "sdt"]
     assert both["sdt", "sdt"] == data["lost"]["sdt", "sdt"]
     assert (data["lost_by_both"] <= data["lost"]).all()
+
+
+def test_the_table_has_all_that_some_method_loses(results, monkeypatch):
+    monkeypatch.setattr(lost, "SHOWN", 1)
+    (of_panel,) = lost.lost(results)
+    shown = {int(recording) for recording in tables.lost.lost_recordings(results).view["Recording"]}
+    of_some = set(of_panel.recordings[of_panel.by_most.any(axis=0)].tolist())
+    assert len(of_some) > 1
+    assert of_some <= shown
+
+
+def test_the_animation_counts_what_the_picture_shows(results):
+    assert engine.counts(results) == {}
+    times = np.array([0, 10_000, 20_000, 90_000, 100_000])
+    layer = np.column_stack([times, np.zeros((5, 3), int)])
+    results.recordings = {
+        "run/events": layer,
+        "run/layer1/a": layer,
+        "run/layer2/b": layer[:0],
+        "run/n_spikes": np.array([50, 0]),
+        "run/t_end_us": np.array(100_000),
+        "run/label": np.array(1),
+        "run/prediction": np.array(2),
+    }
+    counts = engine.counts(results)
+    assert counts["ms"] == 100
+    assert (counts["events"][30], counts["events"][-1]) == (0.6, 1.0)
+    assert (counts["spikes"][30], counts["spikes"][-1]) == (30, 50), "of a layer that was thinned out in proportion"
+    data = data_of(figures.draw("events_through_network", results))
+    assert data["kind"].value_counts().to_dict() == {"event": 5, "spike": 5}
+    assert data.query("kind == 'spike'")["x"].astype(float).tolist() == [0, 10, 20, 90, 100]
 
 
 def test_frames_and_a_run_are_gathered_from_the_store(tiny_store, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,12 +12,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import fake_cells
 import pytest
 
 from snn.benchmark.cell import Cell
 from snn.errors import UserError
+from snn.tracking.contents import CORE
 from snn.tracking.runs import LIVE, SEEN, identity
 from snn.tracking.store import View, connect
 from snn.tracking.sync import sync
@@ -83,6 +86,28 @@ def test_seeds_are_children_of_a_run_with_their_mean(layout, store, see):
     assert f"`{CELL.key}`, diverged" in mean.data.tags["mlflow.note.content"]
     parents = [run.data.tags["mlflow.parentRunId"] for (run,) in see.runs(store).values()]
     assert parents == [mean.info.run_id] * 3
+
+
+def test_headline_means_have_no_rounding_errors(layout, store, see):
+    cells = fake_cells.make_benchmark(layout, methods=("mtt",), seeds=3)
+    for cell, accuracy in zip(cells, (0.816, 0.865, 0.83), strict=True):
+        fake_cells.make_cell(layout.cell(cell), cell, accuracy=accuracy)
+    sync(layout, cells)
+    (mean,) = see.means(store).values()
+    assert mean.data.metrics["core/accuracy"] == 0.837, "not 0.8370000000000001, as floating-point numbers add up"
+
+
+def test_the_experiments_page_links_to_its_means_best_first(layout, store):
+    view = connect(store)
+    note = view.client.get_experiment(view.experiment).tags["mlflow.note.content"]
+    links = [urlsplit(link) for link in re.findall(r"\]\(#([^)]*)\)", note)]
+    assert len(links) == 3
+    for link, metric in zip(links, ("accuracy_event_int8", "accuracy_change_points", "accuracy"), strict=True):
+        assert link.path == f"/experiments/{view.experiment}/runs"
+        asked = parse_qs(link.query)
+        assert asked["searchFilter"] == ['params.seed = "mean"']
+        assert asked["orderByKey"] == [f"metrics.`core/{metric}`"]
+        assert f"core/{metric}" in CORE
 
 
 def test_the_mean_follows_its_seeds(layout, store, see):

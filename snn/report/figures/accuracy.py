@@ -104,7 +104,7 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
 
 
 def learning_curves(results: Results) -> Figure | str:
-    """Test accuracy after each epoch; band: from the lowest to the highest seed."""
+    """Test accuracy after each epoch; band: pointwise interval over seeds."""
     column = next((c for c in ("test_accuracy", "val_accuracy") if c in results.history), None)
     if column is None or results.history[column].isna().all():
         return NOT_TRAINED
@@ -114,7 +114,8 @@ def learning_curves(results: Results) -> Figure | str:
         for s in _trained(results, panel):
             rows = results.epochs(s).dropna(subset=[column])
             if rows["epoch"].nunique() > 1:
-                panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows[column]), s.method, results)
+                curve = rows.assign(x=rows["epoch"], value=100 * rows[column])
+                panels.band(axes, curve, s.method, results, panels.PERCENT)
         axes.set(xlabel="Epoch", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels.label_left(grid, label)

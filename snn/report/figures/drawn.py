@@ -15,9 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
 
 COLUMNS = ["panel", "x_axis", "y_axis", "series", "kind", "x", "y", "x_high", "y_high"]
-"""kind: mean, seed, interval or band. x_high, y_high: the other end of an interval or the upper edge of a band."""
+"""kind: mean, seed, interval, band (intervals side by side), event or spike.
+x_high, y_high: the other end of an interval or the upper edge of a band."""
 
 
 def data_of(figure: Figure) -> pd.DataFrame:
@@ -37,8 +39,11 @@ def _of_panel(axes: Axes) -> Iterator[list[object]]:
         elif isinstance(artist, LineCollection) and kind:
             for (x, y), (x_high, y_high) in artist.get_segments():
                 yield [*head, series, kind, x, y, x_high, y_high]
+        elif isinstance(artist, PathPatch) and kind:
+            for x, y in np.asarray(artist.get_path().vertices, float)[::2]:
+                yield [*head, series, kind, x, y, "", ""]
         elif isinstance(artist, FillBetweenPolyCollection) and kind:
-            corners = np.asarray(artist.get_paths()[0].vertices, float)
+            corners = np.concatenate([np.asarray(path.vertices, float) for path in artist.get_paths()])
             places = np.unique(corners[:, 0])
             for x in places:
                 at = corners[corners[:, 0] == x, 1]

@@ -74,7 +74,8 @@ def accuracy_over_events(results: Results) -> Figure | str:
 
 
 def _anytime(results: Results, curve: str, label: str, scale: float) -> Figure | str:
-    """Accuracy of an event-driven network that is read out before the recording ends; band: lowest to highest seed."""
+    """Accuracy of an event-driven network that is read out before the recording ends; band: pointwise interval
+    over seeds."""
     rows = results.curves[results.curves["curve"] == curve]
     if rows.empty:
         return NOT_DEPLOYED
@@ -85,7 +86,7 @@ def _anytime(results: Results, curve: str, label: str, scale: float) -> Figure |
             points = results.curve(s, mode, curve)
             if len(points):
                 points = points.assign(x=scale * points["x"], value=100 * points["value"])
-                panels.band(axes, points, s.method, results)
+                panels.band(axes, points, s.method, results, panels.PERCENT)
         axes.set(xlabel=label, ylabel="")
         axes.set_xlim(left=0)
     panels.label_left(grid, f"Test accuracy (%)\n{mode_label(mode).lower()}")

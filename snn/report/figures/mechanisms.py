@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 from snn.report import quantities
 from snn.report.figures import panels
 from snn.report.results import Panel, Quantity, Results, Setting
-from snn.report.style import FAINT, INK, METHODS, Look, look, method_label, short_label
+from snn.report.style import FAINT, INK, METHODS, Look, method_label
 
 SHORTCUT = ("shortcut", "shortcut-evolutionary", "shortcut-per-head")
 LTL = ("ltl-offline", "ltl-online")
@@ -42,8 +42,8 @@ Data = TypeVar("Data", bound=Sized)
 
 
 def gradient_depth(results: Results) -> Figure | str:
-    """L2 norm of each layer's weight gradient: the mean over iterations and seeds, and relative to SDT's of the same
-    iteration and seed (band: lowest to highest of them)."""
+    """L2 norm of each layer's weight gradient, mean over iterations, and relative to SDT's of the same iteration and
+    seed; both geometric means over seeds."""
     shown = _shown(results, SHORTCUT, ("sdt",), lambda s: results.layer_curves(s, "gradient_norm"))
     if isinstance(shown, str):
         return shown
@@ -58,12 +58,11 @@ def gradient_depth(results: Results) -> Figure | str:
         }
         base = next((rows for s, rows in by_depth.items() if s.method == "sdt"), None)
         for s, rows in by_depth.items():
-            norms = rows.groupby("layer")["value"].mean()
-            panels.plain_line(left, norms.index, norms, s.method, results)
+            panels.band(left, rows.assign(x=rows["layer"]), s.method, results, logarithmic=True, markers=True)
             if base is not None:
                 pairs = rows.merge(base, on=["seed", "layer", "x"], suffixes=("", "_sdt"))
                 ratios = pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"])
-                panels.band(right, ratios, s.method, results)
+                panels.band(right, ratios, s.method, results, logarithmic=True, markers=True)
         for axes in (left, right):
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -78,7 +77,7 @@ def gradient_depth(results: Results) -> Figure | str:
 
 
 def gradient_histogram(results: Results) -> Figure | str:
-    """How large the single gradients of the first layer are, in quarters of a decade; mean over seeds."""
+    """How large the single gradients of the first layer are, in quarters of a decade."""
     shown = _shown(results, SHORTCUT, ("sdt",), lambda s: results.curve(s, "clock", "gradient_histogram"))
     if isinstance(shown, str):
         return shown
@@ -86,18 +85,9 @@ def gradient_histogram(results: Results) -> Figure | str:
     filled: list[pd.Series] = []
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
-            fractions = rows.pivot(index="x", columns="seed", values="value").fillna(0).mean(axis=1)
-            shape = look(s.method, results.methods)
-            axes.fill_between(fractions.index, fractions, step="mid", color=shape.colour, alpha=0.12, linewidth=0)
-            name = short_label(s.method, results.methods)
-            axes.plot(
-                fractions.index,
-                fractions,
-                drawstyle="steps-mid",
-                color=shape.colour,
-                linestyle=shape.linestyle,
-                label=name,
-            )
+            by_seed = rows.pivot(index="x", columns="seed", values="value").fillna(0)  # a bin that a seed left empty
+            panels.band(axes, by_seed.melt(ignore_index=False).reset_index(), s.method, results, (0.0, 1.0))
+            fractions = by_seed.mean(axis=1)
             filled.append(fractions[fractions > RARE])
         axes.set_xscale("log")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
@@ -124,11 +114,11 @@ def dspike_temperature(results: Results) -> Figure | str:
     for i, (panel, settings) in enumerate(shown.items()):
         left, right = grid[2 * i], grid[2 * i + 1]
         for s, rows in settings.items():
-            panels.band(left, rows.assign(x=rows["epoch"], value=rows["temperature"]), s.method, results)
+            curve = rows.assign(x=rows["epoch"], value=rows["temperature"])
+            panels.band(left, curve, s.method, results, panels.POSITIVE)
             for column, candidate in CANDIDATES.items():
-                at = rows.groupby("epoch")[column].agg(["mean", "min", "max"])
-                right.fill_between(at.index, at["min"], at["max"], color=candidate.colour, alpha=0.12, linewidth=0)
-                right.plot(at.index, at["mean"], color=candidate.colour, linestyle=candidate.linestyle)
+                curve = rows.assign(x=rows["epoch"], value=rows[column])
+                panels.over_seeds(right, curve, candidate, candidate.label, (-1.0, 1.0))
         left.set_ylabel("Temperature b")
         right.set_ylabel("Cosine similarity")
         for axes in (left, right):
@@ -149,7 +139,8 @@ def ltl_convergence(results: Results) -> Figure | str:
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             rows = rows[rows["epoch"] <= FIRST_EPOCHS]
-            panels.band(axes, rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"]), s.method, results)
+            curve = rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"])
+            panels.band(axes, curve, s.method, results, panels.PERCENT)
         teacher = results.find(panel, "ann")
         if teacher and (reached := results.interval(teacher, quantities.trained(teacher))):
             axes.axhline(100 * reached.mean, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
@@ -174,19 +165,23 @@ def time_over_t(results: Results) -> Figure | str:
 def _over_t(results: Results, metric: str, unit: float, label: str, key: str = "") -> Figure | str:
     """A metric of the probes at each T of training, times `unit`, for LTL and SDT."""
 
-    def at_each_t(s: Setting) -> dict[int, float]:
-        at = {t: results.interval(s, Quantity("probe", "clock", t, metric)) for t in results.steps(s, "probe", metric)}
-        return {t: interval.mean * unit for t, interval in at.items() if interval}
+    def at_each_t(s: Setting) -> pd.DataFrame:
+        values = {
+            (t, seed): value * unit
+            for t in results.steps(s, "probe", metric)
+            for seed, value in results.values(s, Quantity("probe", "clock", t, metric)).items()
+        }
+        return pd.DataFrame([(*at, value) for at, value in values.items()], columns=["x", "seed", "value"])
 
     shown = _shown(results, LTL, ("sdt",), at_each_t, key)
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.1)
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
-        for s, at in settings.items():
-            panels.plain_line(axes, at.keys(), at.values(), s.method, results)
+        for s, rows in settings.items():
+            panels.band(axes, rows, s.method, results, logarithmic=True, markers=True)
         axes.set_yscale("log")
-        panels.steps_axis(axes, {t for at in settings.values() for t in at}, "Time steps T in training")
+        panels.steps_axis(axes, {t for rows in settings.values() for t in rows["x"]}, "Time steps T in training")
         axes.set_title(panels.title(results, panel), loc="left")
     panels.label_left(grid, label)
     panels.label_methods(figure)
@@ -194,7 +189,7 @@ def _over_t(results: Results, metric: str, unit: float, label: str, key: str = "
 
 
 def local_losses(results: Results) -> Figure | str:
-    """LTL's loss of each layer of neurons over the epochs; mean over seeds, a panel a method, first layer darkest."""
+    """LTL's loss of each layer of neurons over the epochs; a panel a method, first layer darkest."""
     shown = _shown(results, LTL, (), lambda s: _local_losses(results.epochs(s)))
     if isinstance(shown, str):
         return shown
@@ -202,39 +197,42 @@ def local_losses(results: Results) -> Figure | str:
     figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.9, columns=2)
     for axes, (panel, s) in zip(grid, places, strict=False):
         losses = shown[panel][s]
-        colours = sns.color_palette("viridis", len(losses.columns))
-        for number, (column, colour) in enumerate(zip(losses.columns, colours, strict=True), 1):
-            axes.plot(losses.index.to_numpy(), losses[column].to_numpy(), color=colour, label=str(number))
+        colours = sns.color_palette("viridis", len(losses)).as_hex()
+        for number, (rows, colour) in enumerate(zip(losses, colours, strict=True), 1):
+            panels.over_seeds(axes, rows, Look(str(number), colour, ""), str(number), logarithmic=True)
         axes.set_yscale("log")
         axes.set_title(f"{panels.title(results, panel)}, {method_label(s.method)}", loc="left")
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels.label_left(grid, "Loss of a layer")
-    deepest = max(grid[: len(places)], key=lambda axes: len(axes.get_lines()))
+    deepest = max(grid[: len(places)], key=lambda axes: len(axes.get_legend_handles_labels()[0]))
     handles, labels = deepest.get_legend_handles_labels()
     figure.legend(handles, labels, title="Layer", loc="outside upper left", ncols=8)
     return figure
 
 
-def _local_losses(rows: pd.DataFrame) -> pd.DataFrame:
-    """epoch x layer, layers in the order of computation: the mean over seeds of the history's columns."""
+def _local_losses(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Columns seed, x (the epoch), value of each layer, in the order of computation."""
     prefix = "local_loss_"
     columns = [c for c in rows.columns if c.startswith(prefix) and rows[c].notna().any()]
     order = sorted(columns, key=lambda c: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", c)])
-    return rows.groupby("epoch")[order].mean() if order else pd.DataFrame()
+    return [rows.assign(x=rows["epoch"], value=rows[c])[["seed", "x", "value"]].dropna() for c in order]
 
 
 def gradient_cosine(results: Results) -> Figure | str:
     """How well the surrogate gradient of the first layer agrees with finite differences, over their step ε."""
     about = ("dspike", "dspike-fixed", "dspike-frequent")
     axis_labels = "Step ε of the finite differences", "Cosine similarity"
-    return _bands(results, "gradient_cosine", about, ("sdt",), "probe.epsilons", axis_labels, x_scale="log")
+    return _bands(
+        results, "gradient_cosine", about, ("sdt",), "probe.epsilons", axis_labels, (-1.0, 1.0), x_scale="log"
+    )
 
 
 def loss_landscape(results: Results) -> Figure | str:
     """The validation loss along filter-normalised random directions from the trained weights."""
     axis_labels = "Distance α from the trained weights", "Validation loss"
-    return _bands(results, "loss_landscape", MIXED, ("sdt", "sdt-matched", "tet"), "probe.landscape", axis_labels)
+    beside = ("sdt", "sdt-matched", "tet")
+    return _bands(results, "loss_landscape", MIXED, beside, "probe.landscape", axis_labels, panels.POSITIVE)
 
 
 def _bands(
@@ -244,16 +242,17 @@ def _bands(
     beside: tuple[str, ...],
     key: str,
     axis_labels: tuple[str, str],
+    bounds: tuple[float, float],
     x_scale: str = "linear",
 ) -> Figure | str:
-    """A curve of the probes, mean and range over seeds, a panel a network; axis_labels: of x and y."""
+    """A curve of the probes, a panel a network; axis_labels: of x and y; bounds: of its values."""
     shown = _shown(results, about, beside, lambda s: results.curve(s, "clock", curve), key)
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=2.9)
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
-            panels.band(axes, rows, s.method, results)
+            panels.band(axes, rows, s.method, results, bounds)
         axes.set_xscale(x_scale)
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(axis_labels[0])
@@ -289,15 +288,15 @@ def flexibility(results: Results) -> Figure | str:
 
 
 def firing_rates(results: Results) -> Figure | str:
-    """Spikes per neuron and time step of each layer of neurons, in the trained network; mean over seeds."""
+    """Spikes per neuron and time step of each layer of neurons, in the trained network."""
     shown = _shown(results, results.methods, (), lambda s: results.layer_curves(s, "firing_rate"))
     if isinstance(shown, str):
         return shown
     figure, grid = panels.grid(results, panels=list(shown), height=3.3)
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, layers in settings.items():
-            rates = [rows["value"].mean() for rows in layers.values()]
-            panels.plain_line(axes, range(1, len(rates) + 1), rates, s.method, results)
+            rates = pd.concat([rows.assign(x=k) for k, rows in enumerate(layers.values(), 1)])
+            panels.band(axes, rates, s.method, results, panels.POSITIVE, markers=True)
         _layers_axis(axes, results, panel, "Layer of neurons, first to last")
     grid[0].set_ylim(bottom=0)  # of all, once all are drawn: a limit that is set stops the others from growing
     panels.label_left(grid, "Spikes per neuron\nand time step")
@@ -306,7 +305,7 @@ def firing_rates(results: Results) -> Figure | str:
 
 
 def noise_robustness(results: Results) -> Figure | str:
-    """Accuracy of the trained network under noise that it was not trained with; mean over seeds and draws."""
+    """Accuracy of the trained network under noise that it was not trained with; mean over draws."""
     shown = _shown(results, MIXED, ("sdt", "sdt-matched"), lambda s: results.curve(s, "clock", "weight_noise"))
     if isinstance(shown, str):
         return shown
@@ -315,9 +314,10 @@ def noise_robustness(results: Results) -> Figure | str:
     figure, grid = panels.grid(results, panels=[panel for panel, _ in places], height=2.6, columns=2)
     for axes, (panel, kind) in zip(grid, places, strict=False):
         for s in shown[panel]:
-            at = results.curve(s, "clock", kind).groupby("x")["value"].mean()
-            if len(at):
-                panels.plain_line(axes, at.index, 100 * at, s.method, results)
+            rows = results.curve(s, "clock", kind)
+            if len(rows):
+                rows = rows.assign(value=100 * rows["value"])
+                panels.band(axes, rows, s.method, results, panels.PERCENT, markers=True)
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(NOISE[kind], fontsize=9)
         if kind.startswith("events"):

@@ -26,10 +26,12 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from snn.report.figures import direct_labels
 from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import FAINT, PAPER, Look, look, network_label, short_label
-from snn.statistics import Interval
+from snn.statistics import Interval, mean_interval
 
 WIDTH = 7.0  # inches: the text of a page of two columns
 COLUMN_WIDTH = 3.5  # inches: one of its columns
+PERCENT = (0.0, 100.0)
+POSITIVE = (0.0, np.inf)
 
 
 class Point(NamedTuple):
@@ -145,15 +147,67 @@ def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool 
     draw_bar(places, low, high, color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=f"_interval/{series}")
 
 
-def band(axes: Axes, rows: pd.DataFrame, method: str, results: Results) -> None:
-    """Mean of `value` over seeds at each `x`, and the range of the seeds."""
-    shape = look(method, results.methods)
-    at = rows.groupby("x")["value"].agg(["mean", "min", "max"])
-    name = short_label(method, results.methods)
-    axes.fill_between(
-        at.index, at["min"], at["max"], color=shape.colour, alpha=0.14, linewidth=0, label=f"_band/{name}"
-    )
-    axes.plot(at.index, at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle, label=name)
+def band(
+    axes: Axes,
+    rows: pd.DataFrame,
+    method: str,
+    results: Results,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    logarithmic: bool = False,
+    markers: bool = False,
+) -> None:
+    """`over_seeds` of a method in its own colour, named beside its line; markers: at each `x`, where these are few."""
+    shape, name = look(method, results.methods), short_label(method, results.methods)
+    over_seeds(axes, rows, shape if markers else shape._replace(marker=""), name, bounds, logarithmic)
+
+
+def over_seeds(
+    axes: Axes,
+    rows: pd.DataFrame,
+    shape: Look,
+    name: str,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    logarithmic: bool = False,
+) -> None:
+    """The mean of `value` over seeds at each `x` as a line; from three seeds on with its pointwise 95 % interval as a
+    band, below that with every seed as a point.
+
+    rows: columns seed, x, value; of several rows of a seed at one x the mean. bounds: of the quantity, which no
+    interval leaves. logarithmic: geometric mean and interval of the logarithms, for a logarithmic y axis.
+    """
+    at = pointwise(rows, bounds, logarithmic)
+    known = at["low"].notna().to_numpy()
+    if known.any():
+        axes.fill_between(
+            at.index, at["low"], at["high"], where=known.tolist(), color=shape.colour, alpha=0.16, linewidth=0,
+            label=f"_band/{name}",
+        )  # fmt: skip
+    few = rows[~rows["x"].isin(at.index[known])].groupby(["x", "seed"], as_index=False)["value"].mean()
+    axes.plot(
+        few["x"].to_numpy(), few["value"].to_numpy(), "o", color=shape.colour, markersize=2.6, markeredgecolor=PAPER,
+        markeredgewidth=0.4, alpha=0.55, zorder=2.5, label=f"_seed/{name}",
+    )  # fmt: skip
+    axes.plot(
+        at.index.to_numpy(), at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle, marker=shape.marker,
+        markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3, label=name,
+    )  # fmt: skip
+
+
+def pointwise(
+    rows: pd.DataFrame, bounds: tuple[float, float] = (-np.inf, np.inf), logarithmic: bool = False
+) -> pd.DataFrame:
+    """x -> mean, low, high of the 95 % interval over seeds (Student's t); nan where there are too few seeds, and of a
+    geometric mean of which a value is zero.
+
+    Arguments as for `over_seeds`.
+    """
+    found = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for x, values in rows.groupby(["x", "seed"])["value"].mean().groupby(level="x"):
+            interval = mean_interval(np.log(values) if logarithmic else values, bounds=bounds)
+            found[x] = [interval.mean, interval.low, interval.high]
+    at = pd.DataFrame.from_dict(found, orient="index", columns=["mean", "low", "high"])
+    return np.exp(at) if logarithmic else at
 
 
 def mark_training_steps(axes: Axes, settings: Iterable[Setting]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
@@ -12,6 +14,7 @@ from snn.report.simulated_chips import (
     OVER_EPOCHS,
     OVER_LEVEL,
     PHASE,
+    ChipInterval,
     by_epoch,
     by_level,
     each,
@@ -20,6 +23,7 @@ from snn.report.simulated_chips import (
     strongest,
 )
 from snn.report.style import look
+from snn.statistics import TOO_FEW
 
 
 def mismatch(results: Results) -> Figure | str:
@@ -54,7 +58,7 @@ def _over_level(results: Results, kind: str) -> Figure | str:
             dots = each(results, s, kind, OVER_LEVEL)
             points = [panels.point(results, s, Quantity(PHASE, "clock", s.t_train), shift)]
             points += [
-                panels.Point(x + shift, accuracies[s][level], dots[level])
+                panels.Point(x + shift, _over_seeds(accuracies[s][level]), dots[level])
                 for x, level in enumerate(levels, 1)
                 if level in accuracies[s]
             ]
@@ -85,7 +89,7 @@ def on_chip_learning(results: Results) -> Figure | str:
         for s in settings:
             mode = mode_of(kind, level)
             dots = each(results, s, mode, OVER_EPOCHS)
-            points = [panels.Point(k, interval, dots[k]) for k, interval in by_epoch(results, s, mode).items()]
+            points = [panels.Point(k, _over_seeds(i), dots[k]) for k, i in by_epoch(results, s, mode).items()]
             panels.line(axes, points, s.method, results)
             control = by_epoch(results, s, "clock")
             axes.plot(
@@ -102,3 +106,8 @@ def on_chip_learning(results: Results) -> Figure | str:
     panels.label_left(grid, "Test accuracy (%)")
     panels.label_methods(figure)
     return figure
+
+
+def _over_seeds(interval: ChipInterval) -> ChipInterval:
+    """The interval, but none where it is over the chips of one seed: all bars of a figure are about trainings."""
+    return replace(interval, note=TOO_FEW) if interval.over == "chips" else interval

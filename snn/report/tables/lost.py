@@ -16,8 +16,9 @@ from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import method_label, network_label, short_label
 from snn.report.tables.builder import Table
 
-SHOWN = 36
-"""Recordings of a network in the table for readers: those lost most often. The CSV file has all that are ever lost."""
+SHOWN, MOST_SHOWN = 36, 150
+"""Recordings of a network in the table for readers: those lost most often, at least so many, and beyond that all that
+some method loses, up to so many. The CSV file has all that are ever lost."""
 
 
 class Lost(NamedTuple):
@@ -85,7 +86,7 @@ def lost_recordings(results: Results) -> Table:
                 where | {"method": s.method, "seeds_that_lose_it": int(count), "n_seeds": n}
                 for s, count, n in zip(of_panel.settings, counts, of_panel.seeds, strict=True)
             ]
-            if rank < SHOWN:
+            if rank < SHOWN or (rank < MOST_SHOWN and of_panel.by_most[:, i].any()):
                 cells = {"Network": network_label(of_panel.panel.network), "Recording": str(of_panel.recordings[i])}
                 cells["Class"] = labels.get((of_panel.panel.dataset, int(of_panel.recordings[i])), text.NONE)
                 cells["Methods that lose it"] = f"{int(of_panel.by_most[:, i].sum())} of {len(of_panel.settings)}"

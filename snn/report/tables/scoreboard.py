@@ -76,10 +76,11 @@ class Row(NamedTuple):
 
 
 class Board(NamedTuple):
-    """inference: a key of `INFERENCES`, or "" where nothing was deployed; columns: label of each."""
+    """inference: a key of `INFERENCES`, or "" where nothing was deployed; columns: label of each, and whether more of
+    it is better."""
 
     inference: str
-    columns: list[str]
+    columns: dict[str, bool]
     rows: list[Row]
 
 
@@ -137,12 +138,13 @@ def _settings(results: Results) -> list[Setting]:
 
 
 def _board(results: Results, settings: Sequence[Setting], inference: str, modes: tuple[str, str]) -> Board:
-    columns = {m.label: _column(results, settings, m) for m in _measures(results, modes)}
+    measures = {m.label: m for m in _measures(results, modes)}
+    columns = {label: _column(results, settings, m) for label, m in measures.items()}
     columns = {label: cells for label, cells in columns.items() if any(c.interval for c in cells)}
     rows = [
         Row(s, {label: cells[i] for label, cells in columns.items()}, _n(results, s)) for i, s in enumerate(settings)
     ]
-    return Board(inference, list(columns), rows)
+    return Board(inference, {label: measures[label].more_is_better for label in columns}, rows)
 
 
 def _n(results: Results, s: Setting) -> str:

@@ -19,6 +19,9 @@ function setView(key, value, initial = "") {
   history.replaceState(null, "", view.size ? "#" + view.toString() : location.pathname + location.search);
 }
 
+// A link to another view of this page, or an address that was pasted over this one.
+addEventListener("hashchange", () => { if (location.hash.includes("=")) location.reload(); });
+
 // --- packed libraries
 
 async function unpack(id) {
@@ -66,12 +69,89 @@ function filterOf(table, name, column, head, api) {
   return label;
 }
 
+const NONE = "–";
+
+// Which recordings a method loses: with at least half of its seeds, as the column "Methods that lose it" counts.
+function lostBy(name, heads, api) {
+  const label = document.createElement("label");
+  const select = document.createElement("select");
+  const first = heads.indexOf("Methods that lose it") + 1;
+  label.append("Lost by ", select);
+  select.setAttribute("aria-label", "Lost by, filter");
+  for (const head of ["any", ...heads.slice(first)]) select.add(new Option(head, head));
+  select.value = view.get(name + ".Lost by") ?? "any";
+  if (select.selectedIndex < 0) select.value = "any";
+  const half = (text) => { const [lost, of] = text.split("/"); return 2 * lost >= of; };
+  const apply = () => {
+    for (let column = first; column < heads.length; column++) api.column(column).search(heads[column] === select.value ? half : "");
+  };
+  select.addEventListener("change", () => {
+    apply();
+    api.order(select.value === "any" ? [] : [[heads.indexOf(select.value), "desc"]]).draw();
+    setView(name + ".Lost by", select.value, "any");
+  });
+  apply();
+  return label;
+}
+
+// Columns that say nothing of the rows that are shown, e.g. methods that another network has, are not shown either.
+function hideUnused(api, hidden) {
+  const unused = new Set();
+  const refresh = () => {
+    const rows = api.rows({ search: "applied" }).nodes().toArray();
+    for (const column of api.columns().indexes().toArray()) {
+      const none = rows.length > 0 && rows.every((row) => api.cell(row, column).node().textContent.trim() === NONE);
+      if (none === unused.has(column)) continue;
+      if (none) unused.add(column); else unused.delete(column);
+      if (!hidden().includes(column)) api.column(column).visible(!none, false);
+    }
+  };
+  api.on("draw.dt", refresh);
+  refresh();
+  return unused;
+}
+
+// The scoreboard: sorted by a column, the best first; networks stay together, and numbers that are missing come last.
+function sortBoard(DataTable, table) {
+  const name = table.dataset.sorted;
+  const heads = Array.from(table.tHead.rows[0].cells);
+  for (const head of heads) head.dataset.name = head.textContent.trim();
+  const wanted = view.get(name + ".order") ?? "", dot = wanted.lastIndexOf(".");
+  const asked = [wanted.slice(0, dot), wanted.slice(dot + 1)];
+  const column = heads.findIndex((head) => head.dataset.name === asked[0]);
+  const grouped = heads[0].className === "network";
+  const api = new DataTable(table, {
+    paging: false, info: false, searching: false, autoWidth: false,
+    order: column >= 0 && ["asc", "desc"].includes(asked[1]) ? [[column, asked[1]]] : [],
+    orderFixed: grouped ? { pre: [[0, "asc"]] } : [],
+    columnDefs: heads.map((head, i) => ({
+      targets: i,
+      orderable: "first" in head.dataset || head.textContent === "Method",
+      orderSequence: head.dataset.first === "desc" ? ["desc", "asc", ""] : ["asc", "desc", ""],
+    })),
+    layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+  });
+  scrollAlone(api, table);
+  const own = () => api.order().filter(([i, direction]) => direction && !(grouped && i === 0));
+  const mark = () => {  // DataTables tells readers of the first column that it sorts by, here always the network
+    table.classList.toggle("dt-ordered", own().length > 0);
+    for (const head of heads) head.removeAttribute("aria-sort");
+    for (const [i, direction] of own()) heads[i].setAttribute("aria-sort", direction + "ending");
+  };
+  mark();
+  api.on("draw.dt", mark);
+  api.on("order.dt", () => {
+    const [first] = own();
+    setView(name + ".order", first ? `${heads[first[0]].dataset.name}.${first[1]}` : "");
+    mark();
+  });
+}
+
 function explore(DataTable, table) {
   const name = table.dataset.explore;
   const heads = Array.from(table.tHead.rows[0].cells, (cell) => cell.textContent.trim());
-  const scroll = table.closest(".scroll");
   const order = (view.get(name + ".order") ?? "").split(".");
-  const hidden = (view.get(name + ".hidden") ?? "").split(".").filter(Boolean).map(Number);
+  let hidden = (view.get(name + ".hidden") ?? "").split(".").filter(Boolean).map(Number);
   const api = new DataTable(table, {
     paging: false, autoWidth: false, order: order.length === 2 ? [[Number(order[0]), order[1]]] : [],
     columnDefs: [{ targets: hidden, visible: false }],
@@ -87,19 +167,26 @@ function explore(DataTable, table) {
   heads.forEach((head, column) => {
     if (FILTERED.includes(head) && choices(table, column).length > 1) filters.append(filterOf(table, name, column, head, api));
   });
+  if (name === "lost_recordings") filters.append(lostBy(name, heads, api));
   api.draw();
+  const unused = hideUnused(api, () => hidden);
   api.on("order.dt", () => setView(name + ".order", (api.order()[0] ?? []).slice(0, 2).join(".")));
   api.on("search.dt", () => setView(name + ".search", api.search()));
-  api.on("column-visibility.dt", () => {
-    const now = heads.map((_, i) => i).filter((i) => !api.column(i).visible());
-    setView(name + ".hidden", now.join("."));
+  api.on("column-visibility.dt", (event, settings, column, visible) => {
+    if (unused.has(column)) return;
+    hidden = visible ? hidden.filter((i) => i !== column) : [...new Set([...hidden, column])].sort((a, b) => a - b);
+    setView(name + ".hidden", hidden.join("."));
   });
-  // Only the table itself scrolls sideways, not what steers it.
-  const container = api.table().container();
-  container.prepend(filters);
+  scrollAlone(api, table).prepend(filters);
+}
+
+// Only the table itself scrolls sideways, not what steers it; returns what now holds both.
+function scrollAlone(api, table) {
+  const container = api.table().container(), scroll = container.closest(".scroll");
   scroll.replaceWith(container);
   table.replaceWith(scroll);
   scroll.replaceChildren(table);
+  return container;
 }
 
 async function exploreTables() {
@@ -109,8 +196,84 @@ async function exploreTables() {
   const { default: DataTable } = await import(blobUrl(await unpack("packed-tables")));
   DataTable.ext.errMode = "throw";
   for (const table of document.querySelectorAll("table[data-explore]")) explore(DataTable, table);
+  for (const table of document.querySelectorAll("table[data-sorted]")) sortBoard(DataTable, table);
   document.documentElement.dataset.tables = "ready";
 }
+
+// --- what is wider than the page fades out at the side where there is more
+
+for (const box of document.querySelectorAll(".scroll, figure > div[role=img]")) {
+  const look = () => box.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+  if (box.firstElementChild) new ResizeObserver(look).observe(box.firstElementChild);
+}
+
+// --- a recording on its way through the network: time passes over the picture
+
+const SECONDS = 10, STILL_STEPS = 8;
+
+function startPlayer(figure) {
+  const counts = JSON.parse(figure.querySelector(".run-counts").textContent);
+  const svg = figure.querySelector("svg"), player = figure.querySelector(".player");
+  const button = player.querySelector("button"), told = player.querySelector("output");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const dots = Array.from(svg.querySelectorAll("g[id*='-dots-']"));
+  const make = (kind, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", kind);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+  };
+  // The panels share their time axis: from the left edge of the input's panel to its right edge.
+  const panels = Array.from(svg.querySelectorAll("g[id*='-axes_'] > g[id*='patch_']:first-of-type"), (patch) => patch.getBBox());
+  const { x: left, width } = panels[0];
+  const top = panels[0].y, bottom = panels.at(-1).y + panels.at(-1).height;
+  const clip = make("clipPath", { id: "passed", clipPathUnits: "userSpaceOnUse" });
+  const passed = make("rect", { x: left - 5, y: 0, width: width + 10, height: bottom });
+  const head = make("line", { class: "playhead", y1: top, y2: bottom, visibility: "hidden" });
+  clip.append(passed);
+  svg.append(clip, head);
+  let from = 0, frame = 0, at = 0;
+
+  const words = () => { button.textContent = still.matches ? (at > 0 && at < 1 ? "Next step" : "Play step by step") : frame ? "Stop" : `Play (${SECONDS} s)`; };
+
+  function show(fraction) {  // the state of the recording after this fraction of its time
+    at = fraction;
+    figure.dataset.at = fraction.toFixed(3);
+    for (const group of dots) if (fraction < 1) group.setAttribute("clip-path", "url(#passed)"); else group.removeAttribute("clip-path");
+    passed.setAttribute("width", Math.max(0, fraction * width + 5));
+    for (const end of ["x1", "x2"]) head.setAttribute(end, left + fraction * width);
+    head.setAttribute("visibility", fraction < 1 ? "visible" : "hidden");
+    const bin = Math.min(counts.spikes.length - 1, Math.floor(fraction * counts.spikes.length));
+    const before = Math.max(0, bin - 2);
+    const rate = (counts.spikes[bin] - counts.spikes[before]) / Math.max(1, bin - before) / (counts.spikes.at(-1) / counts.spikes.length);
+    const soFar = `${Math.round(fraction * counts.ms)} ms: ${Math.round(100 * counts.events[bin])} % of the events, ${counts.spikes[bin].toLocaleString("en")} spikes so far. `;
+    told.textContent = soFar + (fraction >= 1 ? "That was all of the work: no step was computed in which nothing happened."
+      : rate < 0.25 ? "Hardly anything moves: no events, no spikes, nothing to compute."
+      : "The picture moves: every event is passed on at once, layer by layer.");
+    words();
+  }
+
+  function run(now) {
+    const fraction = Math.min(1, Math.max(0, now - from) / (1000 * SECONDS));  // a frame may have begun before the click
+    frame = fraction < 1 ? requestAnimationFrame(run) : 0;
+    show(fraction);
+  }
+
+  button.addEventListener("click", () => {
+    if (still.matches) return show(at >= 1 || !at ? 1 / STILL_STEPS : Math.min(1, at + 1 / STILL_STEPS));
+    if (frame) { cancelAnimationFrame(frame); frame = 0; return show(1); }
+    from = performance.now();
+    frame = requestAnimationFrame(run);
+  });
+  still.addEventListener("change", words);
+  addEventListener("beforeprint", () => { cancelAnimationFrame(frame); frame = 0; show(1); });
+  words();
+  player.hidden = false;
+}
+
+const picture = document.getElementById("figure-events_through_network");
+if (picture?.querySelector(".run-counts")) startPlayer(picture);
 
 // --- printing: what is folded away is opened
 
