@@ -175,7 +175,7 @@ def _check_said(folder: Path, what: str, keep_locks: bool) -> None:
     if "KeyboardInterrupt" in said and f'File "{folder}' not in said:
         said = ""  # Snakemake and Python, while they end, answer an interrupt by a traceback of their own
     for text in [said, *logs]:
-        if "Traceback" in text:
+        if "Traceback" in text and "init_import_site" not in text:  # Python, interrupted before any code of ours
             at = text.index("Traceback")
             raise Finding(f"a traceback after {what}: {text[max(0, at - 300) : at + 3000]}")
     locks = folder / ".snakemake/locks"
