@@ -271,7 +271,7 @@ def test_mtt_is_judged_at_and_beyond_its_training_and_against_sdt_trained_anew(t
 def test_recovery_is_judged_against_what_the_unperturbed_network_gains(tmp_path, gain, control, verdict):
     def change(cell):
         if cell["method"] == "ltl-offline":
-            one = fake._Cell(cell["folder"], {k: v for k, v in cell.items() if k != "folder"}, 4000, 5, 0.0, False)
+            one = fake._Cell(cell["folder"], {k: v for k, v in cell.items() if k != "folder"}, 4000, 5, 0.0, False, ())
             after = {
                 "clock/10/accuracy": one.predict(0.7),
                 "clock/10/accuracy_after_5_chip0": one.predict(0.7 + control),
