@@ -48,9 +48,10 @@ def joined(experiment: Experiment, help: Work) -> Iterator[Group | None]:
     with tempfile.TemporaryDirectory(prefix="snn-") as folder:
         meeting = f"file://{folder}/processes"
         plain = dataclasses.replace(experiment)  # without what was computed from it
-        helpers = mp.start_processes(
-            _help, (plain, size, meeting, help), nprocs=size - 1, join=False, start_method="spawn"
-        )
+        with _signal_of_batch_system_blocked():
+            helpers = mp.start_processes(
+                _help, (plain, size, meeting, help), nprocs=size - 1, join=False, start_method="spawn"
+            )
         try:
             yield _group(experiment, 0, size, meeting)
             while not helpers.join():
@@ -69,6 +70,17 @@ def joined(experiment: Experiment, help: Work) -> Iterator[Group | None]:
                 dist.destroy_process_group()
 
 
+@contextlib.contextmanager
+def _signal_of_batch_system_blocked() -> Iterator[None]:
+    """What is started inside never hears SIGUSR1, which Slurm sends to every process of a job: it is for the job itself
+    (`snn/runtime/stopping.py`), and would end the others at once."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _group(experiment: Experiment, rank: int, size: int, meeting: str) -> Group:
     cpu = experiment.device == "cpu"
     if cpu and sys.platform.startswith("linux"):
@@ -82,9 +94,7 @@ def _help(index: int, experiment: Experiment, size: int, meeting: str, help: Wor
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # sent when the job ends, however that is: end at once
     rank = index + 1
     if experiment.device != "cpu":
-        device = f"cuda:{rank}"
-        torch.cuda.set_device(device)
-        experiment = dataclasses.replace(experiment, spec=experiment.spec | {"device": device})
+        torch.cuda.set_device(rank)  # what `cuda` means here, for the teacher too
     process.prepare(experiment.spec["threads"], experiment.device)
     group = _group(experiment, rank, size, meeting)
     nowhere = contextlib.redirect_stdout(io.StringIO())  # the job says the same

@@ -46,9 +46,12 @@ def step(name, norm, samples, group=None):
     torch.manual_seed(0)
     blueprint = Blueprint("3c1fc", {"norm": norm}, SHAPE, CLASSES, NeuronSpec(), STEPS)
     network = method.build(params, blueprint)
+    if norm == "none":  # its deeper layers would be silent, and nothing would have a gradient
+        for weight in network.parameters():
+            weight.data.mul_(4)
     teacher = blueprint.build(nn.ReLU).double().eval().requires_grad_(False) if method.teacher(params) else None
     draws = torch.Generator().manual_seed(1)
-    x = torch.poisson(torch.full((STEPS, samples, *SHAPE), 0.5, dtype=torch.float64), draws)
+    x = torch.poisson(torch.full((STEPS, samples, *SHAPE), 2.0, dtype=torch.float64), draws)
     y = torch.randint(0, CLASSES, (samples,), generator=draws)
     run = Run(t_train=STEPS, classes=CLASSES, input_shape=SHAPE, epochs=1, iterations=1, train=Train(), labels=y,
               steps=generator(0, "steps"), teacher=teacher)  # fmt: skip
@@ -95,10 +98,10 @@ def divided(tmp_path_factory):
 def test_two_processes_come_to_what_one_comes_to_on_the_whole_batch(case, divided):
     alone = step(*case)
     assert divided[case].keys() == alone.keys()
-    assert any(value.abs().max() > 1e-6 for key, value in alone.items() if key.startswith("gradient of stages.0"))
+    assert any(value.abs().max() > 1e-6 for key, value in alone.items() if key.startswith("gradient"))
     for key, value in alone.items():
-        # logits and running statistics pass through float32, gradients do not
-        exact = key.startswith("gradient") or key == "loss"
+        # losses and logits pass through float32, and running statistics begin in it; gradients do not
+        exact = key.startswith("gradient")
         tolerance = {"rtol": 1e-9, "atol": 1e-12} if exact else {"rtol": 1e-6, "atol": 1e-7}
         torch.testing.assert_close(divided[case][key], value, **tolerance, msg=lambda m, key=key: f"{key}: {m}")
 
@@ -109,18 +112,18 @@ def test_a_normalisation_without_a_joint_form_is_refused_by_name():
         join_statistics(nn.Sequential(nn.InstanceNorm2d(3, track_running_stats=True)), lambda x: x, lambda: 1.0)
 
 
-TWO = {"resources": {"processes": 2}, "networks": {"3c1fc": {"norm": "batch"}}}
-RECIPE = {"epochs": 3, "batch_size": 13, "augment": {"crop": 2}}
+TWO = {"resources": {"processes": 2}}
+RECIPE = {"epochs": 3, "batch_size": 40, "augment": {"crop": 2}}  # one step an epoch, so that the first is before any
 
 
 def test_a_training_by_two_processes_is_that_of_one_and_resumes_to_the_same_bits(make_job, tmp_path):
-    alone = do(make_job("mtt", folder=tmp_path / "one", train=RECIPE, networks=TWO["networks"]))
+    alone = do(make_job("mtt", folder=tmp_path / "one", train=RECIPE))
     both = do(make_job("mtt", folder=tmp_path / "two", train=RECIPE, **TWO))
     assert both.folder.record("train")["config"]["processes"] == 2
     first, second_ = history(alone)[0], history(both)[0]
     assert first["time_steps"] == second_["time_steps"], "the same draws"
     for column in ("loss", "gradient_norm_first"):
-        assert float(second_[column]) == pytest.approx(float(first[column]), rel=1e-2), "sums in another order"
+        assert float(second_[column]) == pytest.approx(float(first[column]), rel=1e-3), "sums in another order"
     with pytest.raises(Killed):
         do(make_job("mtt", folder=tmp_path / "killed", train=RECIPE, **TWO), on_epoch=kill_after(2))
     assert not multiprocessing.active_children(), "no helper is left behind"
@@ -131,13 +134,17 @@ def test_a_training_by_two_processes_is_that_of_one_and_resumes_to_the_same_bits
     assert_same_cell(both, again)
 
 
-def test_a_helper_that_is_killed_is_named(make_job):
+def test_a_helper_that_is_killed_is_named_and_the_batch_systems_signal_is_not_for_it(make_job):
+    epochs = []
+
     def kill_the_helper(epoch, row):
+        epochs.append(epoch)
         (helper,) = multiprocessing.active_children()
-        os.kill(helper.pid, signal.SIGKILL)
+        os.kill(helper.pid, signal.SIGUSR1 if epoch == 1 else signal.SIGKILL)
 
     with pytest.raises(UserError, match=r"process 2 of the 2 .*SIGKILL.*run again to resume"):
         do(make_job("sdt", train=RECIPE, **TWO), on_epoch=kill_the_helper)
+    assert epochs == [1, 2]
     assert not multiprocessing.active_children()
 
 
