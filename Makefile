@@ -8,6 +8,7 @@
 #   BASE=HEAD            make test-fast looks at what changed since this commit
 #   N=1500               mutated inputs of make campaign
 #   KILLS=10             kills of make campaign
+#   TIMES=1              how often slurm-test and postgres-test repeat each kill (in the environment)
 #   SEED=0               of all that is random in make campaign
 
 BENCHMARK ?= saccades

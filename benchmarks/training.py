@@ -8,6 +8,8 @@ of the process, and they take turns, one step each. Time is the process's own on
     suite                  the suite's network: fused neurons, channels-last, own pooling, freed memory kept
     spikingjelly           IFNode in step mode "m" and layers of SpikingJelly, as its tutorials write it
     spikingjelly-tuned     the same, channels-last and with freed memory kept
+    spikingjelly-compiled  as `spikingjelly`, by torch.compile; skipped by name where there is no C++ compiler
+    jax                    3C1FC in JAX, compiled; skipped by name without `SNN_JAX_PYTHON`, an interpreter that has it
     default-allocator      as `suite`, but freed memory goes back to the system
     step-by-step           as `suite`, but for the neurons: `implementation: spikingjelly`
     floor                  the convolutions and the linear layer alone, forward and backward
@@ -20,25 +22,34 @@ for T and batch): a step of each beside one of `sdt`, times what the method itse
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from benchmarks._measure import Row, Spent, Unequal, costs, rates, spent
 from snn.config.read import read_configuration
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 STEPS, BATCH, SHAPE, CLASSES = 10, 64, (2, 34, 34), 10
 DEFAULT = read_configuration(ROOT / "config/config.yaml")
 NETWORKS = {"3c1fc": {}, "resnet8": {"readout": "spiking"}}  # the first as published: without normalisation
 RIVALS: dict[str, tuple[str, ...]] = {
-    "3c1fc": ("spikingjelly", "spikingjelly-tuned", "default-allocator", "step-by-step", "floor"),
-    "resnet8": ("spikingjelly", "spikingjelly-tuned", "floor"),
-}
+    "3c1fc": (
+        "spikingjelly", "spikingjelly-tuned", "spikingjelly-compiled", "jax",
+        "default-allocator", "step-by-step", "floor",
+    ),
+    "resnet8": ("spikingjelly", "spikingjelly-tuned", "spikingjelly-compiled", "floor"),
+}  # fmt: skip
 METHODS = ("mtt", "nmt", "tet", "shortcut", "ltl-offline", "ltl-online")
 DRAWS = ("mtt", "nmt")
 T_EVAL = (1, 2, 3, 4, 5, 6, 8, 10, 20)
@@ -53,8 +64,21 @@ def run(quick: bool = False) -> list[Row]:
     size = {"batch": 4, "steps": 3, "turns": 2, "warm": 1, "contest": _Contest} if quick else {}
     rows: list[Row] = []
     for network in NETWORKS:
-        rows += _against_spikingjelly(network, RIVALS[network][:1] if quick else RIVALS[network], **size)
+        rows += _against_spikingjelly(network, RIVALS[network][:1] if quick else _present(network), **size)
     return rows + _methods("3c1fc", ("mtt", "tet") if quick else METHODS, **size)
+
+
+def _present(network: str) -> tuple[str, ...]:
+    """The network's rivals that this machine has what they need for."""
+    missing = {}
+    if not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
+        missing["spikingjelly-compiled"] = "torch.compile needs a C++ compiler"
+    if not os.environ.get("SNN_JAX_PYTHON"):
+        missing["jax"] = "SNN_JAX_PYTHON names no interpreter that has jax"
+    for name in RIVALS[network]:
+        if name in missing:
+            print(f"  skipped: {network}, {name}: {missing[name]}", flush=True)
+    return tuple(name for name in RIVALS[network] if name not in missing)
 
 
 def _against_spikingjelly(
@@ -147,16 +171,24 @@ class _Contest:
 class _Processes(_Contest):
     """One process a contestant; `ask` sends it a word and waits for its answer."""
 
+    case = ""
+
     def __init__(self, network: str, names: tuple, batch: int, steps: int) -> None:
         self.names = names
         command = [sys.executable, "-m", "benchmarks.training", network, str(batch), str(steps)]
         pipes = {"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.processes = {name: subprocess.Popen([*command, name], **pipes) for name in names}
+        self.processes = {name: subprocess.Popen([*command, name], **pipes) for name in names if name != "jax"}
+        if "jax" in names:
+            self.case = self.ask("suite", "case")
+            rival = [os.environ["SNN_JAX_PYTHON"], str(HERE / "_jax_rival.py"), self.case]
+            self.processes["jax"] = subprocess.Popen(rival, **pipes)
 
     def __exit__(self, *_: object) -> None:
         for process in self.processes.values():
             process.stdin.close()
             process.wait(60)
+        if self.case:
+            shutil.rmtree(Path(self.case).parent, ignore_errors=True)
 
     def ask(self, name: str, word: str) -> Any:
         process = self.processes[name]
@@ -232,6 +264,8 @@ def _of_spikingjelly(network: str, batch: int, steps: int, name: str) -> dict[st
         for ours, copy in zip(model.parameters(), theirs.parameters(), strict=True):
             copy.data.copy_(ours.data)
         model = theirs
+    if name == "spikingjelly-compiled":
+        model = torch.compile(model)
     if name == "spikingjelly-tuned":
         model = model.to(memory_format=torch.channels_last)
         frames = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, frames.shape[:2])
@@ -258,7 +292,14 @@ def _of_spikingjelly(network: str, batch: int, steps: int, name: str) -> dict[st
         model.train()
         return found
 
-    return {"step": step, "sums": sums, "decisions": decisions, "evaluate": decisions}
+    def case() -> str:
+        """A file of what the contestant in JAX needs; the weights are those before any step."""
+        path = Path(tempfile.mkdtemp(prefix="snn-")) / "case.npz"
+        weights = {f"weight{i}": layer.weight.detach().numpy() for i, layer in enumerate(layers)}
+        np.savez(path, frames=frames[:steps].numpy(), labels=labels.numpy(), **weights)
+        return str(path)
+
+    return {"step": step, "sums": sums, "decisions": decisions, "evaluate": decisions, "case": case}
 
 
 def _floor(model: Any, frames: Any) -> Callable[[], None]:

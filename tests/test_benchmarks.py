@@ -14,6 +14,7 @@ from benchmarks import _clock, _measure, conversion, engine, job, threads, train
 from benchmarks._measure import Row, Spent, Unequal
 from benchmarks._networks import blobs, three_conv
 from benchmarks._plain import plain
+from benchmarks._processes import usage
 from snn import models
 from snn.neurons import NeuronSpec, make_neuron
 
@@ -153,3 +154,29 @@ def test_the_table_is_aligned():
     assert text[1].split() == ["a", "1,234", "3.2", "x/s", "3.14", "-", "-"]
     assert len({line.index(unit) for line, unit in zip(text, ("unit", "x/s", "s "), strict=True)}) == 1
     assert "__main__" not in main.parts()
+
+
+def test_a_job_among_many_costs_something(tmp_path, capsys):
+    assert "a job among 2 that do next to nothing" in quick("many_jobs", tmp_path, capsys)
+
+
+def test_processor_time_of_processes_that_nobody_waits_for_is_counted(tmp_path):
+    """All processes in the folder count, also those that the command itself starts; one elsewhere does not."""
+    work = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    command = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {work!r}]).wait()"
+    inside = usage(tmp_path, [sys.executable, "-c", command], cwd=tmp_path)
+    assert inside.processes == 2
+    assert inside.cpu > 0.3
+    outside = usage(tmp_path / "elsewhere", [sys.executable, "-c", work], cwd=tmp_path)
+    assert outside.cpu == 0
+    with pytest.raises(RuntimeError, match="it failed"):
+        usage(tmp_path, [sys.executable, "-c", "raise SystemExit('it failed')"], cwd=tmp_path)
+
+
+def test_rivals_that_are_not_there_are_named(monkeypatch, capsys):
+    monkeypatch.delenv("SNN_JAX_PYTHON", raising=False)
+    monkeypatch.setattr(training.shutil, "which", lambda name: None)
+    assert "spikingjelly-compiled" not in training._present("3c1fc")
+    out = capsys.readouterr().out
+    assert "skipped: 3c1fc, jax" in out
+    assert "skipped: 3c1fc, spikingjelly-compiled: torch.compile needs a C++ compiler" in out

@@ -4,9 +4,10 @@
 #     tools/slurm_test.sh [smoke] [kills] [limit] [overhead]      (all, if none is named; `make slurm-test`)
 #
 #   smoke      the smoke benchmark (or OVERLAY=...) through Slurm gives the bits that a local run gives
-#   kills      scancel, kill -9, a scheduler that dies: the training goes on from its checkpoint
+#   kills      scancel, kill -9, a scheduler that dies, TIMES=1 each: the training goes on from its checkpoint
 #   limit      a training that is longer than its time limit ends with a checkpoint before it, and goes on from there
-#   overhead   what a job costs beside its own work, on JOBS=100 cells that compute next to nothing
+#   overhead   processor seconds of one further job in a submission, from submissions of FEW=2 and JOBS=10 jobs that compute
+#              next to nothing, and of a submission itself
 #
 # Installs nothing, and is skipped (exit status 0, or 1 with REQUIRE=1) where something is missing. As root, since Slurm's
 # daemons start jobs as other users. PYTHON=... names another Python than .venv's; KEEP=1 keeps the folder.
@@ -14,7 +15,9 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${PYTHON:-$ROOT/.venv/bin/python}
 OVERLAY=${OVERLAY:-$ROOT/config/smoke.yaml}
-JOBS=${JOBS:-100}
+JOBS=${JOBS:-10}
+FEW=${FEW:-2}
+TIMES=${TIMES:-1}
 
 skip() { echo "slurm-test: SKIPPED: $1"; exit "${REQUIRE:-0}"; }
 missing=()
@@ -171,19 +174,21 @@ kills() {
   one_training
   snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/undisturbed" "the local run"
 
-  begin "$D/scancel"
-  scancel "$(running)"
-  finish "$D/scancel" "scancel"
+  for time in $(seq "$TIMES"); do
+    begin "$D/scancel-$time"
+    scancel "$(running)"
+    finish "$D/scancel-$time" "scancel, $time of $TIMES"
 
-  begin "$D/kill9"
-  kill -9 $(training "$D/kill9")
-  finish "$D/kill9" "kill -9 of the training"
+    begin "$D/kill9-$time"
+    kill -9 $(training "$D/kill9-$time")
+    finish "$D/kill9-$time" "kill -9 of the training, $time of $TIMES"
 
-  begin "$D/scheduler"
-  stop_daemon slurmctld KILL
-  sleep 15
-  slurmctld
-  finish "$D/scheduler" "kill -9 of the scheduler, back after 15 s"
+    begin "$D/scheduler-$time"
+    stop_daemon slurmctld KILL
+    sleep 15
+    slurmctld
+    finish "$D/scheduler-$time" "kill -9 of the scheduler, back after 15 s, $time of $TIMES"
+  done
 }
 
 limit() {
@@ -202,26 +207,37 @@ limit() {
     failed "$D/limit" "no training was asked to stop"
 }
 
+# Processor seconds, since a wall's clock says little on a machine that others use too.
 overhead() {
-  cat > "$D/empty.yaml" << EOF
+  local cells where used
+  for cells in $FEW $JOBS; do
+    cat > "$D/empty-$cells.yaml" << EOF
 benchmark: empty
-matrix: {networks: [3c1fc], methods: [chance], t_train: [4], seeds: [$(seq -s, 0 $((JOBS - 1)))], extra: []}
+matrix: {networks: [3c1fc], methods: [chance], t_train: [4], seeds: [$(seq -s, 0 $((cells - 1)))], extra: []}
 datasets: {saccades: {params: {samples: 60}, split: {validation: 20, test: 20, seed: 0}}}
 EOF
-  local start before alone
-  start=$(seconds)
-  snakemake "$D/empty-local" "$D/empty.yaml" --cores "$CPUS" || failed "$D/empty-local" "the local run"
-  alone=$(($(seconds) - start))
-  for size in 1 25; do
-    before=$(submissions) start=$(seconds)
-    local cells=$((size == 1 ? 10 : JOBS))
-    snakemake "$D/empty-$size" "$D/empty.yaml" "${on_slurm[@]}" --group-components "cell=$size" --until train \
-      --config "matrix={seeds: [$(seq -s, 0 $((cells - 1)))]}" || failed "$D/empty-$size" "the run through Slurm"
-    local took=$(($(seconds) - start))
-    echo "overhead, $size cells a submission: $cells jobs in $took s and $(($(submissions) - before)) submissions," \
-      "$("$PYTHON" -c "print(f'{($took - $alone * $cells / $JOBS) / $cells:.1f} s a job beside the local run')")" \
-      "(local: $JOBS jobs in $alone s)"
+    for where in local slurm; do
+      mkdir -p "$D/empty-$where-$cells"
+      local how=(--cores 1)
+      [ $where = local ] || how=("${on_slurm[@]}" --group-components "cell=$cells")
+      used=$(cd "$ROOT" && "$PYTHON" -m benchmarks._processes "$D/empty-$where-$cells" "$PYTHON" -m snakemake \
+        -s "$ROOT/workflow/Snakefile" --directory "$D/empty-$where-$cells" --configfile "$D/empty-$cells.yaml" \
+        --until train "${how[@]}") || { echo "$used"; echo "slurm-test: FAILED: $where, $cells jobs"; exit 1; }
+      [ "$(find "$D/empty-$where-$cells" -name record.json | wc -l)" = "$cells" ] ||
+        { echo "slurm-test: FAILED: $where, not all of $cells jobs are done"; exit 1; }
+      echo "$where $cells $used" >> "$D/overhead"
+      echo "overhead: $where, $cells jobs: processor seconds, processes, seconds: $used"
+    done
   done
+  awk -v few="$FEW" -v many="$JOBS" '{ cpu[$1 "," $2] = $3 } END {
+    split("local slurm", names, " ")
+    for (i = 1; i <= 2; i++) {
+      job = (cpu[names[i] "," many] - cpu[names[i] "," few]) / (many - few)
+      printf "overhead, %s: a further job %.2f s, the rest of the run %.1f s; 1,000 jobs in submissions of 20: %.0f s\n",
+        names[i], job, cpu[names[i] "," few] - few * job,
+        1000 * job + (names[i] == "slurm" ? 50 : 1) * (cpu[names[i] "," few] - few * job)
+    }
+  }' "$D/overhead"
 }
 
 start=$(seconds)

@@ -130,11 +130,26 @@ def check_cells(plan: Plan) -> None:
         neuron = plan.neuron(cell.method, cell.network)
         params = plan.params(cell.method, cell.network)
         methods.find(cell.method).check(params, cell.t_train, recipe, neuron)
+        if plan.processes(cell) > 1:
+            _check_processes(plan, cell, recipe)
         if recipe.augment.autoaugment and plan.kind(cell.dataset) != "images":
             raise ConfigError(
                 f"train.augment.autoaugment: made for images of 8 bits, but {cell.dataset!r} holds events; "
                 "set it to false, or take this data set out"
             )
+
+
+def _check_processes(plan: Plan, cell: Cell, recipe: Train) -> None:
+    n, reason = plan.processes(cell), methods.find(cell.method).indivisible
+    if reason:
+        raise ConfigError(
+            f"resources.processes: {n}, but {cell.method} trains in one process: {reason}; set it to 1, or leave "
+            "the method out"
+        )
+    if recipe.batch_size < n:
+        raise ConfigError(
+            f"resources.processes: {n} processes cannot share a batch of train.batch_size = {recipe.batch_size}"
+        )
 
 
 def _check_foreign(plan: Plan, cell: Cell) -> None:

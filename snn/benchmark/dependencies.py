@@ -51,6 +51,8 @@ def spec(plan: Plan, cell: Cell, phase: str) -> dict[str, Any]:
         result["network"] = dict(zip(("name", "values"), plan.network(cell.network), strict=True))
         result["method"] = plan.hyper_parameters(cell.method, cell.network)
         result["neuron"] = plan.neuron(cell.method, cell.network).model_dump()
+        if phase == "train" and plan.processes(cell) > 1:
+            result["processes"] = plan.processes(cell)
         if start := plan.start(cell):
             remove_biases = c.variants[cell.network].remove_biases
             result["start"] = {"cell": start.asdict(), "remove_biases": remove_biases}

@@ -100,6 +100,11 @@ class Plan:
         """Whether time has no meaning for a method (`ann`, `chance`)."""
         return method not in self.config.foreign and methods.find(method).timeless
 
+    def processes(self, cell: Cell) -> int:
+        """How many processes share the batches of its training."""
+        trains = not self.is_foreign(cell) and methods.find(cell.method).trains
+        return self.config.resources.processes if trains else 1
+
     def kind(self, dataset: str) -> str:
         """Whether a data set holds `events` or `images`."""
         return readers.kind(self.config.datasets[dataset].reader)

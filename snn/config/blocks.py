@@ -236,6 +236,12 @@ class Resources(Model):
     threads: int = Field(default=1, ge=1, le=1024, description="threads of a training, sweep or deployment job")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     precision: Literal["float32", "bf16"] = "float32"
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes that share the batches of one training, each with `threads` threads or a GPU of its own",
+    )
     train_mem_mb: int = Field(default=4000, ge=100, le=10**8)
     train_runtime_min: int = Field(default=240, ge=1, le=10**6)
     warm_start: bool = Field(
@@ -249,6 +255,12 @@ class Resources(Model):
     frame_cache_mb: int = Field(
         default=1500, ge=0, description="a split whose frames are larger is binned batch by batch"
     )
+
+    @model_validator(mode="after")
+    def _a_gpu_for_each_process(self) -> Resources:
+        if self.processes > 1 and ":" in self.device:
+            raise ValueError(f"processes: {self.processes} takes a GPU for each; set device: cuda, not {self.device}")
+        return self
 
 
 class Recipe(Model):

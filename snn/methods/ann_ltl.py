@@ -39,6 +39,7 @@ class ClippedReLU(nn.ReLU):
 
 class LTLTeacher(ANN):
     paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
+    indivisible = "its dropout is drawn for the whole batch at once"
 
     class Params(Model):
         clip: float = Field(2.0, gt=0, description="upper bound of the ReLU")

@@ -52,6 +52,8 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Dspike(FixedDspike):
+    indivisible = "it chooses the temperature by gradients of whole batches, before they are added up"
+
     class Params(Model):
         temperature: float = Field(3.0, gt=0, description="b_0")
         change: float = Field(0.4, gt=0, description="Δb, the change of b in one update")

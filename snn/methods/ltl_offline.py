@@ -43,6 +43,7 @@ from snn.training.method import FORWARD, Method, StepResult, time_mean_cross_ent
 
 class OfflineLTL(Method[Network]):
     paper = "Yang, Wu, Zhang, Chua, Wang, Li, Training Spiking Neural Networks with Local Tandem Learning, NeurIPS 2022"
+    indivisible = "its targets are percentiles over the whole batch"
 
     class Params(Model):
         percentile: float = Field(

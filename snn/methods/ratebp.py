@@ -62,6 +62,7 @@ Signal = tuple[Tensor, Tensor]
 
 class RateBP(Method[Network]):
     paper = "Yu et al., Advancing Training Efficiency of Deep SNNs through Rate-based Backpropagation, NeurIPS 2024"
+    indivisible = "its gradient takes statistics of the batch itself, beside the normalisation layers"
 
     class Params(Model):
         gradient_scale: float = Field(1.0, gt=0, description="factor on the gradient; the published code has 1/T")

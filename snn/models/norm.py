@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ class ScaleNorm(nn.Module):
     Shapes: x `[N, C, H, W]` -> the same; g, the parameter `weight`: `[C]`. P has the unit of x squared.
     """
 
+    fuses: ClassVar[bool] = True
+    """Whether a kernel may normalise in passing (`of_batch`)."""
     running_power: Tensor
     num_batches_tracked: Tensor
 
@@ -49,7 +51,7 @@ class ScaleNorm(nn.Module):
         """What x `[N, C, H, W]` is to be multiplied by, `[C]`; in training the running mean is updated."""
         if not self.training:
             return self.scale()
-        power = _mean_square(x)
+        power = self.power(x)
         self._update(power)
         return self.weight * torch.rsqrt(power + self.eps)
 
@@ -60,10 +62,14 @@ class ScaleNorm(nn.Module):
             return channels.scaled(x, self.scale())
         return x * self.factor(x).view(1, -1, 1, 1)
 
+    def power(self, x: Tensor) -> Tensor:
+        """P of x, `[C]`, with a gradient."""
+        return mean_square(x)
+
     def _power(self, x: Tensor) -> Tensor:
         """P of x, `[C]`, without a gradient; the running mean is updated."""
         with torch.no_grad():
-            power = channels.dot(x, x) / (x.numel() // x.shape[1]) if channels.supports(x) else _mean_square(x)
+            power = channels.dot(x, x) / (x.numel() // x.shape[1]) if channels.supports(x) else mean_square(x)
         self._update(power)
         return power
 
@@ -76,7 +82,7 @@ class ScaleNorm(nn.Module):
             self.running_power.lerp_(power.detach(), rate)
 
 
-def _mean_square(x: Tensor) -> Tensor:
+def mean_square(x: Tensor) -> Tensor:
     """E[x²] of each channel, summed in float32 where x has half precision."""
     half = x.dtype in (torch.float16, torch.bfloat16)
     return x.square().mean((0, 2, 3), dtype=torch.float32 if half else None)

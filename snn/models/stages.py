@@ -64,7 +64,7 @@ def fire(neuron: nn.Module, norm: nn.Module, x: Tensor, residual_current: Tensor
     """
     accepts_factor = getattr(neuron, "accepts_factor", False)  # ReLU does not
     if isinstance(norm, ScaleNorm) and not isinstance(norm, TemporalNorm) and accepts_factor:
-        if norm.training and cast("Neuron", neuron).accepts_norm(x):
+        if norm.training and norm.fuses and cast("Neuron", neuron).accepts_norm(x):
             return neuron(x, norm=norm.of_batch(x.flatten(0, 1)), residual_current=residual_current)
         return neuron(x, factor=norm.factor(x.flatten(0, 1)), residual_current=residual_current)
     x = normalised(norm, x)

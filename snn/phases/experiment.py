@@ -78,6 +78,11 @@ class Experiment:
         return self.spec["device"]
 
     @property
+    def processes(self) -> int:
+        """How many processes share the batches of the training."""
+        return self.spec.get("processes", 1)
+
+    @property
     def precision(self) -> str:
         return self.spec["precision"]
 

@@ -16,10 +16,15 @@ from snn.models.stages import weight_count
 from snn.neurons import implementation
 from snn.phases.experiment import Experiment
 from snn.phases.outcome import Outcome
-from snn.training.loop import fit
+from snn.phases.processes import joined
+from snn.training.divided import Group
+from snn.training.loop import Splits, fit
+from snn.training.progress import Result
+
+OnEpoch = Callable[[int, dict[str, float]], None]
 
 
-def train(experiment: Experiment, on_epoch: Callable[[int, dict[str, float]], None] | None = None) -> Outcome:
+def train(experiment: Experiment, on_epoch: OnEpoch | None = None) -> Outcome:
     """Train the cell, or resume its training from its checkpoint.
 
     on_epoch: called with the number and the history's row of each finished epoch.
@@ -31,18 +36,8 @@ def train(experiment: Experiment, on_epoch: Callable[[int, dict[str, float]], No
     about: dict[str, Any] = {"dataset_version": e.store.version, "parameters": weight_count(e.build_network())}
     with tqdm(total=e.epochs, desc=cell.key, unit="epoch", file=sys.stderr, ncols=110, mininterval=0) as bar:
         try:
-            result = fit(
-                e.initial_network(),
-                e.method,
-                e.params,
-                e.training_run(splits, epochs=e.epochs, teacher=e.load_teacher()),
-                splits,
-                seed=cell.seed,
-                checkpoint=e.folder.checkpoint,
-                identity=e.identity(e.teacher, e.start),
-                precision=e.precision,
-                on_epoch=partial(_report, bar, on_epoch),
-            )
+            with joined(e, _help) as group:
+                result = _fit(e, splits, group, partial(_report, bar, on_epoch))
         except Diverged as failure:
             bar.close()
             print(f"{cell.key}: diverged: {failure}. The other cells go on.", file=sys.stderr, flush=True)
@@ -73,9 +68,28 @@ def train(experiment: Experiment, on_epoch: Callable[[int, dict[str, float]], No
     return outcome
 
 
-def _report(
-    bar: tqdm, on_epoch: Callable[[int, dict[str, float]], None] | None, epoch: int, row: dict[str, float]
-) -> None:
+def _fit(e: Experiment, splits: Splits, group: Group | None, on_epoch: OnEpoch) -> Result:
+    return fit(
+        e.initial_network(),
+        e.method,
+        e.params,
+        e.training_run(splits, epochs=e.epochs, teacher=e.load_teacher()),
+        splits,
+        seed=e.cell.seed,
+        checkpoint=e.folder.checkpoint,
+        identity=e.identity(e.teacher, e.start),
+        precision=e.precision,
+        group=group,
+        on_epoch=on_epoch,
+    )
+
+
+def _help(e: Experiment, group: Group) -> None:
+    """What the further processes of a training do."""
+    _fit(e, e.splits(), group, lambda epoch, row: None)
+
+
+def _report(bar: tqdm, on_epoch: OnEpoch | None, epoch: int, row: dict[str, float]) -> None:
     bar.n = epoch
     bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "train_accuracy", "val_accuracy") if key in row})
     if on_epoch is not None:

@@ -25,6 +25,7 @@ from snn.errors import Diverged
 from snn.models.stages import Network
 from snn.runtime.seeds import Purpose, derive
 from snn.training.checkpoint import load_checkpoint, readable, save
+from snn.training.divided import Divided, Group
 from snn.training.evaluate import BATCH, assess, is_spiking
 from snn.training.method import Method, Run
 from snn.training.optimisation import lr_factor, optimizer_for
@@ -58,6 +59,7 @@ def fit(
     checkpoint: Path,
     identity: str,
     precision: str = "float32",
+    group: Group | None = None,
     on_epoch: Callable[[int, Row], None] = lambda epoch, row: None,
 ) -> Result:
     """Train `network` with a method and evaluate it after every epoch.
@@ -65,12 +67,16 @@ def fit(
     seed: of the cell; the streams of random numbers are derived from it. checkpoint: written after each epoch; if it is
     there and has the same `identity` (a digest of configuration and code), the training resumes from it. On a CPU a
     resumed training equals an uninterrupted one bit for bit, with the same number of threads on the same machine.
-    precision: `float32` or `bf16`. on_epoch: called with the number and the history's row of each finished epoch.
+    precision: `float32` or `bf16`. group: the processes that share each batch, of which the first writes checkpoints;
+    None: there is this one alone. on_epoch: called with the number and the history's row of each finished epoch.
     Raises Diverged when the loss or a weight is no longer a finite number.
     """
     recipe = run.train
     order, augmentation = generator(seed, "order"), generator(seed, "augmentation")
-    method = method_class(params, run)
+    method, evaluate, writes = method_class(params, run), assess_split, True
+    if group is not None:
+        method = divided = Divided(method, group)
+        evaluate, writes = divided.assess, group.rank == 0
     model = method.prepare(network).to(run.device)
     spiking = is_spiking(method.strip(model))
     optimizer = optimizer_for(model.parameters(), recipe) if method.trains else None
@@ -93,17 +99,24 @@ def fit(
         result.running = running_statistics(method.strip(model))
         method.before_evaluation(model, recalibration_batches(splits.train, recipe.batch_size, seed))
         deployable = method.strip(model)
-        row["val_loss"], predicted = assess(deployable, splits.validation.in_order(BATCH), spiking, run.decode)
+        row["val_loss"], predicted = evaluate(deployable, splits.validation, spiking, run.decode)
         row["val_accuracy"] = _accuracy(predicted, splits.validation)
-        _, predicted = assess(deployable, splits.test.in_order(BATCH), spiking, run.decode)
+        _, predicted = evaluate(deployable, splits.test, spiking, run.decode)
         row["test_accuracy"] = _accuracy(predicted, splits.test)
         row["seconds"] = time.perf_counter() - started
         progress.finish_epoch(row, predicted)
-        if optimizer is not None:
+        if optimizer is not None and writes:
             save(checkpoint, {"identity": identity} | progress.state())
         on_epoch(epoch, row)
     result.network = method.strip(model)
     return result
+
+
+def assess_split(
+    network: nn.Module, frames: Frames, spiking: bool, decode: Callable[[Tensor], Tensor]
+) -> tuple[float, np.ndarray]:
+    """(mean cross-entropy, predicted classes `[n]`) of a whole split; see `assess`."""
+    return assess(network, frames.in_order(BATCH), spiking, decode)
 
 
 def _accuracy(predicted: np.ndarray, split: Frames) -> float:

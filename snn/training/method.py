@@ -114,6 +114,10 @@ class Method(Generic[ModelT]):
     trains: ClassVar[bool] = True
     """Whether it optimises weights; if not, there is one epoch without steps."""
 
+    indivisible: ClassVar[str] = ""
+    """Why several processes cannot share its batches (`resources.processes`); empty if they can: each loss is a mean
+    over samples, what is drawn does not depend on their number, and normalisation layers alone join samples."""
+
     class Params(Model):
         """Typed hyper-parameters, filled from `methods.<name>` of the configuration; each has a default."""
 

@@ -37,6 +37,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/mlflow_server.md"
 CELL = Cell("saccades", "3c1fc", "mtt", 4, 0)
 
+TIMES = int(os.environ.get("TIMES", "1"))
+"""How often each kill is repeated."""
+
 
 def program(name: str) -> str | None:
     """Debian keeps the programs of Postgres's server out of the PATH."""
@@ -229,11 +232,12 @@ def test_two_working_copies_at_once(server, tmp_path, see):
     assert [len(runs) for runs in see.runs(layouts[0].mlflow).values()] == [2] * 4
 
 
+@pytest.mark.parametrize("repetition", range(TIMES))
 @pytest.mark.parametrize("victim", ["mlflow", "postgres"])
 def test_a_server_that_is_killed_in_the_middle_of_a_sync_is_healed_by_the_next(
-    server, tmp_path, see, monkeypatch, victim
+    server, tmp_path, see, monkeypatch, victim, repetition
 ):
-    layout = fake_cells.layout(tmp_path, f"killed-{victim}")
+    layout = fake_cells.layout(tmp_path, f"killed-{victim}-{repetition}")
     cells = fake_cells.make_benchmark(layout)
     log, calls = View.log, []
 

@@ -12,10 +12,12 @@ rule train:
         **CELL.named("train"),
     log:
         LAYOUT.log("{cell}", "train"),
-    threads: C.resources.threads
+    threads: lambda wildcards: C.resources.threads * processes(wildcards)
     resources:
-        **GPU,
-        mem_mb=growing(C.resources.train_mem_mb),
+        **{name: processes for name in GPU},
+        mem_mb=lambda wildcards, attempt: C.resources.train_mem_mb
+        * processes(wildcards)
+        * attempt,
         runtime=growing(C.resources.train_runtime_min),
     params:
         token=token("train"),

@@ -150,6 +150,11 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def processes(wildcards):
+    """How many processes share the batches of a cell's training."""
+    return PLAN.processes(Cell.parse(wildcards.cell))
+
+
 def token(phase):
     """params function: the digest of the configuration and the code that a job depends on."""
     return lambda wildcards: PLAN.token(Cell.parse(wildcards.cell), phase)
