@@ -145,7 +145,7 @@ def test_files_of_a_run(tmp_path, monkeypatch, capsys):
 
 def test_an_unknown_part_is_refused(capsys):
     assert main.main(["engin"]) == 2
-    assert "known: conversion, engine, job, threads, training" in capsys.readouterr().err
+    assert "known: conversion, engine, job, many_jobs, threads, training" in capsys.readouterr().err
 
 
 def test_the_table_is_aligned():

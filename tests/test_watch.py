@@ -157,7 +157,15 @@ def test_a_log_may_end_within_a_failure(tmp_path):
     assert list(watch.SnakemakeLog(path).failures(ended=True)) == [watch.Failure("mlflow", "")]
 
 
-CHILD = "import signal, sys, time; print('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: sys.exit(5)"
+CHILD = """if True:
+    import signal, sys, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
+    try:
+        print("up", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        sys.exit(5)
+"""
 
 
 @pytest.fixture

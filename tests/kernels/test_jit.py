@@ -78,6 +78,7 @@ def test_an_interrupt_waits_until_the_function_is_compiled():
         def on_end(self, event):
             pass
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     sender, ended = Sender(), threading.Event()
     threading.Thread(target=ended.wait, daemon=True).start()  # could be handed the signal: a warm job has a thread, too
     numba_event.register("numba:compile", sender)
@@ -89,5 +90,5 @@ def test_an_interrupt_waits_until_the_function_is_compiled():
         numba_event.unregister("numba:compile", sender)
         ended.set()
     assert function.signatures, "it was compiled first"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
     assert function(1) == 2
