@@ -133,6 +133,11 @@ def dots(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = Fa
     places = [point.x for point in points for _ in point.each]
     values = [100 * value for point in points for value in point.each]
     x, y = (values, places) if horizontal else (places, values)
+    seeds(axes, x, y, colour, series)
+
+
+def seeds(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, series: str) -> None:
+    """A small dot for each seed's value."""
     axes.plot(
         x, y, "o", color=colour, markersize=2.6, markeredgecolor=PAPER, markeredgewidth=0.4, alpha=0.55, zorder=2.5,
         label=f"_seed/{series}",
@@ -183,10 +188,7 @@ def over_seeds(
             label=f"_band/{name}",
         )  # fmt: skip
     few = rows[~rows["x"].isin(at.index[known])].groupby(["x", "seed"], as_index=False)["value"].mean()
-    axes.plot(
-        few["x"].to_numpy(), few["value"].to_numpy(), "o", color=shape.colour, markersize=2.6, markeredgecolor=PAPER,
-        markeredgewidth=0.4, alpha=0.55, zorder=2.5, label=f"_seed/{name}",
-    )  # fmt: skip
+    seeds(axes, few["x"].tolist(), few["value"].tolist(), shape.colour, name)
     axes.plot(
         at.index.to_numpy(), at["mean"].to_numpy(), color=shape.colour, linestyle=shape.linestyle, marker=shape.marker,
         markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3, label=name,
