@@ -253,6 +253,22 @@ def t_train_key(cell: dict) -> int:
     return sum(map(ord, f"{cell['network']}{cell['method']}{cell['t_train']}"))
 
 
+def engine_run(kept: int, n_spikes: tuple[int, int]) -> dict[str, np.ndarray]:
+    """A recording of five events in 100 ms in a network of two layers: five spikes of the first, `kept` of the
+    second; n_spikes: how many each really had."""
+    times, five = np.array([0, 10_000, 20_000, 90_000, 100_000]), np.arange(5)
+    layer = np.column_stack([times, five, np.zeros((5, 2), int)]).astype(np.int32)
+    return {
+        "run/events": np.column_stack([times, five, five, five % 2]).astype(np.int32),
+        "run/layer1/stages.0": layer,
+        "run/layer2/readout": layer[:kept],
+        "run/n_spikes": np.array(n_spikes),
+        "run/t_end_us": np.array(100_000),
+        "run/label": np.array(3),
+        "run/prediction": np.array(3),
+    }
+
+
 if __name__ == "__main__":
     from snn.phases.collect import collect
     from snn.report import TEMPLATES, render

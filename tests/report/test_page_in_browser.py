@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake import CEILING, make_cells
+from fake import CEILING, engine_run, make_cells
 
 from snn.phases.collect import collect
 from snn.report import TEMPLATES, render
@@ -32,18 +32,7 @@ def page_file(tmp_path_factory) -> Path:
         "saccades/label": np.arange(120) % 10,
         "saccades/frames": np.full((120, 2, 2, 4, 4), 2, np.uint8),
     }
-    times = np.array([0, 10_000, 20_000, 90_000, 100_000])
-    layer = np.column_stack([times, np.arange(5), np.zeros((5, 2), int)]).astype(np.int32)
-    frames |= {
-        "run/events": np.column_stack([times, np.arange(5), np.arange(5), np.arange(5) % 2]).astype(np.int32),
-        "run/layer1/stages.0": layer,
-        "run/layer2/readout": layer[:2],
-        "run/n_spikes": np.array([5, 2]),
-        "run/t_end_us": np.array(100_000),
-        "run/label": np.array(3),
-        "run/prediction": np.array(3),
-    }
-    np.savez(root / "report" / "recordings.npz", **frames)
+    np.savez(root / "report" / "recordings.npz", **frames, **engine_run(2, (5, 2)))
     provenance = root / "report" / "provenance.json"  # as an older version wrote it: without checksums of the others
     kept = {key: value for key, value in json.loads(provenance.read_text()).items() if key not in ("files", "sha256")}
     provenance.write_text(json.dumps(kept))

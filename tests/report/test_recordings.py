@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fake import make_cells
+from fake import engine_run, make_cells
 
 from snn.data.store import open_store
 from snn.events import EventNetwork, Population, Synapse, save
@@ -54,17 +54,7 @@ def test_the_table_has_all_that_some_method_loses(results, monkeypatch):
 
 def test_the_animation_counts_what_the_picture_shows(results):
     assert engine.counts(results) == {}
-    times = np.array([0, 10_000, 20_000, 90_000, 100_000])
-    layer = np.column_stack([times, np.zeros((5, 3), int)])
-    results.recordings = {
-        "run/events": layer,
-        "run/layer1/a": layer,
-        "run/layer2/b": layer[:0],
-        "run/n_spikes": np.array([50, 0]),
-        "run/t_end_us": np.array(100_000),
-        "run/label": np.array(1),
-        "run/prediction": np.array(2),
-    }
+    results.recordings = engine_run(0, (50, 0))
     counts = engine.counts(results)
     assert counts["ms"] == 100
     assert (counts["events"][30], counts["events"][-1]) == (0.6, 1.0)
