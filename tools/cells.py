@@ -9,7 +9,8 @@ a run would not do again. Unpacking looks at the archive in the same way, and le
 say how many phases they left out. Logs and checkpoints of unfinished trainings are not in the archive.
 
 Unpack where the data set is converted already (`snakemake --until convert --configfile ...`): Snakemake makes cells
-anew that are older than their store.
+anew that are older than their store. It does not know how unpacked cells were made, so that it will not see a later
+change of code or configuration: unpack into an empty folder of results then.
 """
 
 from __future__ import annotations
