@@ -10,8 +10,8 @@ Every test is one-sided at 5 %; `low` and `high` are the one-sided 95 % bounds o
                   the true difference is zero or the margin (`not less`, `less`: where it is zero)
     not tested    the benchmark lacks methods or numbers
 
-Multiplicity: each claim is a question of its own, stated beforehand, and each of its tests errs in 5 % of cases. Where
-two methods do not differ at all, a `greater` claim is wrongly supported in 5 % and wrongly contradicted in another 5 %.
+Multiplicity: each claim is a question of its own, stated beforehand, and each of its tests errs in at most 5 % of
+cases. Where two methods do not differ at all, a `greater` claim can be wrong on either side: supported, or contradicted.
 Beside it stands Holm's correction over the same test of all claims, for who reads the list as a whole.
 """
 
