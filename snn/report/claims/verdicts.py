@@ -11,7 +11,7 @@ Every test is one-sided at 5 %; `low` and `high` are the one-sided 95 % bounds o
     not tested    the benchmark lacks methods or numbers
 
 Multiplicity: each claim is a question of its own, stated beforehand, and each of its tests errs in at most 5 % of
-cases. Where two methods do not differ at all, a `greater` claim can be wrong on either side: supported, or contradicted.
+cases. Where two methods do not differ at all, a `greater` claim can be wrong on either side, supported or contradicted.
 Beside it stands Holm's correction over the same test of all claims, for who reads the list as a whole.
 """
 
