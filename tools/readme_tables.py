@@ -59,7 +59,8 @@ def claims(report: Path, chosen: list[str]) -> str:
 
 
 def verdicts(report: Path, chosen: list[str]) -> str:
-    """`- **Supported**: MTT is flatter over T than SDT, 3c1fc, n = 5: +6.9 [+3.3, +10.6] points (margin 2).`"""
+    """`- **Supported**: MTT is flatter over T than SDT; 3c1fc, n = 5: +6.9 [+3.3, +10.6] points (margin 2, p after Holm
+    0.095).`"""
     rows = [row for name in chosen for row in read(report, "claims") if row["name"] == name]
     return "\n".join(f"- **{row['verdict'].capitalize()}**: {row['claim']}{_evidence(row)}" for row in rows)
 
@@ -78,9 +79,14 @@ def _evidence(row: dict[str, str]) -> str:
     bounds = "" if math.isnan(values[1]) or low == high else f" [{low}, {high}]"
     margin = number(float(row["margin"]), "g")
     unit = " points" if is_points else ""
-    seeds = f", {row['seeds_to_decide'].removesuffix('.0')} seeds would decide it" if row["seeds_to_decide"] else ""
+    undecided = ""
+    if row["seeds_to_decide"]:
+        needed = int(float(row["seeds_to_decide"]))
+        enough = "it seems to lie near the margin, or between it and zero"
+        undecided = f", {needed} seeds would decide it" if needed > int(row["n"]) else f"; {enough}"
+    holm = f", p after Holm {float(row['p_holm']):.2g}" if row["p_holm"] else ""
     times = "× " if is_ratio else ""
-    return f"; {row['network']}, n = {row['n']}: {times}{mean}{bounds}{unit} (margin {times}{margin}{seeds})."
+    return f"; {row['network']}, n = {row['n']}: {times}{mean}{bounds}{unit} (margin {times}{margin}{undecided}{holm})."
 
 
 def read(report: Path, name: str) -> list[dict[str, str]]:

@@ -62,7 +62,8 @@ class Results:
     """The collected files of one benchmark.
 
     folder: with the seven files of `collect`; t_train: the numbers of time steps that the benchmark trains at (a
-    method's main setting is at one of these); variants: name of a variant -> name of its network.
+    method's main setting is at one of these); variants: name of a variant -> name of its network, of the variants that
+    are ablations of a network that the benchmark has.
     Raises `DataError` where a file is missing.
     """
 

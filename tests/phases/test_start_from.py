@@ -8,6 +8,7 @@ import pytest
 import torch
 from jobs import do
 
+from snn import methods
 from snn.benchmark.cell import Cell
 from snn.benchmark.plan import Plan
 from snn.config.read import read_configuration
@@ -53,6 +54,42 @@ def test_the_training_starts_from_the_weights_of_the_other_cell(tuned):
     assert all(torch.allclose(a[k], b[k]) for k in a if k.endswith("weight"))
     initial = e.build_network().state_dict()
     assert not any(torch.equal(b[k], initial[k]) for k in b if k.endswith("conv.weight"))
+
+
+SPIKING = [n for n in methods.names() if methods.find(n).trains and not methods.find(n).timeless]
+
+
+def cell_of(method, make_job, folder, **more):
+    """The trained cell of a method, with its teacher before it."""
+    taught_by, teacher = methods.find(method).teacher(methods.find(method).Params()), None
+    if taught_by:
+        teacher = folder / f"teacher of {method}"
+        do(make_job(taught_by, folder=teacher))
+    return do(make_job(method, folder=folder / method, teacher=teacher, **more))
+
+
+@pytest.mark.parametrize("method", SPIKING)
+def test_every_method_can_go_on_from_the_network_of_another(method, make_job, tmp_path):
+    """Heads, teachers, surrogates and statistics of the method are its own; the weights are the other's."""
+    source = cell_of("tet", make_job, tmp_path / "source")
+    more = overlay("tet", train=NO_TRAINING) | {"methods": {"dspike-frequent": {"weights": 4}}}
+    e = cell_of(method, make_job, tmp_path, network="tuned", start=source.folder.path, **more)
+    assert e.folder.record("train")["status"] == "ok"
+    a, b = weights(source), weights(e)
+    layers = [k for k in a if k.endswith((".conv.weight", ".linear.weight"))]
+    assert len(layers) == 4
+    assert all(torch.allclose(a[k], b[k]) for k in layers)
+
+
+@pytest.mark.parametrize("start_from", ["shortcut", "dspike", "ltl-offline", "mtt", "conversion"])
+def test_the_network_of_every_kind_of_method_can_be_started_from(start_from, make_job, tmp_path):
+    """Its plain network, without what the method adds for its training; a converted network counts as trained."""
+    source = cell_of(start_from, make_job, tmp_path / "source")
+    more = overlay(start_from, train=NO_TRAINING)
+    e = cell_of("sdt", make_job, tmp_path, network="tuned", start=source.folder.path, **more)
+    a, b = weights(source), weights(e)
+    assert a.keys() == b.keys()
+    assert all(torch.allclose(a[k], b[k]) for k in a if k.endswith("weight"))
 
 
 def test_it_goes_on_from_there_by_its_own_method_and_recipe(tuned):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snn.benchmark.layout import CellFolder
 from snn.phases.collect import collect
 from snn.report.claims import sentences
-from snn.report.claims.stated import CLAIMS, PLAIN_SURROGATE
+from snn.report.claims.stated import CLAIMS, MEMBRANE_READOUT, MORE_EPOCHS, PLAIN_SURROGATE
 from snn.report.claims.verdicts import Verdict, decide, deepest_residual, judgements, seeds_to_decide
 from snn.report.results import Results
 from snn.report.tables.claims import claims
@@ -122,6 +122,25 @@ def test_an_undecided_claim_says_how_many_seeds_would_decide_it(tmp_path):
     assert judged.seeds_to_decide > 3
     words = sentences.sentence(judged, several_networks=False)
     assert words.endswith(f"with 3 seeds; {judged.seeds_to_decide} seeds would decide it.")
+
+
+def test_where_the_seeds_at_hand_would_decide_zero_or_the_margin_the_sentence_does_not_ask_for_as_many(tmp_path):
+    """An estimate of half the margin at a variance for which five seeds would do: not "with 5 seeds; 5 seeds would
+    decide it"."""
+    results = collected(tmp_path, methods=("sdt", "mtt"))
+    judged = next(j for j in judgements(results) if j.claim.name == "mtt_events")
+    halfway = of(0.0105, 0.0108)
+    needed = seeds_to_decide(halfway, "greater", 0.02)
+    assert decide(halfway, "greater", 0.02) == UNDECIDED
+    assert needed <= halfway.n_seeds
+    measurement = judged.measurement._replace(estimate=halfway)
+    judged = judged._replace(verdict=UNDECIDED, measurement=measurement, seeds_to_decide=needed)
+    words = sentences.sentence(judged, several_networks=False)
+    assert "would decide" not in words
+    assert words.endswith("tell zero from a margin of 2 points in four of five cases: it seems to lie between.")
+    near = next(claim for claim in CLAIMS if claim.name == "mtt_at_each_t")
+    words = sentences.sentence(judged._replace(claim=near), several_networks=False)
+    assert words.endswith("it seems to lie near the margin."), "not less: what is undecided is at the margin"
 
 
 def test_what_is_missing_is_not_tested_and_too_few_seeds_decide_nothing(tmp_path):
@@ -253,6 +272,25 @@ def test_dspike_is_compared_with_the_plain_surrogate_of_the_variant(tmp_path):
     assert table.network["dspike_plain_surrogate"] == "3c1fc"
     assert table.verdict["dspike_plain_surrogate"] != NOT_TESTED
     assert verdicts(tmp_path / "b", **options).verdict["dspike_plain_surrogate"] == NOT_TESTED, "no variant of it"
+
+
+def test_ltl_and_conversion_are_compared_where_currents_decide(tmp_path):
+    """A spiking readout that stays silent loses a recording: both have the other readout, or there is no claim."""
+    options = {"methods": ("ann", "ltl-offline", "ltl-online", "conversion"), "samples": 100, "epochs": 2}
+    names = ["ltl_conversion_membrane", "ltl_online_conversion_membrane"]
+    table = verdicts(tmp_path / "a", networks=("3c1fc",), **options)
+    assert (table.verdict[names] == NOT_TESTED).all()
+    variants = {MEMBRANE_READOUT: "3c1fc"}
+    table = verdicts(tmp_path / "b", networks=("3c1fc", MEMBRANE_READOUT), variants=variants, **options)
+    assert (table.verdict[names] != NOT_TESTED).all()
+    assert (table["first"][names] != table["first"][[n.removesuffix("_membrane") for n in names]].to_numpy()).any()
+
+
+def test_dspike_is_compared_at_equal_compute_with_the_variant_of_more_epochs(tmp_path):
+    options = {"methods": ("sdt", "dspike", "dspike-fixed"), "samples": 100, "epochs": 2}
+    table = verdicts(tmp_path, networks=("3c1fc", MORE_EPOCHS), variants={MORE_EPOCHS: "3c1fc"}, **options)
+    assert table.verdict["dspike_adapted_matched"] != NOT_TESTED
+    assert table["first"]["dspike_adapted_matched"] == table["first"]["dspike_adapted"], "the adapted one is the same"
 
 
 def test_mtt_is_judged_at_and_beyond_its_training_and_against_sdt_trained_anew(tmp_path):

@@ -465,9 +465,19 @@ def test_beside_published_numbers_stands_what_of_the_data_is_missing(tmp_path):
 
 
 def test_the_configuration_is_read_in_one_place():
-    config = {"question": "Why?", "matrix": {"t_train": [4]}, "variants": {"wide": {"base": "3c1fc"}}}
+    matrix = {"networks": ["3c1fc"], "t_train": [4]}
+    config = {"question": "Why?", "matrix": matrix, "variants": {"wide": {"base": "3c1fc"}}}
     assert ReportSettings.from_config(config) == ReportSettings("Why?", (4,), {"wide": "3c1fc"})
     assert ReportSettings.from_config({}) == ReportSettings()
+
+
+def test_a_variant_of_a_network_that_is_not_there_is_no_ablation():
+    """The claims are about networks: a VGG of an eighth of the width, or a fine-tuned network, is one if it is all that
+    there is. The variant of a network that only an extra rectangle asks for is an ablation of that one."""
+    variants = {"vgg-small": {"base": "vgg11"}, "tuned": {"base": "vggsnn"}, "clipped": {"base": "3c1fc"}}
+    matrix = {"networks": ["vgg-small"], "extra": [{"networks": ["3c1fc", "clipped"]}, {"methods": ["sdt"]}]}
+    settings = ReportSettings.from_config({"matrix": matrix, "variants": variants})
+    assert settings.variants == {"clipped": "3c1fc"}
 
 
 def test_published_numbers_are_those_of_the_sources():

@@ -69,8 +69,13 @@ def margin(claim: Claim) -> str:
 
 def needed(judgement: Judgement) -> str:
     """What would decide an undecided claim."""
-    if judgement.seeds_to_decide is not None:
-        return f"{judgement.seeds_to_decide} seeds would decide it"
+    seeds, measurement = judgement.seeds_to_decide, judgement.measurement
+    if seeds is not None and measurement is not None and seeds <= measurement.estimate.n_seeds:
+        where = "between" if judgement.claim.direction == "greater" else "near the margin"
+        cases = f"zero from a margin of {margin(judgement.claim)} in four of five cases"
+        return f"{seeds} seeds tell {cases}: it seems to lie {where}"
+    if seeds is not None:
+        return f"{seeds} seeds would decide it"
     return judgement.missing or "no number of seeds would decide it on these test recordings"
 
 

@@ -62,6 +62,10 @@ FLAT_MEMORY = "memory independent of T, secondary source"
 FEW_STEPS = "tables of conversions at few time steps, secondary source"
 PLAIN_SURROGATE = "plain-surrogate"
 """The variant whose surrogate gradient has one peak, at the threshold, as in papers without multi-spike neurons."""
+MORE_EPOCHS = "more-epochs"
+"""The variant that trains for as many more epochs as the temperature's updates cost Dspike in time steps."""
+MEMBRANE_READOUT = "membrane-readout"
+"""The variant in which accumulated currents decide, not spikes: a class whose neuron stays silent is not lost."""
 TEMPORAL_GAINS = "temporal-gains"
 """The variant with a trained factor for each time step in its normalisation (`norm: tescale`, or `tebn`)."""
 
@@ -103,6 +107,14 @@ CLAIMS = [
           "CIFAR-100, ResNet-18, T = 2: 71.42 % (SDT), 74.02 %, paper", DEEPEST_RESIDUAL),
     Claim("dspike_adapted", DSPIKE, "Dspike with an adapted temperature is more accurate than with a fixed one",
           ("dspike", "dspike-fixed"), measurements.ACCURACY, "greater", 0.01, "comparison with fixed b, paper"),
+    Claim("dspike_frequent", DSPIKE,
+          "Dspike with a temperature that is adapted often is more accurate than with a fixed one",
+          ("dspike-frequent", "dspike-fixed"), measurements.ACCURACY, "greater", 0.01,
+          "comparison with fixed b, paper"),
+    Claim("dspike_adapted_matched", DSPIKE,
+          "Dspike with an adapted temperature is more accurate than with a fixed one at equal compute",
+          ("dspike", "dspike-fixed"), measurements.ACCURACY, "greater", 0.01, "comparison with fixed b, paper",
+          rival_variant=MORE_EPOCHS),
     Claim("dspike_accuracy", DSPIKE, "Dspike is more accurate than a fixed surrogate gradient", ("dspike", "sdt"),
           measurements.ACCURACY, "greater", 0.01, "comparison with other surrogate gradients, paper"),
     Claim("dspike_plain_surrogate", DSPIKE, "Dspike is more accurate than a fixed surrogate gradient with one peak",
@@ -116,6 +128,14 @@ CLAIMS = [
           ("ltl-offline", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper"),
     Claim("ltl_online_conversion", LTL, "LTL (online) is more accurate than conversion at the same T",
           ("ltl-online", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper"),
+    Claim("ltl_conversion_membrane", LTL,
+          "LTL (offline) is more accurate than conversion at the same T where currents decide, not spikes",
+          ("ltl-offline", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper",
+          own_variant=MEMBRANE_READOUT, rival_variant=MEMBRANE_READOUT),
+    Claim("ltl_online_conversion_membrane", LTL,
+          "LTL (online) is more accurate than conversion at the same T where currents decide, not spikes",
+          ("ltl-online", "conversion"), measurements.ACCURACY, "greater", 0.01, "few time steps suffice, paper",
+          own_variant=MEMBRANE_READOUT, rival_variant=MEMBRANE_READOUT),
     Claim("ltl_memory", LTL, "the memory of LTL (online) for backward does not grow with T", ("ltl-online", "sdt"),
           measurements.MEMORY_GROWTH, "less", 0.1, "memory independent of T, paper"),
     Claim("ltl_recovers", LTL, "LTL (offline) recovers by learning on simulated chips", ("ltl-offline",),

@@ -7,11 +7,12 @@ Every test is one-sided at 5 %; `low` and `high` are the one-sided 95 % bounds o
     contradicted  all of it is on the other side
     equivalent    neither, and all of it lies within ±margin (two one-sided tests)
     undecided     anything else; with the number of seeds at which the claim would be decided with 80 % power, whether
-                  the true difference is zero or the margin
+                  the true difference is zero or the margin (`not less`, `less`: where it is zero)
     not tested    the benchmark lacks methods or numbers
 
-Multiplicity: each claim is a question of its own, stated beforehand, and tested at 5 %; that is the error rate of a
-single verdict. Beside it stands Holm's correction over the same test of all claims, for who reads the list as a whole.
+Multiplicity: each claim is a question of its own, stated beforehand, and each of its tests errs in at most 5 % of
+cases. Where two methods do not differ at all, a `greater` claim can be wrong on either side, supported or contradicted.
+Beside it stands Holm's correction over the same test of all claims, for who reads the list as a whole.
 """
 
 from __future__ import annotations
