@@ -1,14 +1,16 @@
 """The teacher of local tandem learning as published: an ANN with BatchNorm, clipped ReLU and dropout.
 
-The method `ann` with three additions of the authors' code [authors' code]: BatchNorm, whatever normalisation the
-configured network has; ReLU clipped from above at 2; dropout of 0.2, after each ReLU [ours: the place]. `ltl-offline`
-and `ltl-online` learn from it if their `teacher` is `ann-ltl`; their students have no normalisation. The masks of the
-dropout are drawn from the method's own generator; in evaluation, and so as a teacher, there is none.
+The method `ann` with three additions of the authors' code [authors' code]: BatchNorm with ε = 1e-4, whose running
+statistics take 0.9 of each new batch, whatever normalisation the configured network has; ReLU clipped from above at 2;
+dropout of 0.2 before each linear layer. `ltl-offline` and `ltl-online` learn from it if their `teacher` is `ann-ltl`;
+their students have no normalisation. The masks of the dropout are drawn from the method's own generator. In evaluation,
+and so as a teacher, there is none [ours: the authors' code drops there too, which looks like an oversight].
 """
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,7 +49,15 @@ class LTLTeacher(ANN):
 
     @classmethod
     def build(cls, params: Any, blueprint: Blueprint) -> Network:
-        return blueprint.build(partial(ClippedReLU, params.clip, params.dropout), norm="batch")
+        network = blueprint.build(partial(ClippedReLU, params.clip, params.dropout), norm="batch")
+        layers = [m for m in network.modules() if isinstance(m, ClippedReLU | nn.Conv2d | nn.Linear)]
+        for layer, following in pairwise(layers):
+            if isinstance(layer, ClippedReLU) and not isinstance(following, nn.Linear):
+                layer.p = 0.0
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.eps, norm.momentum = 1e-4, 0.9
+        return network
 
     def prepare(self, network: Network) -> Network:
         for module in network.modules():

@@ -40,6 +40,16 @@ def test_it_has_batch_norm_whatever_the_network_has_and_no_neurons_in_the_readou
     assert not network.readout.spiking
 
 
+def test_dropout_is_before_the_linear_layers_alone(built, blueprint):
+    assert [stage.neuron.p for stage in built().stages] == [0.0, 0.0, 0.2]  # the last one before the readout
+    vgg = methods.find("ann-ltl").build(methods.parameters("ann-ltl", {}), blueprint("vgg11", {"width": 0.125}))
+    assert [m.p for m in vgg.modules() if isinstance(m, ClippedReLU)] == [0.0] * 7 + [0.2] * 3
+
+
+def test_the_running_statistics_follow_the_last_batches(built):
+    assert {(stage.norm.eps, stage.norm.momentum) for stage in built().stages} == {(1e-4, 0.9)}
+
+
 def test_dropout_draws_from_the_methods_generator_alone(method, built, batch):
     x, y = batch()
     losses, state = [], torch.get_rng_state()
