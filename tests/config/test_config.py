@@ -347,7 +347,7 @@ JUDGED_BY = {  # overlays over the default -> papers, and the claims of them tha
     ("cifar10_small",): (
         "MTT Shortcut Dspike LTL",  # images have no events; no robustness; trained at one T
         "mtt_at_each_t mtt_flatter_tkd mtt_event_accuracy mtt_event_accuracy_matched mtt_event_accuracy_tet mtt_events "
-        "mtt_events_matched dspike_frequent dspike_adapted_matched dspike_plain_surrogate ltl_conversion_membrane "
+        "mtt_events_matched dspike_frequent dspike_adapted_matched ltl_conversion_membrane "
         "ltl_online_conversion_membrane ltl_recovers ltl_online_recovers",
     ),
     ("published/cifar10dvs", "published/cifar10dvs-events"): (
