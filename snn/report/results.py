@@ -98,8 +98,8 @@ class Results:
 
     @cached_property
     def networks(self) -> list[Panel]:
-        """The panels that the question is about: variants are ablations."""
-        return [p for p in self.panels if p.network not in self.variants] or self.panels
+        """The panels that the question is about: a variant of a network that is there too is an ablation."""
+        return [p for p in self.panels if p._replace(network=self.variants.get(p.network, "")) not in self.panels]
 
     @cached_property
     def methods(self) -> list[str]:

@@ -82,14 +82,17 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
             for s in _trained(results, panel)
             if (cost := results.interval(s, quantities.trained(s, metric))) and cost.mean > 0
         ]
-        for panel in results.panels
+        for panel in results.networks
         for metric in measures
     }
     if not any(drawn.values()):
         return NOT_TRAINED
-    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6)
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6, shared_x="col")
+    right_of = {
+        m: 1.12 * max(c.mean for (_, of), points in drawn.items() if of == m for _, c in points) for m in measures
+    }
     for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
-        right = 1.12 * max((cost.mean for _, cost in points), default=1)
+        right = right_of[metric]
         shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
         for (s, cost), shift in zip(points, shifts, strict=True):
             _mark(axes, panels.point(results, s, quantities.trained(s), cost.mean + shift), s, results)
@@ -99,7 +102,7 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(lambda value, _: _round_number(value))
     panels.label_left(grid, "Test accuracy (%)")
-    panels.label_methods(figure)
+    panels.label_points(figure)
     return figure
 
 
