@@ -88,11 +88,11 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
     if not any(drawn.values()):
         return NOT_TRAINED
     figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6, shared_x="col")
-    right_of = {
-        m: 1.12 * max(c.mean for (_, of), points in drawn.items() if of == m for _, c in points) for m in measures
-    }
+    most = dict.fromkeys(measures, 0.0)
+    for (_, metric), points in drawn.items():
+        most[metric] = max([most[metric], *(cost.mean for _, cost in points)])
     for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
-        right = right_of[metric]
+        right = 1.12 * (most[metric] or 1.0)
         shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
         for (s, cost), shift in zip(points, shifts, strict=True):
             _mark(axes, panels.point(results, s, quantities.trained(s), cost.mean + shift), s, results)

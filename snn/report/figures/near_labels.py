@@ -1,5 +1,5 @@
 """Names beside the points of a scatter plot, each where it covers no marker, no other name and as little of the
-intervals as it can; with a grey line to its point where another point is nearer, or there is no room right beside it."""
+intervals as it can; with a grey line to its point where another point is nearer, or where it had to go further away."""
 
 from __future__ import annotations
 

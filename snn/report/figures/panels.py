@@ -96,12 +96,12 @@ def shifts(count: int, step: float, span: float) -> list[float]:
 
 
 def line(axes: Axes, points: Sequence[Point], method: str, results: Results, scale: float = 100) -> None:
-    """Means joined by a line, every seed as a pale dot, and the intervals; scale: to the unit of the y axis, percent."""
+    """Means joined by a line, every seed as a pale dot, and the intervals; scale: to the y axis's unit, percent."""
     means = [(point.x, scale * point.interval.mean) for point in points if point.interval is not None]
     shape, name = look(method, results.methods), short_label(method, results.methods)
     axes.plot(
-        [x for x, _ in means], [y for _, y in means], color=shape.colour, marker=shape.marker, linestyle=shape.linestyle,
-        markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3, label=name,
+        [x for x, _ in means], [y for _, y in means], color=shape.colour, marker=shape.marker,
+        linestyle=shape.linestyle, markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3, label=name,
     )  # fmt: skip
     dots(axes, points, shape.colour, series=name, scale=scale)
     whiskers(axes, points, shape.colour, series=name, scale=scale)
