@@ -20,7 +20,7 @@ def lower_bound(results: Results) -> Figure | str:
     deployed = {s: of_s for s, of_s in deployed.items() if len(of_s) > 1}
     if not deployed:
         return NOT_SET
-    shown = [panel for panel in results.panels if any(s in deployed for s in results.main_settings(panel))]
+    shown = [panel for panel in results.compared if any(s in deployed for s in results.main_settings(panel))]
     places = sorted({d.v_min for of_s in deployed.values() for d in of_s}, key=bound_order)
     figure = plt.figure(figsize=(panels.WIDTH if len(shown) > 1 else panels.COLUMN_WIDTH, 4.6), layout=panels.layout())
     grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)

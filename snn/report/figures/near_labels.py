@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.font_manager import FontProperties
-from matplotlib.text import Annotation
 from matplotlib.textpath import TextToPath
 from matplotlib.transforms import Bbox
 
@@ -20,8 +19,11 @@ from snn.report.style import FAINT, INK
 
 MARKER = 4.0  # half of a marker's side, in points
 BESIDE = 6.0  # from a point to its name, in points, where there is room
-RADII = (BESIDE, 12.0, 18.0, 25.0, 34.0, 45.0)
+RADII = (BESIDE, 12.0, 18.0, 25.0, 34.0, 45.0, 58.0, 74.0, 92.0)
 ANGLES = tuple(math.radians(angle) for angle in range(0, 360, 30))
+
+Place = tuple[float, float]
+"""Of the centre of a name, in points from its point."""
 
 
 def add(axes: Axes, labels: Sequence[Label]) -> None:
@@ -35,40 +37,41 @@ def add(axes: Axes, labels: Sequence[Label]) -> None:
     # Those in a crowd choose first: others find room anyway.
     for i in sorted(range(len(labels)), key=lambda i: sum(math.dist(points[i], other) for other in points)):
         others = [point for k, point in enumerate(points) if k != i]
-        best = math.inf, 0.0, 0.0, False
-        for x, y in _places(*_size(axes, labels[i])):
-            centre = points[i] + pixel * np.array([x, y])
-            box = _box(*centre, *(pixel * side for side in _size(axes, labels[i])))
+        size = _size(labels[i])
+        free: list[tuple[float, Bbox, Place, bool]] = []
+        for place in _places(*size):
+            box = _box(*(points[i] + pixel * np.array(place)), *(pixel * np.array(size)))
             if _outside(box, inside) or any(box.overlaps(other) for other in taken):
                 continue
             own = _distance(box, points[i])
             doubtful = any(_distance(box, other) < own for other in others)
             cost = own / pixel + 4.0 * sum(_crosses(box, *interval) for interval in intervals) + 8.0 * doubtful
-            if cost < best[0]:
-                best = cost, x, y, doubtful or own > 1.5 * BESIDE * pixel
-        _, x, y, line = best
-        taken.append(_write(axes, labels[i], x, y, line).get_window_extent())
+            free.append((cost, box, place, doubtful or own > 1.5 * BESIDE * pixel))
+        if free:
+            _, box, place, line = min(free, key=lambda candidate: candidate[0])
+            taken.append(box)
+            _write(axes, labels[i], place, line)
 
 
-def _size(axes: Axes, label: Label) -> tuple[float, float]:
+def _size(label: Label) -> tuple[float, float]:
     """Width and height of a name, in points."""
-    width, height, descent = TextToPath().get_text_width_height_descent(label.text, FontProperties(size=SIZE), False)
-    return width + 1, height + descent
+    width, _, _ = TextToPath().get_text_width_height_descent(label.text, FontProperties(size=SIZE), False)
+    return width + 2, 1.25 * SIZE
 
 
-def _places(width: float, height: float) -> Iterator[tuple[float, float]]:
-    """Where the centre of a name may be, in points from its point."""
+def _places(width: float, height: float) -> Iterator[Place]:
+    """Where a name of this size may be, the nearest first."""
     for radius, angle in itertools.product(RADII, ANGLES):
         x, y = radius * math.cos(angle), radius * math.sin(angle)
         sideways = abs(x) > radius / 10
         yield x + sideways * math.copysign(width / 2, x), y + (not sideways) * math.copysign(height / 4, y)
 
 
-def _write(axes: Axes, label: Label, x: float, y: float, line: bool) -> Annotation:
-    """The name with its centre (x, y) points from its place."""
+def _write(axes: Axes, label: Label, place: Place, line: bool) -> None:
+    """The name with its centre at this place."""
     arrow = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": MARKER - 1}
-    return axes.annotate(
-        label.text, (label.x, label.y), (x, y), textcoords="offset points", ha="center", va="center", color=INK,
+    axes.annotate(
+        label.text, (label.x, label.y), place, textcoords="offset points", ha="center", va="center", color=INK,
         fontsize=SIZE, annotation_clip=False, arrowprops=arrow if line else None, zorder=5,
     )  # fmt: skip
 

@@ -20,8 +20,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from snn.report.figures import direct_labels, near_labels
 from snn.report.results import Panel, Quantity, Results, Setting
@@ -50,10 +49,10 @@ def grid(
     shared_y: bool = True,
     shared_x: bool | Literal["col"] = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with one axes a panel (`height` inches each, all of `results` by default); axes beyond are hidden.
+    """A figure with one axes a panel (by default those that are compared), `height` inches each; the rest are hidden.
 
     It fits the text's width, and with one panel a column of it."""
-    count = len(results.panels if panels is None else panels)
+    count = len(results.compared if panels is None else panels)
     columns = min(max(count, 1), columns)
     rows = max(1, math.ceil(count / columns))
     width = WIDTH if columns > 1 else COLUMN_WIDTH
@@ -61,6 +60,8 @@ def grid(
     axes = list(figure.subplots(rows, columns, sharex=shared_x, sharey=shared_y, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_visible(False)
+    for lowest in axes[max(0, count - columns) : count]:  # also above an unused one
+        lowest.tick_params(labelbottom=True)
     return figure, axes
 
 
@@ -206,6 +207,14 @@ def mark_training_steps(axes: Axes, settings: Iterable[Setting]) -> None:
         axes.axvline(t, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
 
 
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5 of each decade."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def steps_axis(axes: Axes, steps: Iterable[int], label: str) -> None:
     """A logarithmic x axis of time steps, with a number where there is room for one."""
     axes.set_xscale("log")
@@ -242,17 +251,3 @@ def _named_ends(axes: Axes) -> list[direct_labels.Label]:
     named = [drawn for drawn in axes.get_lines() if not str(drawn.get_label()).startswith("_")]
     ends = [(drawn, *places[-1]) for drawn in named if len(places := np.asarray(drawn.get_xydata(), float))]
     return [direct_labels.Label(str(drawn.get_label()), x, y, str(drawn.get_color())) for drawn, x, y in ends]
-
-
-def handle(shape: Look, markers: bool = True) -> Line2D:
-    """One entry of a legend."""
-    return Line2D(
-        [],
-        [],
-        label=shape.label,
-        color=shape.colour,
-        linestyle=shape.linestyle,
-        marker=shape.marker if markers else "",
-        markeredgecolor=PAPER,
-        markeredgewidth=0.6,
-    )
