@@ -147,4 +147,6 @@ def test_columns_of_numbers_are_sorted_as_numbers():
 def test_the_pages_svg_is_rounded_and_its_dots_are_short():
     """Zero-length lines with round caps are dots; scales of glyphs keep their digits."""
     svg = '<svg width="7pt"><path d="M 1.23456 7.891 L 1.23461 7.891 "/><g transform="scale(0.01234)"/></svg>'
-    assert inline_svg(svg, "f") == '<svg><path d="M1.23 7.89h0"/><g transform="scale(0.01234)"/></svg>'
+    assert (
+        inline_svg(svg, "f") == '<svg aria-hidden="true"><path d="M1.23 7.89h0"/><g transform="scale(0.01234)"/></svg>'
+    )
