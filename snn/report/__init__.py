@@ -6,8 +6,9 @@
     simulated_chips.py  means over simulated chips and their intervals
     never_predicted.py  evaluations in which a network predicts some classes for no recording
     claims/             the papers' claims: what they state, the paired differences, the verdicts
-    answer.py           the question's answer in three sentences, from three of the verdicts
-    choice.py           which methods are in question for an event-driven chip, and which are ruled out
+    answer.py           what came out for the claims that the benchmark can judge, topic by topic
+    choice.py           which methods are in question (for an event-driven chip), and which are ruled out
+    sections.py         what the page shows where, and what this benchmark does not have of it
     explorer.py         every metric of every cell, for the page's explorer
     frames.py           pictures of recordings
     scripts.py          the libraries that the page brings along

@@ -1,28 +1,30 @@
-"""Which method to take for an event-driven chip: those that no other method is shown to be better than.
+"""Which method to take: those that no other method is shown to be better than.
 
-On each network all methods are compared with each other in event-driven accuracy with int8 weights (in floating point
-where nothing was deployed in int8), paired by seed and recording, two-sided at 5 %, with Holm's correction over all
-pairs. A method is ruled out if one of these comparisons finds another better. The others are in question; of these the
-sentence names the one with the highest mean and, where it is another, the one with the fewest synaptic operations. What
-cannot be told apart is not ranked.
+On each network all methods are compared with each other in event-driven accuracy with int8 weights, in floating point
+where nothing was deployed in int8, and clock-driven where nothing was deployed at all; paired by seed and recording,
+two-sided at 5 %, with Holm's correction over all pairs. A method is ruled out if one of these comparisons finds another
+better. The others are in question; of these the sentence names the one with the highest mean and, event-driven, the one
+with the fewest synaptic operations. What cannot be told apart is not ranked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from snn.report import quantities, text
-from snn.report.results import Panel, Quantity, Results, Setting
+from snn.report import text
+from snn.report.quantities import trained
+from snn.report.results import Panel, Quantity, Results, Setting, Term
 from snn.report.style import method_label, mode_label
 from snn.report.tables.scoreboard import INFERENCES, NO_SPIKING_NETWORKS
 from snn.statistics import ALPHA, MIN_SEEDS, TOO_FEW, Interval, holm
 
 
 class Choice(NamedTuple):
-    """panel: the network; mode: in which methods were compared; best: the highest mean; in_question: the others that
-    no method is shown to be better than; ruled_out: those that another method is better than; text: in words."""
+    """panel: the network; mode: in which methods were compared, `clock` where none was deployed; best: the highest
+    mean; in_question: the others that no method is shown to be better than; ruled_out: those that another method is
+    better than; text: in words, after the name of the best."""
 
     panel: Panel
     mode: str
@@ -31,9 +33,16 @@ class Choice(NamedTuple):
     ruled_out: list[Setting]
     text: str
 
+    @property
+    def event_driven(self) -> bool:
+        return self.mode != CLOCK
+
+
+CLOCK = "clock"
+
 
 def choices(results: Results) -> list[Choice]:
-    """One for each network on which at least two methods were deployed."""
+    """One for each network on which at least two methods were evaluated in the same way."""
     found = (_of_network(results, panel) for panel in results.networks)
     return [choice for choice in found if choice is not None]
 
@@ -41,40 +50,41 @@ def choices(results: Results) -> list[Choice]:
 def _of_network(results: Results, panel: Panel) -> Choice | None:
     settings = [s for s in results.main_settings(panel) if s.method not in NO_SPIKING_NETWORKS]
     for mode in _modes():
-        deployed = {s: i for s in settings if (i := results.interval(s, Quantity("deploy", mode, None)))}
-        if len(deployed) > 1:
+        compared = {s: i for s in settings if (i := results.interval(s, _quantity(s, mode)))}
+        if len(compared) > 1:
             break
     else:
         return None
-    ordered = sorted(deployed, key=lambda s: -deployed[s].mean)
+    ordered = sorted(compared, key=lambda s: -compared[s].mean)
     worse = _worse_than_another(results, ordered, mode)
     best, *in_question = [s for s in ordered if s not in worse] or ordered
     ruled_out = [s for s in ordered if s not in (best, *in_question)]
-    words = f"{method_label(best.method)} has the highest accuracy, {text.percent(deployed[best])} %"
-    if min(i.n_seeds for i in deployed.values()) < MIN_SEEDS:
-        words += f"; {TOO_FEW} to tell the methods apart"
+    words = f"has the highest accuracy, {text.percent(compared[best])} %"
+    if min(i.n_seeds for i in compared.values()) < MIN_SEEDS:
+        words += f"; {TOO_FEW} to tell the methods apart."
     elif not in_question:
-        words += ", and every other method is ruled out: another is better"
+        words += ", and every other method is ruled out: another is better."
     else:
-        words += f"; not ruled out either, with these seeds: {_names(in_question, deployed)}"
-        words += f"; ruled out, since another is better: {_names(ruled_out, deployed)}" if ruled_out else ""
+        words += f". Not ruled out either, with these seeds: {_names(in_question, compared)}."
+        words += f" Ruled out, since another is better: {_names(ruled_out, compared)}." if ruled_out else ""
     return Choice(panel, mode, best, in_question, ruled_out, words + _sparing(results, [best, *in_question], mode))
 
 
-def _modes() -> list[str]:
-    """In int8 first, as chips compute; the common order of inference first."""
+def _modes() -> Iterator[str]:
+    """In int8 first, as chips compute; the common order of inference first; clock-driven last."""
     pairs = list(INFERENCES.values())
-    return list(dict.fromkeys([integer for _, integer in pairs] + [floating for floating, _ in pairs]))
+    yield from dict.fromkeys([integer for _, integer in pairs] + [floating for floating, _ in pairs])
+    yield CLOCK
+
+
+def _quantity(s: Setting, mode: str) -> Quantity:
+    return trained(s) if mode == CLOCK else Quantity("deploy", mode, None)
 
 
 def _worse_than_another(results: Results, settings: Sequence[Setting], mode: str) -> set[Setting]:
     pairs, found = [], []
     for a, b in combinations(settings, 2):
-        terms = [
-            *quantities.event_driven_accuracy(a, mode),
-            *quantities.negative(quantities.event_driven_accuracy(b, mode)),
-        ]
-        difference = results.contrast(terms)
+        difference = results.contrast([Term(1.0, a, _quantity(a, mode)), Term(-1.0, b, _quantity(b, mode))])
         if difference is not None:
             pairs.append((a, b))
             found.append(difference)
@@ -87,22 +97,23 @@ def _worse_than_another(results: Results, settings: Sequence[Setting], mode: str
 
 
 def _sparing(results: Results, settings: Sequence[Setting], mode: str) -> str:
-    """The clause about the fewest synaptic operations."""
+    """The sentence about the fewest synaptic operations."""
     counted = {s: i for s in settings if (i := results.interval(s, Quantity("deploy", mode, None, "synops")))}
     if not counted:
         return ""
     fewest = min(counted, key=lambda s: counted[s].mean)
     words = f"{text.short(counted[fewest].mean)} synaptic operations a recording"
     if fewest == settings[0]:
-        return f". It takes {words}" + (", the fewest of these" if len(settings) > 1 else "")
-    return f". The fewest of these: {method_label(fewest.method)}, {words}"
+        return f" It takes {words}" + (", the fewest of these." if len(settings) > 1 else ".")
+    return f" The fewest of these: {method_label(fewest.method)}, {words}."
 
 
 def _names(settings: Sequence[Setting], accuracies: Mapping[Setting, Interval]) -> str:
-    """`NMT (93.4), TET (92.1)`: with their accuracies in percent."""
-    return ", ".join(f"{method_label(s.method)} ({text.mean(accuracies[s])})" for s in settings)
+    """`NMT (93.4); TET (92.1)`: with their accuracies in percent."""
+    return "; ".join(f"{method_label(s.method)} ({text.mean(accuracies[s])})" for s in settings)
 
 
 def inference(choice: Choice) -> str:
-    """What was compared, as people read it."""
-    return mode_label(choice.mode).removeprefix("Event-driven, ")
+    """What was compared, as people read it: `Event-driven (int8)`, `Clock-driven`."""
+    kind, _, numbers = mode_label(choice.mode).partition(", ")
+    return kind + (f" ({numbers})" if numbers else "")

@@ -42,7 +42,7 @@ def download(content: str, name: str, words: str) -> Markup:
 def inline_svg(svg: str, name: str) -> Markup:
     """matplotlib's SVG for use inside the page: ids of its own, the page's colours for ink, grid and paper, and places
     to a hundredth of a point, which nobody sees and which is a third of its length."""
-    svg = svg[svg.index("<svg") :]
+    svg = svg[svg.index("<svg") :].replace("<svg", '<svg aria-hidden="true"', 1)  # what is around it says what it shows
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)

@@ -23,6 +23,7 @@ from snn.report import (
     html,
     never_predicted,
     scripts,
+    sections,
     tables,
     text,
 )
@@ -42,10 +43,14 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
     results = Results(folder, settings.t_train, settings.variants)
     captions = Captions(results, templates / "captions.yaml")
     pictures = frames.pictures(results)
+    shown_tables = {name: _table(name, results, captions, folder, templates) for name in TABLES}
+    shown_figures = {name: _figure(name, results, captions, folder) for name in FIGURES}
+    missing = _missing(shown_figures, shown_tables)
+    first = sections.first_picture(missing)
     template = _template(templates, lambda value, network: html.recording(value, network, pictures, results.networks))
     page = template.render(
         question=settings.question,
-        answers=answer.answer(results),
+        topics=answer.answer(results),
         caveats=caveats.caveats(results) + devices.mixed(results.provenance),
         verdicts=sentences.groups(verdicts.judgements(results)),
         explorer_data=Markup(explorer.as_json(results)),
@@ -56,8 +61,11 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
         choices=choice.choices(results),
         run_counts=Markup(json.dumps(engine.counts(results), separators=(",", ":"))),
         networks=results.networks,
-        tables={name: _table(name, results, captions, folder, templates) for name in TABLES},
-        figures={name: _figure(name, results, captions, folder) for name in FIGURES},
+        tables=shown_tables,
+        figures=shown_figures,
+        first_picture=first,
+        sections=sections.shown(missing, first),
+        missing=missing,
         others=published.others(results, templates / "published.yaml"),
         papers=published.papers(templates / "published.yaml"),
         classes_counted=(results.metrics["metric"] == never_predicted.METRIC).any(),
@@ -66,6 +74,17 @@ def render(folder: Path, settings: ReportSettings, templates: Path) -> None:
         csv_of_all=(folder / "metrics.csv").read_text(encoding="utf-8"),
     )
     write_text(folder / "index.html", page)
+
+
+def _missing(shown_figures: dict[str, Any], shown_tables: dict[str, Any]) -> dict[sections.Part, str]:
+    """What this benchmark does not have of the sections' parts -> its title and why."""
+    missing = {}
+    for part in (part for section in sections.SECTIONS for part in section.parts):
+        if part.kind == "figure" and (why := shown_figures[part.name]["missing"]):
+            missing[part] = f"{shown_figures[part.name]['caption']['title']} (figure): {why}"
+        elif part.kind == "table" and shown_tables[part.name]["rows"].empty:
+            missing[part] = f"{shown_tables[part.name]['caption']['title']} (table): nothing to show"
+    return missing
 
 
 def _template(templates: Path, recording: Callable[[str, str], Markup]) -> jinja2.Template:

@@ -99,8 +99,14 @@ class Results:
 
     @cached_property
     def networks(self) -> list[Panel]:
-        """The panels that the question is about: variants are ablations."""
-        return [p for p in self.panels if p.network not in self.variants] or self.panels
+        """The panels that the question is about: a variant of a network that is there too is an ablation."""
+        return [p for p in self.panels if p._replace(network=self.variants.get(p.network, "")) not in self.panels]
+
+    @cached_property
+    def compared(self) -> list[Panel]:
+        """The panels of figures: without variants on which one method alone was trained, which are in the tables."""
+        methods = {p: len({s.method for s in self.settings if s[:2] == p}) for p in self.panels}
+        return [p for p in self.panels if p in self.networks or methods[p] > 1]
 
     @cached_property
     def methods(self) -> list[str]:

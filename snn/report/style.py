@@ -42,10 +42,10 @@ METHODS = {
     "conversion": Look("ANN-to-SNN conversion", "#8C6D46", "8"),
     "qcfs": Look("QCFS conversion", "#8C6D46", "p", (4, 1.5)),
     "srp": Look("SRP conversion", "#8C6D46", "*", (1, 1.5)),
-    "sltt": Look("SLTT", "#882255", "o", (4, 1.5)),
-    "sltt-k": Look("SLTT-K", "#882255", "s", (1, 1.5)),
+    "sltt": Look("SLTT", "#BB3366", "o", (4, 1.5)),
+    "sltt-k": Look("SLTT-K", "#BB3366", "s", (1, 1.5)),
     "ottt": Look("OTTT", "#44AA99", "D"),
-    "ratebp": Look("RateBP", "#332288", "v"),
+    "ratebp": Look("RateBP", "#4B5FD6", "v"),
     "kd": Look("KD", "#AA4499", "P", (4, 1.5)),
     "tkd": Look("TKD", "#AA4499", "X"),
     "as-given": Look("As given, not trained", "#44AA99", "p"),
@@ -66,7 +66,7 @@ _SHORT = {
     "as-given": "As given",
     "ann-ltl": "ANN, teacher",
 }
-_SPARE = ("#117733", "#999933", "#661100", "#6699CC", "#DDCC77", "#888888")
+_SPARE = ("#117733", "#999933", "#CC3311", "#6699CC", "#A67C00", "#888888")
 _ORDER = list(METHODS)
 _NETWORKS = {"3c1fc": "3C1FC"}
 _MODES = {

@@ -20,8 +20,8 @@ def test_a_planted_effect_rules_the_others_out(tmp_path):
     assert choice.best.method == "mtt"
     assert {s.method for s in choice.ruled_out} == {"sdt", "sdt-matched"}
     assert choice.in_question == []
-    assert inference(choice) == "int8"
-    assert choice.text.startswith("MTT has the highest accuracy, 8")
+    assert inference(choice) == "Event-driven (int8)"
+    assert choice.text.startswith("has the highest accuracy, 8")
     assert "every other method is ruled out: another is better. It takes " in choice.text
 
 
@@ -30,7 +30,7 @@ def test_methods_alike_stay_in_question_with_their_numbers(tmp_path):
     assert choice.ruled_out == []
     (other,) = choice.in_question
     assert {choice.best.method, other.method} == {"sdt", "tet"}, "controls are no choice"
-    assert "; not ruled out either, with these seeds: " in choice.text
+    assert ". Not ruled out either, with these seeds: " in choice.text
     assert "synaptic operations a recording" in choice.text
 
 
@@ -40,7 +40,18 @@ def test_two_seeds_rule_nothing_out(tmp_path):
     assert "too few seeds to tell the methods apart" in choice.text
 
 
-def test_nothing_deployed_is_no_choice(tmp_path):
-    cells = [cell | {"phases": ["train"]} for cell in make_cells(tmp_path / "cells", **SMALL, methods=("sdt", "mtt"))]
+def test_where_nothing_is_deployed_the_methods_are_compared_clock_driven(tmp_path):
+    methods = ("chance", "ann", "sdt", "mtt", "conversion")  # planted: 92.5, 94 and 85 %
+    cells = [cell | {"phases": ["train"]} for cell in make_cells(tmp_path / "cells", **SMALL, methods=methods)]
     collect("fake", "matched", cells, tmp_path / "report")
+    (choice,) = choices(Results(tmp_path / "report"))
+    assert not choice.event_driven
+    assert inference(choice) == "Clock-driven"
+    assert choice.best.method == "mtt"
+    assert [s.method for s in choice.ruled_out][-1] == "conversion"
+    assert "synaptic operations" not in choice.text
+
+
+def test_one_method_alone_is_no_choice(tmp_path):
+    collect("fake", "matched", make_cells(tmp_path / "cells", **SMALL, methods=("ann", "sdt")), tmp_path / "report")
     assert choices(Results(tmp_path / "report")) == []

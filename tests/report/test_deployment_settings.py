@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,10 @@ def test_the_figure_draws_accuracy_above_spikes(with_bounds):
     figure = figures.draw("lower_bound", with_bounds)
     accuracy, spikes = figure.axes
     assert [label.get_text() for label in spikes.get_xticklabels()] == ["-1", "-4", "none"]
-    assert (len(spikes.lines), spikes.get_ylabel()) == (3, "Spikes for one recording")
+    assert spikes.get_ylabel() == "Spikes for one recording"
+    for axes in (accuracy, spikes):
+        kinds = Counter(str(line.get_label()).partition("/")[0] for line in axes.get_lines())
+        assert (kinds["_seed"], kinds.total()) == (3, 6), "of each method its seeds and its mean"
     assert "Test accuracy" in accuracy.get_ylabel()
 
 

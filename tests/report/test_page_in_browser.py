@@ -3,6 +3,7 @@ address keeps it."""
 
 import base64
 import gzip
+import itertools
 import json
 import re
 import shutil
@@ -236,6 +237,40 @@ def test_the_explorer_draws_every_seed_and_tells_its_cell(browser, page_file):
         assert "explore.y=train%2Fseconds%2Fclock%2F10" in page.url
 
 
+SPOKEN = {"button", "link", "combobox", "searchbox", "radio", "image", "table", "region", "columnheader"}
+
+
+def test_screen_readers_are_told_what_every_control_picture_and_table_is(browser, page_file):
+    with Visit(browser, page_file) as page:
+        page.locator("#explore").scroll_into_view_if_needed()
+        page.locator("#explore[data-drawn]").wait_for()
+        nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+        assert {role for role, _ in told} >= SPOKEN
+        assert [role for role, name in told if role in SPOKEN and not name.strip()] == []
+        searches = [name for role, name in told if role == "searchbox"]
+        assert len(searches) == len(set(searches)), "each says in which table it searches"
+        levels = [int(node.evaluate("node => node.tagName[1]")) for node in page.locator("h1, h2, h3").all()]
+        assert levels[0] == 1
+        assert max(b - a for a, b in itertools.pairwise(levels)) <= 1, "no level is skipped"
+
+
+def test_the_keyboard_reaches_what_the_mouse_does_and_shows_where_it_is(browser, page_file):
+    with Visit(browser, page_file) as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "To the results"
+        page.keyboard.press("Enter")
+        reached = set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            kind, outline = page.evaluate(
+                "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+            )
+            assert outline != "none", kind
+            reached.add(kind)
+        assert reached >= {"A", "BUTTON", "SELECT", "INPUT", "SUMMARY"}
+
+
 def test_lost_recordings_are_shown_as_frames(browser, page_file):
     with Visit(browser, page_file) as page:
         picture = page.locator("#table-lost_recordings img.frames").first
@@ -249,8 +284,10 @@ def test_lost_recordings_are_shown_as_frames(browser, page_file):
 @pytest.mark.parametrize("scripts", [True, False])
 def test_nothing_is_cut_off_at_any_width(browser, page_file, width, scripts):
     with Visit(browser, page_file, scripts=scripts, viewport={"width": width, "height": 900}) as page:
-        wide = page.evaluate("document.documentElement.scrollWidth") if scripts else None
-        assert wide is None or wide <= width
+        if scripts:
+            page.locator("#explore").scroll_into_view_if_needed()
+            page.locator("#explore[data-drawn]").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, "also the explorer's chart"
         assert page.locator("#table-accuracy tbody tr").count() >= 10, "all rows are there without scripts too"
         figures = page.locator("figure svg")
         assert all(figures.nth(i).bounding_box()["height"] > 80 for i in range(figures.count()))

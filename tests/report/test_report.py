@@ -27,7 +27,7 @@ from snn.report import (
     tables,
     text,
 )
-from snn.report.answer import answer
+from snn.report.answer import LINES, TOPICS, answer
 from snn.report.captions import Captions
 from snn.report.caveats import caveats
 from snn.report.html import cell
@@ -53,8 +53,19 @@ def table(name: str, results: Results) -> Table:
     return tables.make(name, results, TEMPLATES)
 
 
-def sentences_of(results: Results) -> list[str]:
-    return [str(sentence) for sentence in answer(results)]
+AT_TRAINING, OVER_T, EVENT_DRIVEN, LEARNING = TOPICS
+
+
+def findings_of(results: Results) -> dict[str, list[str]]:
+    """Topic -> its sentences."""
+    return {topic.title: [str(finding) for finding in topic.shown + topic.folded] for topic in answer(results)}
+
+
+def finding(results: Results, statement: str) -> str:
+    """The sentence about the claim that is stated so."""
+    every = [sentence for sentences in findings_of(results).values() for sentence in sentences]
+    (found,) = [sentence for sentence in every if sentence.startswith(statement + ":")]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +79,7 @@ def rendered(tmp_path_factory) -> Path:
 
 
 def test_without_deployments_everything_else_is_there(tmp_path):
-    """Static images have no events: the report says what it cannot answer, and no hole is made of it."""
+    """Static images have no events: the first screen is about what was measured, and no hole is made of the rest."""
     cells = make_cells(tmp_path / "cells", **SMALL)
     for one in cells:
         shutil.rmtree(Path(one["folder"]) / "deploy", ignore_errors=True)
@@ -77,9 +88,14 @@ def test_without_deployments_everything_else_is_there(tmp_path):
     render(tmp_path / "report", {}, TEMPLATES)
     collected = Results(tmp_path / "report")
     assert collected.holes.empty
-    sentences = sentences_of(collected)
-    assert "MTT is flatter over T, by" in sentences[0]
-    assert all("not answered: no event-driven deployment of both" in sentence for sentence in sentences[1:])
+    assert list(findings_of(collected)) == [AT_TRAINING, OVER_T]
+    page = (tmp_path / "report" / "index.html").read_text()
+    head, main = page[page.index('<div class="first">') : page.index("</header>")], page[page.index("<main") :]
+    assert "vent-driven" not in re.sub(r"<svg.*?</svg>", "", head, flags=re.S), "nothing was deployed"
+    assert "Which method is the most accurate?" in head
+    assert 'id="figure-accuracy_over_t"' in head, "the picture is of what was measured"
+    assert 'id="events"' not in main
+    assert "What is lost with fewer time steps, and what is lost event-driven (figure): needs results" in main
     for name in [*(f"tables/{n}.{f}" for n in TABLES for f in TABLE_FORMATS), "index.html"]:
         assert (tmp_path / "report" / name).is_file(), name
     for name in FIGURES:
@@ -108,40 +124,74 @@ def test_the_accuracy_change_is_taken_apart(tmp_path):
     assert rows["single", "mtt", "accuracy_change_minus_base"] == pytest.approx(difference)
     assert ("3c1fc", "mtt", "accuracy_change_minus_base") not in rows.index
     assert {panel.network for panel in collected.networks} == {"3c1fc"}
-    assert "single" not in " ".join(sentences_of(collected))
+    assert "single" not in str(findings_of(collected))
+
+
+def test_a_variant_without_its_network_is_a_network(tmp_path):
+    """As a small VGG, whose large form nobody trains: claims are judged on it, and it is no ablation."""
+    collected = results(tmp_path)
+    assert Results(tmp_path / "report", variants={"3c1fc": "large"}).networks == collected.networks
 
 
 # --- the answer
 
 
-def test_the_answer_has_three_sentences_with_numbers(tmp_path):
-    sentences = sentences_of(results(tmp_path))
-    assert len(sentences) == 3
-    assert "MTT is flatter over T, by" in sentences[0]
-    assert "MTT loses less, by" in sentences[1]
-    assert "MTT is better, by" in sentences[2]
-    assert all(re.search(r"\d\.\d \[\+\d+\.\d, \+\d+\.\d\] points", sentence) for sentence in sentences)
+def test_the_answer_is_about_the_claims_that_were_judged_with_their_numbers(tmp_path):
+    collected = results(tmp_path)
+    assert list(findings_of(collected)) == [AT_TRAINING, OVER_T, EVENT_DRIVEN]
+    gap = r"difference \+\d+\.\d \[\+\d+\.\d, \+\d+\.\d\] points\."
+    numbers = r"−\d+\.\d against −\d+\.\d points"
+    flatter = finding(collected, "MTT is flatter over T than SDT")
+    assert re.search(rf": supported, {numbers} \(T = 1 to 8\), {gap}", flatter)
+    loses = finding(collected, "MTT loses less than SDT on event-driven deployment")
+    assert re.search(rf": supported, {numbers}, {gap}", loses)
+    accurate = finding(collected, "MTT is more accurate than SDT event-driven")
+    assert re.search(rf": supported, \d+\.\d against \d+\.\d\s%, {gap}", accurate)
 
 
 def test_a_reversed_effect_reverses_the_answer(tmp_path):
-    sentences = sentences_of(results(tmp_path, effect=-0.15))
-    assert "SDT loses less; the difference is −" in sentences[1]
-    assert "SDT, matched compute is better; the difference is −" in sentences[2]
-    assert "MTT loses less" not in sentences[1]
+    collected = results(tmp_path, effect=-0.15)
+    loses = finding(collected, "MTT loses less than SDT on event-driven deployment")
+    assert re.search(": contradicted, .* difference −", loses)
+    accurate = finding(collected, "MTT is more accurate than SDT event-driven at equal compute")
+    assert re.search(": contradicted, .* difference −", accurate)
 
 
 def test_no_effect_is_called_that(tmp_path):
-    sentences = sentences_of(results(tmp_path, effect=0.005))
-    assert re.search(r"undecided; the difference is .* with 3 seeds: \d+ seeds would decide it \(MTT ", sentences[1])
-    assert "is better" not in sentences[2]
+    collected = results(tmp_path, effect=0.005)
+    loses = finding(collected, "MTT loses less than SDT on event-driven deployment")
+    assert re.search(r": undecided, .*; \d+ seeds would decide it\.", loses)
+
+
+def test_equivalent_methods_are_so_within_the_margin(tmp_path):
+    collected = results(tmp_path, methods=("sdt", "mtt"), samples=2000, seeds=range(8), effect=0.0)
+    loses = finding(collected, "MTT loses less than SDT on event-driven deployment")
+    assert ": equivalent within ±2 points, " in loses
+
+
+def test_the_claims_of_a_benchmark_without_mtt_are_its_answer(tmp_path):
+    collected = results(tmp_path, methods=("chance", "ann", "sdt", "shortcut", "dspike", "dspike-fixed", "conversion"))
+    assert list(findings_of(collected)) == [AT_TRAINING]
+    first, *_ = findings_of(collected)[AT_TRAINING]
+    assert first.startswith("Dspike is more accurate than a fixed surrogate gradient: "), "against SDT first"
+    render(tmp_path / "report", {}, TEMPLATES)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "MTT" not in re.sub(r"<svg.*?</svg>", "", page[page.index("<header") : page.index("</header>")], flags=re.S)
+
+
+def test_the_first_screen_has_room_for_a_few_claims_of_each_topic_and_folds_the_rest(tmp_path):
+    networks = tuple(f"n{i}" for i in range(4))
+    topics = answer(results(tmp_path, networks=networks, samples=40))
+    assert sum(len(topic.shown) for topic in topics) == LINES
+    assert [len(topic.shown) for topic in topics] == [4, 4, 4]
+    assert sum(len(topic.folded) for topic in topics) == 4 * 8 - LINES
 
 
 def test_the_answer_and_the_table_of_claims_agree(rendered):
     claims = pd.read_csv(rendered / "tables" / "claims.csv").set_index(["name", "network"])
     page = (rendered / "index.html").read_text()
     assert claims.verdict["mtt_flatter", "3c1fc"] == "supported"
-    sentence = re.search(r"<li><b>With fewer time steps than in training</b>\n<ul>(.*)</ul>", page)[1]
-    assert '<span class="unseen">supported: </span></span> on 3C1FC: MTT is flatter over T, by' in sentence
+    assert "MTT is flatter over T than SDT (on 3C1FC): <b>supported</b>, −" in page
     assert re.search(r"<h3>.* Supported \(\d+\)", page)
     assert "MTT is flatter over T than SDT (on 3C1FC): +" in page
 
@@ -149,28 +199,27 @@ def test_the_answer_and_the_table_of_claims_agree(rendered):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_too_few_seeds_draw_no_conclusion(tmp_path, seeds):
     collected = results(tmp_path, seeds=seeds)
-    for sentence in sentences_of(collected):
-        assert TOO_FEW in sentence
-        assert "flatter" not in sentence
-        assert "less, by" not in sentence
-        assert "would decide" not in sentence, "two seeds say nothing of the variance between seeds"
+    for sentence in (sentence for sentences in findings_of(collected).values() for sentence in sentences):
+        assert sentence.endswith(f"; {TOO_FEW}."), "two seeds say nothing of the variance between seeds"
+        assert ": undecided, " in sentence
     assert any(TOO_FEW in caveat for caveat in caveats(collected))
     assert (table("paired", collected).view["p"] == TOO_FEW).all()
     assert table("accuracy", collected).view["Accuracy, clock-driven, last epoch (%)"].str.fullmatch(r"[\d.]+").all()
     assert table("accuracy", collected).view["n"].str.contains(TOO_FEW).all()
 
 
-def test_a_method_that_is_not_there_is_named(tmp_path):
-    sentences = sentences_of(results(tmp_path, methods=("chance", "ann", "sdt")))
-    assert all("no MTT" in sentence for sentence in sentences)
+def test_where_no_claim_can_be_judged_the_page_says_so(tmp_path):
+    assert answer(results(tmp_path, methods=("chance", "ann", "sdt"))) == []
+    render(tmp_path / "report", {}, TEMPLATES)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert 'None of <a href="#claims">the papers\' claims</a> is about what this benchmark compares.' in page
 
 
 def test_a_network_without_the_compared_methods_is_passed_over(tmp_path):
     cells = make_cells(tmp_path / "cells", networks=("3c1fc",), diverged=(), star=())
     cells += make_cells(tmp_path / "cells", networks=("resnet-small",), methods=("sdt",), diverged=(), star=())
     collect("fake", "matched", cells, tmp_path / "report")
-    sentences = sentences_of(Results(tmp_path / "report"))
-    assert not any("not answered" in sentence or "resnet" in sentence for sentence in sentences)
+    assert "resnet" not in str(findings_of(Results(tmp_path / "report")))
 
 
 def test_the_answer_names_holes_and_missing_data(tmp_path):
@@ -371,8 +420,7 @@ def test_the_page_stands_alone(rendered):
     assert "url(http" not in page
     assert "@import" not in page
     assert len(page) < 6e6
-    frames = "Frames of the recordings are not among these collected files."
-    missing = page.count('class="none"') - page.count(f'class="none">{frames}')
+    missing = page.count(" (figure): needs ")
     assert page.count("<svg") == len(FIGURES) - missing
     assert missing == len(MECHANISM_FIGURES) - 2 + 2, (
         "but for accuracy over T and LTL's epochs: not probed; no lower bound was set, no recording is there"
@@ -436,15 +484,15 @@ def test_names_captions_and_snakemake_captions_are_in_step():
 
 def test_the_page_shows_every_table_and_figure_once_and_nav_leads_to_every_section(rendered):
     page = (rendered / "index.html").read_text()
-    template = (TEMPLATES / "index.html.j2").read_text()
     captions = yaml.safe_load((TEMPLATES / "captions.yaml").read_text())
     for name in TABLES:
-        assert page.count(f'id="table-{name}"') == 1, name
+        missing = f"<li>{escape(captions['tables'][name]['title'])} (table): "
+        assert page.count(f'id="table-{name}"') + page.count(missing) == 1, name
     for name in FIGURES:
-        missing = f'<p class="none">{escape(captions["figures"][name]["title"])}:'
+        missing = f"<li>{escape(captions['figures'][name]['title'])} (figure): "
         assert page.count(f'id="figure-{name}"') + page.count(missing) == 1, name
-    nav = re.findall(r'<a href="#([^"]+)"', template[template.index("<nav") : template.index("</nav>")])
-    assert nav == re.findall(r'<section id="([a-z]+)"', template), "same sections, same order"
+    nav = re.findall(r'<a href="#([^"]+)"', page[page.index("<nav") : page.index("</nav>")])
+    assert nav == re.findall(r'<section id="([a-z]+)"', page), "same sections, same order"
 
 
 def test_beside_published_numbers_stands_what_of_the_data_is_missing(tmp_path):

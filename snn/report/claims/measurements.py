@@ -39,11 +39,13 @@ class Measurement(NamedTuple):
 
 
 class ClaimQuantity(NamedTuple):
-    """What a claim is about. label: in words; scale: of its differences and margins (points are kept as fractions)."""
+    """What a claim is about. label: in words; scale: of its differences and margins (points are kept as fractions);
+    of_changes: whether the compared numbers themselves are changes of accuracy, in points."""
 
     label: str
     scale: Scale
     measure: Callable[[Results, Sequence[Setting]], Measurement | str]
+    of_changes: bool = False
 
 
 def _accuracy(results: Results, settings: Sequence[Setting]) -> Measurement | str:
@@ -208,12 +210,12 @@ def _span(steps: Sequence[int]) -> str:
 
 
 ACCURACY = ClaimQuantity("accuracy (clock-driven)", "points", _accuracy)
-CHANGE_OVER_T = ClaimQuantity("mean accuracy change at T below training", "points", _change_over_t)
+CHANGE_OVER_T = ClaimQuantity("mean accuracy change at T below training", "points", _change_over_t, of_changes=True)
 ACCURACY_BEYOND_TRAINING = ClaimQuantity("mean accuracy at T above training", "points", _accuracy_beyond_training)
 ACCURACY_AT_EACH_T = ClaimQuantity("mean accuracy over T", "points", _accuracy_of_training_at_each_t)
 EVENT_DRIVEN_ACCURACY = ClaimQuantity("event-driven accuracy", "points", _event_driven_accuracy)
-EVENT_DRIVEN_CHANGE = ClaimQuantity("accuracy change, event-driven", "points", _event_driven_change)
+EVENT_DRIVEN_CHANGE = ClaimQuantity("accuracy change, event-driven", "points", _event_driven_change, of_changes=True)
 EARLY_ACCURACY = ClaimQuantity("accuracy in the first epochs", "points", _early_accuracy)
 EARLY_GRADIENTS = ClaimQuantity("gradient norm, first layer / last layer", "log ratio", _early_gradients)
 MEMORY_GROWTH = ClaimQuantity("growth of memory with T, relative", "fraction", _memory_growth)
-ON_CHIP_GAIN = ClaimQuantity("gain by on-chip learning minus control's", "points", _on_chip_gain)
+ON_CHIP_GAIN = ClaimQuantity("gain by on-chip learning minus control's", "points", _on_chip_gain, of_changes=True)

@@ -67,6 +67,11 @@ def margin(claim: Claim) -> str:
     return f"{100 * claim.margin:g} point{'s' * (claim.margin != 0.01)}"
 
 
+def within(claim: Claim) -> str:
+    """`±2 points`, `a factor of 1.25`: how far apart two equivalent methods may be."""
+    return margin(claim) if claim.quantity.scale == "log ratio" else f"±{margin(claim)}"
+
+
 def needed(judgement: Judgement) -> str:
     """What would decide an undecided claim."""
     seeds, measurement = judgement.seeds_to_decide, judgement.measurement

@@ -17,16 +17,16 @@ NOT_TRAINED = "needs results of the phase train"
 
 def accuracy(results: Results) -> Figure | str:
     """One row a method: every seed, the mean and its interval."""
-    rows = max((len(_trained(results, panel)) for panel in results.panels), default=0)
+    rows = max((len(_trained(results, panel)) for panel in results.compared), default=0)
     if not rows:
         return NOT_TRAINED
     figure, grid = panels.grid(results, height=0.5 + 0.26 * rows, shared_y=False, shared_x=True)
-    for axes, panel in panels.titled(results, grid, results.panels):
+    for axes, panel in panels.titled(results, grid, results.compared):
         settings = _trained(results, panel)
         for y, s in enumerate(settings):
             _mark(axes, panels.point(results, s, quantities.trained(s), y), s, results, horizontal=True)
         axes.set_yticks(range(len(settings)), [short_label(s.method, results.methods) for s in settings])
-        axes.set_ylim(len(settings) - 0.4, -0.6)
+        axes.set_ylim(rows - 0.4, -0.6)  # of all panels, so that rows are as high and as far apart
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelleft=True)
         axes.set(xlabel="Test accuracy (%)", ylabel="")
@@ -41,7 +41,7 @@ def accuracy_over_t(results: Results) -> Figure | str:
     drawn = [
         (panel, metric)
         for metric in metrics
-        for panel in results.panels
+        for panel in results.compared
         if any(metric in normalisations(results, s) for s in results.main_settings(panel))
     ]
     if not drawn:
@@ -82,14 +82,17 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
             for s in _trained(results, panel)
             if (cost := results.interval(s, quantities.trained(s, metric))) and cost.mean > 0
         ]
-        for panel in results.panels
+        for panel in results.networks
         for metric in measures
     }
     if not any(drawn.values()):
         return NOT_TRAINED
-    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6)
+    figure, grid = panels.grid(results, panels=[panel for panel, _ in drawn], height=2.6, shared_x="col")
+    most = dict.fromkeys(measures, 0.0)
+    for (_, metric), points in drawn.items():
+        most[metric] = max([most[metric], *(cost.mean for _, cost in points)])
     for axes, ((panel, metric), points) in zip(grid, drawn.items(), strict=False):
-        right = 1.12 * max((cost.mean for _, cost in points), default=1)
+        right = 1.12 * (most[metric] or 1.0)
         shifts = panels.shifts(len(points), 0.006 * right, 0.03 * right)
         for (s, cost), shift in zip(points, shifts, strict=True):
             _mark(axes, panels.point(results, s, quantities.trained(s), cost.mean + shift), s, results)
@@ -99,7 +102,7 @@ def accuracy_vs_cost(results: Results) -> Figure | str:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(lambda value, _: _round_number(value))
     panels.label_left(grid, "Test accuracy (%)")
-    panels.label_methods(figure)
+    panels.label_points(figure)
     return figure
 
 
@@ -110,7 +113,7 @@ def learning_curves(results: Results) -> Figure | str:
         return NOT_TRAINED
     label = "Test accuracy (%)" if column == "test_accuracy" else "Validation accuracy (%)"
     figure, grid = panels.grid(results, height=2.7)
-    for axes, panel in panels.titled(results, grid, results.panels):
+    for axes, panel in panels.titled(results, grid, results.compared):
         for s in _trained(results, panel):
             rows = results.epochs(s).dropna(subset=[column])
             if rows["epoch"].nunique() > 1:

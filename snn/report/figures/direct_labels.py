@@ -44,8 +44,8 @@ def add(axes: Axes, labels: Sequence[Label]) -> None:
             color=INK,
             fontsize=SIZE,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.8, "alpha": 0.8, "shrinkA": 1,
-                        "shrinkB": 2, "relpos": (0, 0.5)},
+            arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.8, "linestyle": (0, (1, 1)),
+                        "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 

@@ -34,13 +34,14 @@ def events_through_network(results: Results) -> Figure | str:
     _name(
         grid[0], "input", f"{len(events):,} events{' drawn' * (len(events) >= SPIKES_OF_A_LAYER)}\n(row of the pixel)"
     )
-    for axes, (name, spikes), count in zip(grid[1:], layers.items(), run["n_spikes"].tolist(), strict=True):
+    counted = zip(grid[1:], layers.items(), run["n_spikes"].tolist(), strict=True)
+    for number, (axes, (name, spikes), count) in enumerate(counted, 1):
         height, width = (int(spikes[:, k].max()) + 1 if len(spikes) else 1 for k in (2, 3))
         neuron = (spikes[:, 1] * height + spikes[:, 2]) * width + spikes[:, 3]
         _dots(axes, spikes[:, 0] / 1000, neuron, INK, f"_spike/{name}")
         _name(
             axes,
-            name,
+            name if name == "readout" else f"layer {number}",
             f"{count:,} spike{'s' * (count != 1)}\n(neuron)" if count else "no spikes:\nread from the membrane",
         )
     grid[-1].set_xlim(0, end)
@@ -83,6 +84,7 @@ def _dots(axes: plt.Axes, x: np.ndarray, y: np.ndarray, colour: str, label: str)
         Path(np.stack([starts, ends], axis=1).reshape(-1, 2), codes), fill=False, edgecolor=colour, linewidth=SIZE,
         capstyle="round", label=label, gid=f"dots-{label[1:].replace('/', '-')}-{colour[1:]}",
     )  # fmt: skip
+    dots.set_snap(False)  # a short path would be snapped to pixels, which leaves out lines without length
     axes.add_patch(dots)
     axes.autoscale_view()
 
@@ -90,7 +92,7 @@ def _dots(axes: plt.Axes, x: np.ndarray, y: np.ndarray, colour: str, label: str)
 def _name(axes: plt.Axes, name: str, detail: str) -> None:
     axes.set_yticks([])
     axes.grid(visible=False)
-    axes.set_ylabel(name.replace("stages.", "layer "), rotation=0, ha="right", va="center")
+    axes.set_ylabel(name, rotation=0, ha="right", va="center")
     axes.annotate(
         detail, (1.01, 0.5), xycoords="axes fraction", color=FAINT, va="center", fontsize=7, annotation_clip=False
     )

@@ -21,7 +21,7 @@ def clock_vs_event(results: Results) -> Figure | str:
         return NOT_DEPLOYED
     modes = sorted({mode for of_s in deployed.values() for mode in of_s}, key=lambda p: (mode_order(p[0]), p[1] or 0))
     figure, grid = panels.grid(results, height=2.9)
-    for axes, panel in panels.titled(results, grid, results.panels):
+    for axes, panel in panels.titled(results, grid, results.compared):
         settings = [s for s in results.main_settings(panel) if s in deployed]
         for s, shift in zip(settings, panels.shifts(len(settings), 0.09, 0.4), strict=True):
             places = {
@@ -40,7 +40,8 @@ def clock_vs_event(results: Results) -> Figure | str:
 def _label_modes(axes: Axes, modes: Sequence[tuple[str, int | None]]) -> None:
     """One place a mode on the x axis, clock-driven ones at the left; under them the name of each group."""
     clocks = sum(mode.startswith("clock") for mode, _ in modes)
-    axes.set_xticks(range(len(modes)), [_tick_label(mode, t) for mode, t in modes], rotation=90)
+    names, upright = [_tick_label(mode, t) for mode, t in modes], len(modes) > 4
+    axes.set_xticks(range(len(modes)), names, rotation=90 if upright else 0)
     axes.set_xlim(-0.4, len(modes) - 0.6)
     axes.axvline(clocks - 0.5, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.grid(axis="x", visible=False)
@@ -49,7 +50,7 @@ def _label_modes(axes: Axes, modes: Sequence[tuple[str, int | None]]) -> None:
         axes.annotate(
             name,
             (centre, 0),
-            (0, -58),
+            (0, -58 if upright else -19),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha="center",
@@ -81,7 +82,7 @@ def _anytime(results: Results, curve: str, label: str, scale: float) -> Figure |
         return NOT_DEPLOYED
     mode = min(rows["mode"].unique(), key=mode_order)
     figure, grid = panels.grid(results, height=2.7)
-    for axes, panel in panels.titled(results, grid, results.panels):
+    for axes, panel in panels.titled(results, grid, results.compared):
         for s in results.main_settings(panel):
             points = results.curve(s, mode, curve)
             if len(points):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from snn.events.deployment import TRAINED, Deployment, bound_label, bound_order
 from snn.report.figures import panels
 from snn.report.results import Quantity, Results, Setting
-from snn.report.style import look, mode_label, short_label
+from snn.report.style import mode_label
 
 NOT_SET = "needs several bounds in deploy.lower_bounds"
 
@@ -20,7 +20,7 @@ def lower_bound(results: Results) -> Figure | str:
     deployed = {s: of_s for s, of_s in deployed.items() if len(of_s) > 1}
     if not deployed:
         return NOT_SET
-    shown = [panel for panel in results.panels if any(s in deployed for s in results.main_settings(panel))]
+    shown = [panel for panel in results.compared if any(s in deployed for s in results.main_settings(panel))]
     places = sorted({d.v_min for of_s in deployed.values() for d in of_s}, key=bound_order)
     figure = plt.figure(figsize=(panels.WIDTH if len(shown) > 1 else panels.COLUMN_WIDTH, 4.6), layout=panels.layout())
     grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
@@ -34,13 +34,8 @@ def lower_bound(results: Results) -> Figure | str:
             x = {d: places.index(d.v_min) + shift for d in deployed[s]}
             points = [panels.point(results, s, Quantity("deploy", d.name, None), at) for d, at in x.items()]
             panels.line(accuracy_axes, points, s.method, results)
-            spikes = [(x[d], results.interval(s, Quantity("deploy", d.name, None, "spikes"))) for d in x]
-            shape = look(s.method, results.methods)
-            spike_axes.plot(
-                *zip(*((at, i.mean) for at, i in spikes if i is not None), strict=True),
-                color=shape.colour, marker=shape.marker, linestyle=shape.linestyle,
-                label=short_label(s.method, results.methods),
-            )  # fmt: skip
+            spikes = [panels.point(results, s, Quantity("deploy", d.name, None, "spikes"), at) for d, at in x.items()]
+            panels.line(spike_axes, spikes, s.method, results, scale=1)
         accuracy_axes.set_title(panels.title(results, panel), loc="left")
         spike_axes.set_xticks(range(len(places)), [bound_label(place) for place in places])
         spike_axes.set(xlabel="Lower bound of the membrane", ylim=(0, None))

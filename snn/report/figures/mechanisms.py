@@ -14,7 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from snn.report import quantities
 from snn.report.figures import panels
@@ -64,10 +64,7 @@ def gradient_depth(results: Results) -> Figure | str:
                 ratios = pairs.assign(x=pairs["layer"], value=pairs["value"] / pairs["value_sdt"])
                 panels.band(right, ratios, s.method, results, logarithmic=True, markers=True)
         for axes in (left, right):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            panels.logarithmic(axes)
             _layers_axis(axes, results, panel, "Layer of weights, first to last")
         left.set_ylabel("Norm of the gradient")
         right.set_ylabel("Relative to SDT's")
@@ -125,13 +122,13 @@ def dspike_temperature(results: Results) -> Figure | str:
             axes.set_title(panels.title(results, panel), loc="left")
             axes.set_xlabel("Epoch")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    handles = [panels.handle(candidate) for candidate in CANDIDATES.values()]
-    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+    panels.label_methods(figure)
     return figure
 
 
 def ltl_convergence(results: Results) -> Figure | str:
-    """Test accuracy over the first epochs: local learning against back-propagation through time; line: the teacher."""
+    """Test accuracy over the first epochs: local learning against back-propagation through time, and the trained
+    teacher."""
     shown = _shown(results, LTL, ("sdt",), lambda s: _with_column(results.epochs(s), "test_accuracy"))
     if isinstance(shown, str):
         return shown
@@ -141,9 +138,12 @@ def ltl_convergence(results: Results) -> Figure | str:
             rows = rows[rows["epoch"] <= FIRST_EPOCHS]
             curve = rows.assign(x=rows["epoch"], value=100 * rows["test_accuracy"])
             panels.band(axes, curve, s.method, results, panels.PERCENT)
-        teacher = results.find(panel, "ann")
-        if teacher and (reached := results.interval(teacher, quantities.trained(teacher))):
-            axes.axhline(100 * reached.mean, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
+        if teacher := results.find(panel, "ann"):
+            epochs = pd.concat([rows["epoch"] for rows in settings.values()])
+            reached = results.values(teacher, quantities.trained(teacher)).items()
+            ends = (epochs.min(), min(epochs.max(), FIRST_EPOCHS))
+            line = pd.DataFrame([(x, seed, 100 * value) for x in ends for seed, value in reached])
+            panels.band(axes, line.set_axis(["x", "seed", "value"], axis=1), "ann", results, panels.PERCENT)
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -180,7 +180,7 @@ def _over_t(results: Results, metric: str, unit: float, label: str, key: str = "
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, rows in settings.items():
             panels.band(axes, rows, s.method, results, logarithmic=True, markers=True)
-        axes.set_yscale("log")
+        panels.logarithmic(axes)
         panels.steps_axis(axes, {t for rows in settings.values() for t in rows["x"]}, "Time steps T in training")
         axes.set_title(panels.title(results, panel), loc="left")
     panels.label_left(grid, label)
@@ -199,15 +199,13 @@ def local_losses(results: Results) -> Figure | str:
         losses = shown[panel][s]
         colours = sns.color_palette("viridis", len(losses)).as_hex()
         for number, (rows, colour) in enumerate(zip(losses, colours, strict=True), 1):
-            panels.over_seeds(axes, rows, Look(str(number), colour, ""), str(number), logarithmic=True)
-        axes.set_yscale("log")
+            panels.over_seeds(axes, rows, Look("", colour, ""), f"layer {number}", logarithmic=True)
+        panels.logarithmic(axes)
         axes.set_title(f"{panels.title(results, panel)}, {method_label(s.method)}", loc="left")
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels.label_left(grid, "Loss of a layer")
-    deepest = max(grid[: len(places)], key=lambda axes: len(axes.get_legend_handles_labels()[0]))
-    handles, labels = deepest.get_legend_handles_labels()
-    figure.legend(handles, labels, title="Layer", loc="outside upper left", ncols=8)
+    panels.label_methods(figure)
     return figure
 
 
@@ -296,9 +294,9 @@ def firing_rates(results: Results) -> Figure | str:
     for axes, (panel, settings) in zip(grid, shown.items(), strict=False):
         for s, layers in settings.items():
             rates = pd.concat([rows.assign(x=k) for k, rows in enumerate(layers.values(), 1)])
-            panels.band(axes, rates, s.method, results, panels.POSITIVE, markers=True)
+            panels.band(axes, rates, s.method, results, logarithmic=True, markers=True)
+        panels.logarithmic(axes)
         _layers_axis(axes, results, panel, "Layer of neurons, first to last")
-    grid[0].set_ylim(bottom=0)  # of all, once all are drawn: a limit that is set stops the others from growing
     panels.label_left(grid, "Spikes per neuron\nand time step")
     panels.label_methods(figure)
     return figure
@@ -338,7 +336,7 @@ def _shown(
     about: methods of the claim, of which a panel needs one; beside: what they are compared with. Methods that are not
     built in are taken along. key: of the configuration, without which there is nothing to show."""
     about, shown = set(about), {}
-    for panel in results.panels:
+    for panel in results.compared:
         settings = results.main_settings(panel)
         asked = [s for s in settings if s.method in {*about, *beside} or s.method not in METHODS]
         values = {s: value for s in asked if len(value := look_up(s))}

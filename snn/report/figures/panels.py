@@ -20,10 +20,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
-from snn.report.figures import direct_labels
+from snn.report.figures import direct_labels, near_labels
 from snn.report.results import Panel, Quantity, Results, Setting
 from snn.report.style import FAINT, PAPER, Look, look, network_label, short_label
 from snn.statistics import Interval, mean_interval
@@ -50,10 +49,10 @@ def grid(
     shared_y: bool = True,
     shared_x: bool | Literal["col"] = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with one axes a panel (`height` inches each, all of `results` by default); axes beyond are hidden.
+    """A figure with one axes a panel (by default those that are compared), `height` inches each; the rest are hidden.
 
     It fits the text's width, and with one panel a column of it."""
-    count = len(results.panels if panels is None else panels)
+    count = len(results.compared if panels is None else panels)
     columns = min(max(count, 1), columns)
     rows = max(1, math.ceil(count / columns))
     width = WIDTH if columns > 1 else COLUMN_WIDTH
@@ -61,6 +60,8 @@ def grid(
     axes = list(figure.subplots(rows, columns, sharex=shared_x, sharey=shared_y, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_visible(False)
+    for lowest in axes[max(0, count - columns) : count]:  # also above an unused one
+        lowest.tick_params(labelbottom=True)
     return figure, axes
 
 
@@ -95,32 +96,16 @@ def shifts(count: int, step: float, span: float) -> list[float]:
     return [step * (i - (count - 1) / 2) for i in range(count)]
 
 
-def line(axes: Axes, points: Sequence[Point], method: str, results: Results) -> None:
-    """Means joined by a line, every seed as a pale dot, and the intervals."""
-    means = [(point.x, 100 * point.interval.mean) for point in points if point.interval is not None]
-    plain_line(axes, [x for x, _ in means], [y for _, y in means], method, results)
-    colour = look(method, results.methods).colour
-    dots(axes, points, colour, series=short_label(method, results.methods))
-    whiskers(axes, points, colour, series=short_label(method, results.methods))
-
-
-def plain_line(
-    axes: Axes, x: Iterable[float], y: Iterable[float], method: str, results: Results, width: float = 1.2
-) -> None:
-    """Marked points joined by a line, without intervals."""
-    shape = look(method, results.methods)
+def line(axes: Axes, points: Sequence[Point], method: str, results: Results, scale: float = 100) -> None:
+    """Means joined by a line, every seed as a pale dot, and the intervals; scale: to the y axis's unit, percent."""
+    means = [(point.x, scale * point.interval.mean) for point in points if point.interval is not None]
+    shape, name = look(method, results.methods), short_label(method, results.methods)
     axes.plot(
-        list(x),
-        list(y),
-        color=shape.colour,
-        marker=shape.marker,
-        linestyle=shape.linestyle,
-        markeredgecolor=PAPER,
-        markeredgewidth=0.5,
-        linewidth=width,
-        zorder=3,
-        label=short_label(method, results.methods),
-    )
+        [x for x, _ in means], [y for _, y in means], color=shape.colour, marker=shape.marker,
+        linestyle=shape.linestyle, markeredgecolor=PAPER, markeredgewidth=0.5, zorder=3, label=name,
+    )  # fmt: skip
+    dots(axes, points, shape.colour, series=name, scale=scale)
+    whiskers(axes, points, shape.colour, series=name, scale=scale)
 
 
 def point(results: Results, s: Setting, quantity: Quantity, x: float) -> Point:
@@ -128,10 +113,12 @@ def point(results: Results, s: Setting, quantity: Quantity, x: float) -> Point:
     return Point(x, results.interval(s, quantity), list(results.values(s, quantity).values()))
 
 
-def dots(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "") -> None:
+def dots(
+    axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "", scale: float = 100
+) -> None:
     """Every seed by itself: an interval of few seeds says little where one training in five fails."""
     places = [point.x for point in points for _ in point.each]
-    values = [100 * value for point in points for value in point.each]
+    values = [scale * value for point in points for value in point.each]
     x, y = (values, places) if horizontal else (places, values)
     seeds(axes, x, y, colour, series)
 
@@ -144,10 +131,12 @@ def seeds(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, serie
     )  # fmt: skip
 
 
-def whiskers(axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "") -> None:
+def whiskers(
+    axes: Axes, points: Sequence[Point], colour: str, horizontal: bool = False, series: str = "", scale: float = 100
+) -> None:
     """The intervals at their places; those of too few seeds are not drawn."""
     drawn = [(x, i) for x, i, _ in points if i is not None and not i.note and not np.isnan(i.low)]
-    places, low, high = [x for x, _ in drawn], [100 * i.low for _, i in drawn], [100 * i.high for _, i in drawn]
+    places, low, high = [x for x, _ in drawn], [scale * i.low for _, i in drawn], [scale * i.high for _, i in drawn]
     draw_bar = axes.hlines if horizontal else axes.vlines
     draw_bar(places, low, high, color=colour, linewidth=0.9, alpha=0.6, zorder=2, label=f"_interval/{series}")
 
@@ -218,6 +207,14 @@ def mark_training_steps(axes: Axes, settings: Iterable[Setting]) -> None:
         axes.axvline(t, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
 
 
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5 of each decade."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def steps_axis(axes: Axes, steps: Iterable[int], label: str) -> None:
     """A logarithmic x axis of time steps, with a number where there is room for one."""
     axes.set_xscale("log")
@@ -240,22 +237,17 @@ def label_methods(figure: Figure) -> None:
     """The names of the methods beside their lines; to be called last, when the panels have their limits."""
     figure.draw_without_rendering()  # the layout decides how many names fit below each other
     for axes in figure.axes:
-        named = [drawn for drawn in axes.get_lines() if not str(drawn.get_label()).startswith("_")]
-        ends = [(drawn, *places[-1]) for drawn in named if len(places := np.asarray(drawn.get_xydata(), float))]
-        direct_labels.add(
-            axes, [direct_labels.Label(str(drawn.get_label()), x, y, str(drawn.get_color())) for drawn, x, y in ends]
-        )
+        direct_labels.add(axes, _named_ends(axes))
 
 
-def handle(shape: Look, markers: bool = True) -> Line2D:
-    """One entry of a legend."""
-    return Line2D(
-        [],
-        [],
-        label=shape.label,
-        color=shape.colour,
-        linestyle=shape.linestyle,
-        marker=shape.marker if markers else "",
-        markeredgecolor=PAPER,
-        markeredgewidth=0.6,
-    )
+def label_points(figure: Figure) -> None:
+    """The same where a method is one point, with its name beside it."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        near_labels.add(axes, _named_ends(axes))
+
+
+def _named_ends(axes: Axes) -> list[direct_labels.Label]:
+    named = [drawn for drawn in axes.get_lines() if not str(drawn.get_label()).startswith("_")]
+    ends = [(drawn, *places[-1]) for drawn in named if len(places := np.asarray(drawn.get_xydata(), float))]
+    return [direct_labels.Label(str(drawn.get_label()), x, y, str(drawn.get_color())) for drawn, x, y in ends]

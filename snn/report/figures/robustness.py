@@ -50,7 +50,7 @@ def _over_level(results: Results, kind: str) -> Figure | str:
         return "needs results of the phase robustness (`robustness.seeds`)"
     if not NON_IDEALITIES[kind].larger_is_worse:
         levels.reverse()
-    shown = [p for p in results.panels if any(accuracies[s] for s in results.main_settings(p))]
+    shown = [p for p in results.compared if any(accuracies[s] for s in results.main_settings(p))]
     figure, grid = panels.grid(results, height=2.6, panels=shown)
     for axes, panel in panels.titled(results, grid, shown):
         settings = [s for s in results.main_settings(panel) if accuracies[s]]
@@ -76,7 +76,7 @@ def on_chip_learning(results: Results) -> Figure | str:
     network."""
     shown = [
         (panel, kind)
-        for panel in results.panels
+        for panel in results.compared
         for kind in NON_IDEALITIES
         if any(learning_levels(results, s, kind) for s in results.main_settings(panel))
     ]
@@ -86,10 +86,10 @@ def on_chip_learning(results: Results) -> Figure | str:
     for axes, (panel, kind) in zip(grid, shown, strict=False):
         settings = [s for s in results.main_settings(panel) if learning_levels(results, s, kind)]
         level = strongest(kind, (x for s in settings for x in learning_levels(results, s, kind)))
-        for s in settings:
+        for s, shift in zip(settings, panels.shifts(len(settings), 0.12, 0.4), strict=True):
             mode = mode_of(kind, level)
             dots = each(results, s, mode, OVER_EPOCHS)
-            points = [panels.Point(k, _over_seeds(i), dots[k]) for k, i in by_epoch(results, s, mode).items()]
+            points = [panels.Point(k + shift, _over_seeds(i), dots[k]) for k, i in by_epoch(results, s, mode).items()]
             panels.line(axes, points, s.method, results)
             control = by_epoch(results, s, "clock")
             axes.plot(

@@ -17,7 +17,7 @@ def kept_accuracy(results: Results) -> Figure | str:
     changes = {panel: of_panel for panel, of_panel in changes.items() if of_panel}
     if not changes:
         return "needs results of the phases sweep and deploy"
-    figure, grid = panels.grid(results, height=2.4, panels=list(changes), shared_x=True)
+    figure, grid = panels.grid(results, height=2.7, panels=list(changes), shared_x=True)
     for axes, panel in panels.titled(results, grid, list(changes)):
         axes.axhline(0, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         axes.axvline(0, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
@@ -34,9 +34,9 @@ def kept_accuracy(results: Results) -> Figure | str:
             if not event_driven.note:
                 axes.vlines(x, 100 * event_driven.low, 100 * event_driven.high, color=shape.colour, linewidth=0.9,
                             alpha=0.6, label=f"_interval/{name}")  # fmt: skip
-        axes.set_xlabel("Fewer time steps (points)")
-    panels.label_left(grid, "Event-driven (points)")
-    panels.label_methods(figure)
+        axes.set_xlabel("Accuracy change with fewer time steps (points)")
+    panels.label_left(grid, "Accuracy change\nevent-driven (points)")
+    panels.label_points(figure)
     return figure
 
 

@@ -29,7 +29,7 @@ def claims(results: Results, elsewhere: Path | None = None) -> Table:
     if len(tested):
         names = [judgement.claim.name for judgement, _ in tested]
         view = _with_reference_run(view, names, set(data["dataset"]), elsewhere)
-        view = view.drop(columns="Data") if view["Data"].nunique() == 1 else view
+        view = view.drop(columns=[name for name in ("Data", "Network") if view[name].nunique() == 1])
     return Table("claims", data, view)
 
 

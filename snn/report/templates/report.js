@@ -177,7 +177,9 @@ function explore(DataTable, table) {
     hidden = visible ? hidden.filter((i) => i !== column) : [...new Set([...hidden, column])].sort((a, b) => a - b);
     setView(name + ".hidden", hidden.join("."));
   });
-  scrollAlone(api, table).prepend(filters);
+  const container = scrollAlone(api, table);
+  container.prepend(filters);
+  container.querySelector("input[type=search]").setAttribute("aria-label", `Search in: ${table.getAttribute("aria-label")}`);
 }
 
 // Only the table itself scrolls sideways, not what steers it; returns what now holds both.
@@ -349,8 +351,10 @@ function startExplorer(section) {
     const shape = number.has(choice.colour) ? {} : { shape: { field: "colour", type: "nominal", title: KINDS[choice.colour],
       scale: byMethod ? { domain: names, range: names.map((name) => data.looks[name].shape) } : {} } };
     const panels = new Set(points.map((point) => point.panel)).size;
-    const wide = Math.max(200, Math.min(760, chart.clientWidth - 230));
+    const narrow = chart.clientWidth < 560;  // the legend below instead of beside
+    const wide = Math.max(200, Math.min(760, chart.clientWidth - (narrow ? 90 : 230)));
     const spec = {
+      description: `${labelOf(choice.y)} against ${labelOf(choice.x)}, one point a seed; the same points are in the table below.`,
       data: { values: points },
       mark: { type: "point", filled: true, size: 70, opacity: 0.8, cursor: "pointer" },
       encoding: {
@@ -362,9 +366,10 @@ function startExplorer(section) {
       },
       width: choice.panel && panels > 1 && wide > 500 ? wide / 2 - 30 : wide, height: 280,
       config: { background: null, axis: { labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid, tickColor: grid, titleLimit: 420 },
-        legend: { labelColor: ink, titleColor: ink }, header: { labelColor: ink, titleColor: ink }, view: { stroke: grid } },
+        legend: { labelColor: ink, titleColor: ink, ...(narrow ? { orient: "bottom", columns: 2 } : {}) }, header: { labelColor: ink, titleColor: ink }, view: { stroke: grid } },
     };
     const { view: drawn } = await window.vegaEmbed(chart, spec, { actions: { export: true, source: false, compiled: false, editor: false }, renderer: "svg", ast: true });
+    chart.querySelector("summary svg")?.setAttribute("aria-hidden", "true");  // its title names it
     drawn.addEventListener("click", (_, item) => { if (item?.datum && "i" in item.datum) show(item.datum.i); });
     section.dataset.drawn = String(points.length);
   }
