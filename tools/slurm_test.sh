@@ -212,8 +212,8 @@ limit() {
   begin "$D/limit" --set-resources "train:runtime=attempt+1" train:slurm_extra="'--signal=USR1@30'" --retries 20
   finish "$D/limit" "a time limit of two minutes"
   stops=$(grep -hoE 'stopped after epoch [0-9]+' "$D/limit/snakemake.log" | sort -uV || true)
-  echo "${stops:-stopped by itself: never}; $(($(submissions) - before)) submissions"
-  [ "$(wc -l <<< "$stops")" = $(($(submissions) - before - 1)) ] || failed "$D/limit" "an attempt did not end by the signal"
+  echo "${stops:-never stopped}; $(($(submissions) - before)) submissions"
+  [ "$(grep -c stopped.after <<< "$stops")" = $(($(submissions) - before - 1)) ] || failed "$D/limit" "an attempt did not end by the signal"
 }
 
 # Processor seconds, since a wall's clock says little on a machine that others use too.

@@ -2,8 +2,8 @@
 
 Slurm sends SIGUSR1 some time before the limit (`--signal`, workflow/profiles/slurm), once, to every process that the
 submission has at that moment. A training then ends after the epoch that it is in, with its checkpoint written, and the
-next attempt resumes there. A training that starts after the signal finds it waiting at the processes that it descends
-from, which block it (workflow/rules/common.smk), and ends after its first epoch.
+next attempt resumes there. A training that starts after the signal finds it waiting at the process that starts the jobs
+(`hold`), and ends after its first epoch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ class Request:
     """Whether this process was asked to stop soon."""
 
     received = False
+
+
+def hold() -> None:
+    """In a process that starts jobs, in its main thread: SIGUSR1 ends neither it nor what it starts, and waits there.
+
+    What is started from now on blocks the signal, until `requests`. A thread that is older than this call does not, and
+    would end the process: what it receives is passed on to the main thread.
+    """
+    main = threading.get_ident()
+    signal.signal(signal.SIGUSR1, lambda number, frame: signal.pthread_kill(main, number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 
 
 @contextlib.contextmanager
