@@ -151,9 +151,10 @@ EOF
 begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for its first checkpoint
   local folder=$1
   shift
+  arguments=("$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt")
   mkdir -p "$folder"
   cp -r "$D/undisturbed/results" "$folder" && rm -rf "${folder:?}/$CELL"
-  snakemake "$folder" "$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt" &
+  snakemake "$folder" "${arguments[@]}" &
   SNAKEMAKE_PID=$!
   for _ in $(seq 1200); do
     [ ! -f "$folder/$CELL/checkpoint.pt" ] || return 0
@@ -162,7 +163,17 @@ begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for 
   done
   failed "$folder" "no checkpoint"
 }
-finish() { # FOLDER WHAT
+finish() { # FOLDER WHAT: see it end, or end it and start it again where it has lost sight of its submission (docs/cluster.md)
+  while kill -0 $SNAKEMAKE_PID 2> /dev/null; do
+    if [ -z "$(squeue --noheader)" ] && grep -q "Falling back to 'sacct'" "$1/snakemake.log"; then
+      pkill -KILL -P $SNAKEMAKE_PID && wait $SNAKEMAKE_PID || true
+      echo "$2: the submission has ended unnoticed, Snakemake is started again"
+      snakemake "$1" "${arguments[0]}" --unlock || failed "$1" "$2: --unlock"
+      snakemake "$1" "${arguments[@]}" &
+      SNAKEMAKE_PID=$!
+    fi
+    sleep 2
+  done
   wait $SNAKEMAKE_PID || failed "$1" "$2: the run did not recover"
   SNAKEMAKE_PID=
   same "$D/undisturbed" "$1" | sed "s/^/$2: /"
