@@ -21,6 +21,7 @@ from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -39,10 +40,14 @@ CUDA = ("nvidia-", "cuda-", "triton")
 HEAD = "# Every package of the environment, pinned. Written by tools/lock.py; see CONTRIBUTING.md.\n"
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OLDEST = f"{PROJECT['requires-python'].removeprefix('>=')}.0"
+"""The oldest Python that every pin has to be there for."""
+
+
 def roots() -> list[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    return [Requirement(line) for line in [*project["dependencies"], *extras["dev"], *extras["docs"], *TOGETHER]]
+    extras = PROJECT["optional-dependencies"]
+    return [Requirement(line) for line in [*PROJECT["dependencies"], *extras["dev"], *extras["docs"], *TOGETHER]]
 
 
 def closure(todo: list[Requirement]) -> dict[str, str]:
@@ -59,6 +64,11 @@ def closure(todo: list[Requirement]) -> dict[str, str]:
             found = distribution(name)
         except PackageNotFoundError:
             sys.exit(f"{name} is not installed here; install it and run this again")
+        pythons = found.metadata.get("Requires-Python") or ""
+        if not SpecifierSet(pythons).contains(OLDEST):
+            sys.exit(
+                f"{name} {found.version} needs Python {pythons}, the project runs with {OLDEST}; install an older one"
+            )
         pins[name] = Version(found.version).public
         for line in found.requires or []:
             inner = Requirement(line)

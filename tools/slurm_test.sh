@@ -3,7 +3,8 @@
 #
 #     tools/slurm_test.sh [smoke] [kills] [limit] [overhead]      (all, if none is named; `make slurm-test`)
 #
-#   smoke      the smoke benchmark (or OVERLAY=...) through Slurm gives the bits that a local run gives
+#   smoke      the smoke benchmark (or OVERLAY=...) through Slurm, by the profile with its three values filled in, gives the
+#              bits that a local run gives
 #   kills      scancel, kill -9, a scheduler that dies, TIMES=1 each: the training goes on from its checkpoint
 #   limit      a training that is longer than its time limit ends with a checkpoint before it, and goes on from there
 #   overhead   processor seconds of one further job in a submission, from submissions of FEW=2 and JOBS=10 jobs that compute
@@ -74,7 +75,7 @@ ReturnToService=2
 MinJobAge=3600
 KillWait=5
 MailProg=/bin/true
-NodeName=localhost NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=64000 State=UNKNOWN
+NodeName=localhost NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=64000 Features=a100 State=UNKNOWN
 PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 EOF
 # The plug-in takes SLURM_CONF out of the environment of the `srun` inside a job: a wrapper gives it back. (A cluster has
@@ -104,8 +105,12 @@ snakemake() { # FOLDER OVERLAY ARGUMENTS...: in a folder of its own
   "$PYTHON" -m snakemake -s "$ROOT/workflow/Snakefile" --directory "$folder" --configfile "$overlay" "$@" \
     > "$folder/snakemake.log" 2>&1
 }
-on_slurm=(--workflow-profile "$ROOT/workflow/profiles/slurm" --slurm-status-command squeue --slurm-no-account
-  --latency-wait 5 --slurm-keep-successful-logs)
+# The profile as a user fills it in: the three values, and what it says of clusters without accounts.
+mkdir "$D/profile"
+sed -e 's/# slurm_account: my-account/slurm_account: group/' -e 's/# slurm_partition: my-partition/slurm_partition: main/' \
+  -e 's/# constraint: a100/constraint: a100/' -e 's/# slurm-status-command: squeue/slurm-status-command: squeue/' \
+  "$ROOT/workflow/profiles/slurm/config.yaml" > "$D/profile/config.yaml"
+on_slurm=(--workflow-profile "$D/profile" --latency-wait 5 --slurm-keep-successful-logs)
 failed() { tail -40 "$1/snakemake.log"; echo "slurm-test: FAILED: $2"; exit 1; }
 submissions() { squeue --states=all --noheader --format=%i | wc -l; }
 results() { # FOLDER: that of its benchmark
@@ -125,6 +130,8 @@ smoke() {
   echo "smoke: local $local_seconds s, through Slurm $(($(seconds) - start)) s, $(($(submissions) - before)) submissions for" \
     "$(find "$(results "$D/slurm")/cells" -name record.json -path '*/train/*' | wc -l) cells and" \
     "$(grep -c '^Finished jobid' "$D/slurm/snakemake.log" || true) steps"
+  [ "$(squeue --states=all --noheader --format='%a %P %f' | sort -u)" = "group main a100" ] ||
+    failed "$D/slurm" "submissions without the three values of the profile"
   same "$D/local" "$D/slurm"
   ls "$D"/slurm/reports/*/index.html > /dev/null || failed "$D/slurm" "no report"
 }
@@ -144,9 +151,10 @@ EOF
 begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for its first checkpoint
   local folder=$1
   shift
+  arguments=("$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt")
   mkdir -p "$folder"
   cp -r "$D/undisturbed/results" "$folder" && rm -rf "${folder:?}/$CELL"
-  snakemake "$folder" "$D/one.yaml" "${on_slurm[@]}" "$@" -- "$CELL/train/weights.pt" &
+  snakemake "$folder" "${arguments[@]}" &
   SNAKEMAKE_PID=$!
   for _ in $(seq 1200); do
     [ ! -f "$folder/$CELL/checkpoint.pt" ] || return 0
@@ -155,7 +163,17 @@ begin() { # FOLDER ARGUMENTS...: begin the training through Slurm, and wait for 
   done
   failed "$folder" "no checkpoint"
 }
-finish() { # FOLDER WHAT
+finish() { # FOLDER WHAT: see it end, or end it and start it again where it has lost sight of its submission (docs/cluster.md)
+  while kill -0 $SNAKEMAKE_PID 2> /dev/null; do
+    if [ -z "$(squeue --noheader)" ] && grep -q "Falling back to 'sacct'" "$1/snakemake.log"; then
+      pkill -KILL -P $SNAKEMAKE_PID && wait $SNAKEMAKE_PID || true
+      echo "$2: the submission has ended unnoticed, Snakemake is started again"
+      snakemake "$1" "${arguments[0]}" --unlock || failed "$1" "$2: --unlock"
+      snakemake "$1" "${arguments[@]}" &
+      SNAKEMAKE_PID=$!
+    fi
+    sleep 2
+  done
   wait $SNAKEMAKE_PID || failed "$1" "$2: the run did not recover"
   SNAKEMAKE_PID=
   same "$D/undisturbed" "$1" | sed "s/^/$2: /"
@@ -193,18 +211,20 @@ kills() {
 
 limit() {
   # A training of two minutes on this machine. The first attempt gets two minutes with its start, each further one a minute
-  # more. Slurm gives the signal half a minute early or late.
+  # more. Slurm gives the signal between 30 and 60 seconds before the limit. Each attempt but the last has to end by it.
   one_training
-  local start
+  local start before stops
   start=$(seconds)
   snakemake "$D/measured" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/measured" "the local run"
   EPOCHS=$((${EPOCHS:-150} * 120 / ($(seconds) - start))) one_training
   rm -rf "$D/undisturbed"
   snakemake "$D/undisturbed" "$D/one.yaml" --cores 1 "$CELL/train/weights.pt" || failed "$D/undisturbed" "the local run"
+  before=$(submissions)
   begin "$D/limit" --set-resources "train:runtime=attempt+1" train:slurm_extra="'--signal=USR1@30'" --retries 20
   finish "$D/limit" "a time limit of two minutes"
-  grep -hoE 'stopped after epoch [0-9]+' "$D/limit/snakemake.log" | sort -u ||
-    failed "$D/limit" "no training was asked to stop"
+  stops=$(grep -hoE 'stopped after epoch [0-9]+' "$D/limit/snakemake.log" | sort -uV || true)
+  echo "${stops:-never stopped}; $(($(submissions) - before)) submissions"
+  [ "$(grep -c stopped.after <<< "$stops")" = $(($(submissions) - before - 1)) ] || failed "$D/limit" "an attempt did not end by the signal"
 }
 
 # Processor seconds, since a wall's clock says little on a machine that others use too.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from snn.runtime.stopping import requests
 
@@ -45,6 +46,27 @@ with requests() as request:
 assert signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells which signals wait at a process")
+def test_a_signal_that_came_before_the_job_was_there_is_received():
+    """It went to the process that starts the jobs, here with a shell between, and waits there. A thread that
+    this process had before does not end it."""
+    job = "from snn.runtime.stopping import requests\nwith requests() as request: print(request.received)"
+    code = f"""
+import os, signal, subprocess, sys, threading
+older = threading.Event()
+threading.Thread(target=older.wait).start()
+from snn.runtime import stopping
+stopping.hold()
+start = ["sh", "-c", '"$0" "$@"; true', sys.executable, "-c", {job!r}]
+print(subprocess.check_output(start, text=True).strip())
+os.kill(os.getpid(), signal.SIGUSR1)
+print(subprocess.check_output(start, text=True).strip())
+older.set()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_another_thread_is_never_asked():

@@ -4,7 +4,6 @@ import filecmp
 import json
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError, explained
-from snn.runtime import files
+from snn.runtime import files, stopping
 from snn.runtime.planning import without_torch
 
 try:
@@ -90,9 +89,9 @@ WARM = warm.Server(
 # started by `onstart`, which Snakemake leaves out on the nodes. Slurm's plug-in reads the workflow twice there, first only
 # to start what then runs the jobs.)
 if workflow.remote_exec:
-    # Slurm's signal before the time limit is for the trainings, which unblock it (snn/runtime/stopping.py): neither
-    # Snakemake nor the shells between end by it, and none is lost while a training starts.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    # Slurm's signal before the time limit is for the trainings: neither Snakemake nor the shells between end by it, and
+    # none is lost while a training starts.
+    stopping.hold()
     if "slurm-jobstep" not in sys.argv:
         WARM.start()
 
