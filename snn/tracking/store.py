@@ -37,6 +37,7 @@ The files under `results/{name}` are the truth; this view can be deleted and is 
   int8 weights), accuracy change in points (negative is worse), synaptic operations a recording. *+* unfolds the seeds.
 * **All numbers**: `epoch` are curves over epochs, `sweep` over the time steps T, `deploy/event-…` is event-driven.
 * **Find**: `params.method = "mtt" and params.seed = "mean"`, or `tags.snn.status = "diverged"`.
+* **Group** the seeds by the tag `group`, filtered by `params.seed != "mean"`; `method` alone mixes networks and T.
 * **Report**: `reports/{name}/index.html`, rendered from the same files, with intervals and figures.
 """
 
