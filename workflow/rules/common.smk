@@ -66,8 +66,8 @@ if "conda" in DEPLOYMENT:
 
 # The files of a cell and of a data set, with Snakemake's wildcards {cell} and {dataset}.
 CELL = LAYOUT.cell("{cell}")
-# Snakemake moves declared files alone to and from an object store, so that all files of a store are declared there, and
-# none is deleted before a new one is complete (`update`); on a file system its last file stands for it.
+# Snakemake moves declared files alone to and from an object store, so that all files of a store are declared there; on a
+# file system its last file stands for it.
 OBJECT_STORE = workflow.storage_settings.default_storage_provider is not None
 STORE = LAYOUT.store_files("{dataset}", every=OBJECT_STORE)
 if OBJECT_STORE and C.foreign:

@@ -23,7 +23,7 @@ rule convert:
         configuration=CONFIGURATION,
         raw=lambda w: raw_inputs(w.dataset),
     output:
-        [update(file) for file in STORE] if OBJECT_STORE else STORE,
+        STORE,
     log:
         LAYOUT.log("convert", "{dataset}"),
     localrule: ON_SUBMIT_HOST
