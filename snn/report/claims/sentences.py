@@ -75,7 +75,7 @@ def within(claim: Claim) -> str:
 def needed(judgement: Judgement) -> str:
     """What would decide an undecided claim."""
     if judgement.seeds_to_decide is not None:
-        return f"{judgement.seeds_to_decide} seeds would decide it"
+        return f"{judgement.seeds_to_decide:,} seeds would decide it"
     return judgement.missing or "no number of seeds would decide it on these test recordings"
 
 
