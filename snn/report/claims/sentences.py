@@ -76,11 +76,13 @@ def needed(judgement: Judgement) -> str:
     """What would decide an undecided claim."""
     seeds, measurement = judgement.seeds_to_decide, judgement.measurement
     if seeds is not None and measurement is not None and seeds <= measurement.estimate.n_seeds:
-        where = "between" if judgement.claim.direction == "greater" else "near the margin"
-        cases = f"zero from a margin of {margin(judgement.claim)} in four of five cases"
-        return f"{seeds} seeds tell {cases}: it seems to lie {where}"
+        where = "between the two" if judgement.claim.direction == "greater" else "near the margin"
+        return (
+            f"as many seeds would tell no difference from one of {margin(judgement.claim)} in four of five cases, so that "
+            f"the true difference probably lies {where}"
+        )
     if seeds is not None:
-        return f"{seeds} seeds would decide it"
+        return f"{seeds:,} seeds would decide it"
     return judgement.missing or "no number of seeds would decide it on these test recordings"
 
 

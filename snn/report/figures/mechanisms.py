@@ -14,7 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from snn.report import quantities
 from snn.report.figures import panels
@@ -87,6 +87,7 @@ def gradient_histogram(results: Results) -> Figure | str:
             fractions = by_seed.mean(axis=1)
             filled.append(fractions[fractions > RARE])
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel("Gradient of a first-layer weight, |g|")
@@ -252,6 +253,7 @@ def _bands(
         for s, rows in settings.items():
             panels.band(axes, rows, s.method, results, bounds)
         axes.set_xscale(x_scale)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(panels.title(results, panel), loc="left")
         axes.set_xlabel(axis_labels[0])
     panels.label_left(grid, axis_labels[1])

@@ -15,6 +15,7 @@ def kept_accuracy(results: Results) -> Figure | str:
     """x: mean accuracy change at T below training; y: accuracy change event-driven; one point a method."""
     changes = {panel: _changes(results, panel) for panel in results.networks}
     changes = {panel: of_panel for panel, of_panel in changes.items() if of_panel}
+    changes = {panel: of_panel for panel, of_panel in changes.items() if len(of_panel) > 1} or changes
     if not changes:
         return "needs results of the phases sweep and deploy"
     figure, grid = panels.grid(results, height=2.7, panels=list(changes), shared_x=True)
