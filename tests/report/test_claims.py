@@ -137,7 +137,7 @@ def test_where_the_seeds_at_hand_would_decide_zero_or_the_margin_the_sentence_do
     judged = judged._replace(verdict=UNDECIDED, measurement=measurement, seeds_to_decide=needed)
     words = sentences.sentence(judged, several_networks=False)
     assert "would decide" not in words
-    assert words.endswith("tell zero from a margin of 2 points in four of five cases: it seems to lie between.")
+    assert words.endswith("so that the true difference probably lies between the two.")
     near = next(claim for claim in CLAIMS if claim.name == "mtt_at_each_t")
     words = sentences.sentence(judged._replace(claim=near), several_networks=False)
     assert words.endswith("it seems to lie near the margin."), "not less: what is undecided is at the margin"

@@ -78,8 +78,8 @@ def needed(judgement: Judgement) -> str:
     if seeds is not None and measurement is not None and seeds <= measurement.estimate.n_seeds:
         where = "between the two" if judgement.claim.direction == "greater" else "near the margin"
         return (
-            f"as many seeds would tell no difference from one of {margin(judgement.claim)} in four of five cases, so that "
-            f"the true difference probably lies {where}"
+            f"these seeds tell zero from a difference of {margin(judgement.claim)} in four of five cases, "
+            f"so that the true difference probably lies {where}"
         )
     if seeds is not None:
         return f"{seeds:,} seeds would decide it"
