@@ -229,7 +229,7 @@ limit() {
 
 # Processor seconds, since a wall's clock says little on a machine that others use too.
 overhead() {
-  local cells where used
+  local cells where used before
   for cells in $FEW $JOBS; do
     cat > "$D/empty-$cells.yaml" << EOF
 benchmark: empty
@@ -240,13 +240,15 @@ EOF
       mkdir -p "$D/empty-$where-$cells"
       local how=(--cores 1)
       [ $where = local ] || how=("${on_slurm[@]}" --group-components "cell=$cells")
+      before=$(submissions)
       used=$(cd "$ROOT" && "$PYTHON" -m benchmarks._processes "$D/empty-$where-$cells" "$PYTHON" -m snakemake \
         -s "$ROOT/workflow/Snakefile" --directory "$D/empty-$where-$cells" --configfile "$D/empty-$cells.yaml" \
         --until train "${how[@]}") || { echo "$used"; echo "slurm-test: FAILED: $where, $cells jobs"; exit 1; }
       [ "$(find "$D/empty-$where-$cells" -name record.json | wc -l)" = "$cells" ] ||
         { echo "slurm-test: FAILED: $where, not all of $cells jobs are done"; exit 1; }
       echo "$where $cells $used" >> "$D/overhead"
-      echo "overhead: $where, $cells jobs: processor seconds, processes, seconds: $used"
+      echo "overhead: $where, $cells jobs: processor seconds, processes, seconds: $used;" \
+        "$(($(submissions) - before)) submissions"
     done
   done
   awk -v few="$FEW" -v many="$JOBS" '{ cpu[$1 "," $2] = $3 } END {
