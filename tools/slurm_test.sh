@@ -47,7 +47,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-PORT=$((40000 + RANDOM % 10000))
+PORT=$((20000 + RANDOM % 10000)) # below those that the system gives out
 CPUS=$(nproc)
 cat > "$SLURM_CONF" << EOF
 ClusterName=loopback
@@ -90,7 +90,7 @@ slurmctld
 sleep 1
 slurmd -N localhost
 for _ in $(seq 60); do [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && break; sleep 0.5; done
-[ "$(sinfo -h -o %T)" = idle ] || { tail -5 "$D"/slurm*.log; echo "slurm-test: the cluster did not start"; exit 1; }
+[ "$(sinfo -h -o %T)" = idle ] || { tail -n 5 "$D"/slurm*.log; echo "slurm-test: the cluster did not start"; exit 1; }
 echo "slurm-test: $(slurmctld -V), plug-in $("$PYTHON" -c \
   'import importlib.metadata as m; print(m.version("snakemake-executor-plugin-slurm"))'), $CPUS CPUs, commit $(
   git -C "$ROOT" rev-parse --short HEAD 2> /dev/null || echo unknown)"
