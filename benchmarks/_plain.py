@@ -83,13 +83,13 @@ class _Power(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels,), 0.5))
         self.register_buffer("running_power", torch.ones(channels))
-        self.batches = 0
+        self.register_buffer("batches", torch.zeros(()))  # a Python number: torch.compile anew each step
 
     def forward(self, x: Tensor) -> Tensor:
         power = x.square().mean((0, 2, 3)) if self.training else self.running_power
         if self.training:
             self.batches += 1
-            self.running_power.lerp_(power.detach(), max(0.1, 1 / self.batches))
+            self.running_power.lerp_(power.detach(), (1 / self.batches).clamp(min=0.1))
         return x * (self.weight * torch.rsqrt(power + 1e-5)).view(1, -1, 1, 1)
 
 

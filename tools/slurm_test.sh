@@ -47,7 +47,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-PORT=$((40000 + RANDOM % 10000))
+PORT=$((20000 + RANDOM % 10000)) # below those that the system gives out
 CPUS=$(nproc)
 cat > "$SLURM_CONF" << EOF
 ClusterName=loopback
@@ -90,7 +90,7 @@ slurmctld
 sleep 1
 slurmd -N localhost
 for _ in $(seq 60); do [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && break; sleep 0.5; done
-[ "$(sinfo -h -o %T)" = idle ] || { tail -5 "$D"/slurm*.log; echo "slurm-test: the cluster did not start"; exit 1; }
+[ "$(sinfo -h -o %T)" = idle ] || { tail -n 5 "$D"/slurm*.log; echo "slurm-test: the cluster did not start"; exit 1; }
 echo "slurm-test: $(slurmctld -V), plug-in $("$PYTHON" -c \
   'import importlib.metadata as m; print(m.version("snakemake-executor-plugin-slurm"))'), $CPUS CPUs, commit $(
   git -C "$ROOT" rev-parse --short HEAD 2> /dev/null || echo unknown)"
@@ -229,7 +229,7 @@ limit() {
 
 # Processor seconds, since a wall's clock says little on a machine that others use too.
 overhead() {
-  local cells where used
+  local cells where used before
   for cells in $FEW $JOBS; do
     cat > "$D/empty-$cells.yaml" << EOF
 benchmark: empty
@@ -240,13 +240,15 @@ EOF
       mkdir -p "$D/empty-$where-$cells"
       local how=(--cores 1)
       [ $where = local ] || how=("${on_slurm[@]}" --group-components "cell=$cells")
+      before=$(submissions)
       used=$(cd "$ROOT" && "$PYTHON" -m benchmarks._processes "$D/empty-$where-$cells" "$PYTHON" -m snakemake \
         -s "$ROOT/workflow/Snakefile" --directory "$D/empty-$where-$cells" --configfile "$D/empty-$cells.yaml" \
         --until train "${how[@]}") || { echo "$used"; echo "slurm-test: FAILED: $where, $cells jobs"; exit 1; }
       [ "$(find "$D/empty-$where-$cells" -name record.json | wc -l)" = "$cells" ] ||
         { echo "slurm-test: FAILED: $where, not all of $cells jobs are done"; exit 1; }
       echo "$where $cells $used" >> "$D/overhead"
-      echo "overhead: $where, $cells jobs: processor seconds, processes, seconds: $used"
+      echo "overhead: $where, $cells jobs: processor seconds, processes, seconds: $used;" \
+        "$(($(submissions) - before)) submissions"
     done
   done
   awk -v few="$FEW" -v many="$JOBS" '{ cpu[$1 "," $2] = $3 } END {

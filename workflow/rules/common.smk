@@ -33,7 +33,7 @@ from snn.benchmark import checks, dependencies, sources
 from snn.benchmark.cell import Cell, pattern
 from snn.benchmark.plan import Plan
 from snn.errors import UserError, explained
-from snn.runtime import files, stopping
+from snn.runtime import files, slurm, stopping
 from snn.runtime.planning import without_torch
 
 try:
@@ -89,6 +89,7 @@ WARM = warm.Server(
 # started by `onstart`, which Snakemake leaves out on the nodes. Slurm's plug-in reads the workflow twice there, first only
 # to start what then runs the jobs.)
 if workflow.remote_exec:
+    slurm.become_step()
     # Slurm's signal before the time limit is for the trainings: neither Snakemake nor the shells between end by it, and
     # none is lost while a training starts.
     stopping.hold()
