@@ -81,6 +81,34 @@ def test_stale_cells_are_not_packed(tool, tmp_path):
     assert tool.pack(plan_in(tmp_path, train={"epochs": 7}), tmp_path / "cells.tar.xz") == (0, 6)
 
 
+def test_a_stale_phase_is_replaced_and_all_files_are_of_one_moment(tool, tmp_path):
+    source, archive = plan_in(tmp_path / "a"), tmp_path / "cells.tar.xz"
+    finished(source, seed=0)
+    tool.pack(source, archive)
+    target = plan_in(tmp_path / "b")
+    finished(target, seed=0)
+    record = target.layout.cell(target.cells[0]).files("sweep")[-1]
+    fake_cells.write_json(record, {"status": "ok", "token": "of another code"})
+    converted(target)
+    assert tool.unpack(target, archive) == (1, 2, 3)
+    assert len({path.stat().st_mtime_ns for path in target.layout.cell(target.cells[0]).files("sweep")}) == 1
+
+
+def test_a_phase_that_lacks_a_file_is_left_out(tool, tmp_path):
+    plan = plan_in(tmp_path)
+    finished(plan, seed=0)
+    plan.layout.cell(plan.cells[0]).files("sweep")[0].unlink()
+    assert tool.pack(plan, tmp_path / "cells.tar.xz") == (2, 6)
+
+
+def test_the_command_says_what_it_did_and_a_mistake_in_one_line(tool, tmp_path, capsys):
+    arguments = ["--configfile", str(tool.Path("config/smoke.yaml"))]
+    assert tool.main(["pack", str(tmp_path / "cells.tar.xz"), *arguments]) == 0
+    assert "of" in capsys.readouterr().out
+    assert tool.main(["unpack", str(tmp_path / "none.tar.xz"), *arguments]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 def test_a_store_that_is_not_there_and_a_damaged_archive_are_named(tool, tmp_path):
     plan = plan_in(tmp_path)
     with pytest.raises(DataError, match="convert first"):
@@ -90,6 +118,9 @@ def test_a_store_that_is_not_there_and_a_damaged_archive_are_named(tool, tmp_pat
     converted(plan)
     shutil.rmtree(tmp_path / "results/demo/cells")
     content = (tmp_path / "cells.tar.xz").read_bytes()
-    (tmp_path / "cells.tar.xz").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match="not an archive of cells"):
-        tool.unpack(plan, tmp_path / "cells.tar.xz")
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (content[: len(content) // 2], bytes(flipped)):
+        (tmp_path / "cells.tar.xz").write_bytes(damaged)
+        with pytest.raises(DataError, match="not an archive of cells"):
+            tool.unpack(plan, tmp_path / "cells.tar.xz")

@@ -5,8 +5,9 @@
 
 A run of hours can so go on on another machine, and whoever reads a report has the networks and predictions behind it.
 Packed are the phases that the configuration plans and whose token is that of the present configuration and code: what
-a run would not do again. Unpacking looks at the archive in the same way, and leaves alone what is there already. Both
-say how many phases they left out. Logs and checkpoints of unfinished trainings are not in the archive.
+a run would not do again. Unpacking looks at the archive in the same way, and leaves alone what is there with the same
+token. Both say how many phases they left out. Logs, checkpoints of unfinished trainings and cells of other frameworks
+are not in the archive.
 
 Unpack where the data set is converted already (`snakemake --until convert --configfile ...`): Snakemake makes cells
 anew that are older than their store. It does not know how unpacked cells were made, so that it will not see a later
@@ -18,8 +19,11 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import lzma
+import os
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +35,12 @@ from snn.errors import DataError, UserError
 from snn.runtime import files
 from snn.runtime.planning import without_torch
 
-RECORD = "record.json"
-
 
 def phases(plan: Plan) -> Iterator[tuple[Cell, str, list[Path]]]:
-    """(cell, phase, its files), the record last."""
+    """(cell, phase, its files), the record last. Cells of other frameworks are left out: not all files are ours."""
     for cell in plan.all_cells:
+        if plan.is_foreign(cell):
+            continue
         for phase in plan.phases(cell):
             yield cell, phase, plan.layout.cell(cell).files(phase)
 
@@ -48,7 +52,9 @@ def pack(plan: Plan, archive: Path) -> tuple[int, int]:
         for cell, phase, paths in phases(plan):
             total += 1
             folder = plan.layout.cell(cell)
-            if not folder.is_complete(phase) or folder.record(phase).get("token") != plan.token(cell, phase):
+            if not all(path.exists() for path in paths):
+                continue
+            if folder.record(phase).get("token") != plan.token(cell, phase):
                 continue
             packed += 1
             for path in paths:
@@ -72,20 +78,31 @@ def unpack(plan: Plan, archive: Path) -> tuple[int, int, int]:
     try:
         with tarfile.open(archive) as tar:
             members = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, lzma.LZMAError, EOFError, ValueError) as error:
         raise DataError(f"{archive}: not an archive of cells ({error})") from None
+    now = time.time()
     for cell, phase, paths in phases(plan):
+        folder, token = plan.layout.cell(cell), plan.token(cell, phase)
         content = [members.get(path.relative_to(plan.layout.results).as_posix()) for path in paths]
-        if plan.layout.cell(cell).is_complete(phase):
+        if folder.is_complete(phase) and folder.record(phase).get("token") == token:
             there += 1
-        elif None not in content and json.loads(content[-1]).get("token") == plan.token(cell, phase):  # type: ignore[arg-type]
+        elif None not in content and _token(content[-1]) == token:
             for path, data in zip(paths, content, strict=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 files.write_bytes(path, data)  # type: ignore[arg-type]
+                os.utime(path, (now, now))  # none is older than what it was made from
             written += 1
         else:
             absent += 1
     return written, there, absent
+
+
+def _token(record: bytes | None) -> str:
+    """The token of a record in the archive."""
+    try:
+        return str(json.loads(record or b"")["token"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def main(argv: list[str] | None = None) -> int:

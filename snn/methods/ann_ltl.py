@@ -10,7 +10,6 @@ and so as a teacher, there is none [ours: the authors' code drops there too, whi
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from snn.config.blocks import Model
 from snn.methods.ann import ANN
 from snn.models.blueprint import Blueprint
-from snn.models.stages import Network
+from snn.models.stages import DenseStage, Network
 
 
 class ClippedReLU(nn.ReLU):
@@ -50,10 +49,11 @@ class LTLTeacher(ANN):
     @classmethod
     def build(cls, params: Any, blueprint: Blueprint) -> Network:
         network = blueprint.build(partial(ClippedReLU, params.clip, params.dropout), norm="batch")
-        layers = [m for m in network.modules() if isinstance(m, ClippedReLU | nn.Conv2d | nn.Linear)]
-        for layer, following in pairwise(layers):
-            if isinstance(layer, ClippedReLU) and not isinstance(following, nn.Linear):
-                layer.p = 0.0
+        for stage, following in zip(network.stages, [*network.stages[1:], None], strict=True):
+            activations = [m for m in stage.modules() if isinstance(m, ClippedReLU)]
+            before_linear = following is None or isinstance(following, DenseStage)
+            for activation in activations[: -1 if before_linear else None]:
+                activation.p = 0.0
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.eps, norm.momentum = 1e-4, 0.9

@@ -44,6 +44,8 @@ def test_dropout_is_before_the_linear_layers_alone(built, blueprint):
     assert [stage.neuron.p for stage in built().stages] == [0.0, 0.0, 0.2]  # the last one before the readout
     vgg = methods.find("ann-ltl").build(methods.parameters("ann-ltl", {}), blueprint("vgg11", {"width": 0.125}))
     assert [m.p for m in vgg.modules() if isinstance(m, ClippedReLU)] == [0.0] * 7 + [0.2] * 3
+    residual = methods.find("ann-ltl").build(methods.parameters("ann-ltl", {}), blueprint("resnet8"))
+    assert [m.p for m in residual.modules() if isinstance(m, ClippedReLU)] == [0.0] * 6 + [0.2]
 
 
 def test_the_running_statistics_follow_the_last_batches(built):
