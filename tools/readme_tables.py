@@ -82,7 +82,7 @@ def _evidence(row: dict[str, str]) -> str:
     undecided = ""
     if row["seeds_to_decide"]:
         needed = int(float(row["seeds_to_decide"]))
-        enough = "it seems to lie near the margin, or between it and zero"
+        enough = "it may lie near the margin, or between it and zero"
         undecided = f", {needed} seeds would decide it" if needed > int(row["n"]) else f"; {enough}"
     holm = f", p after Holm {float(row['p_holm']):.2g}" if row["p_holm"] else ""
     times = "× " if is_ratio else ""

@@ -53,5 +53,6 @@ def _n(intervals: Sequence[Interval]) -> str:
     seeds = sorted({i.n_seeds for i in intervals})
     few = [str(n) for n in seeds if n < MIN_SEEDS]
     words = " or ".join(map(str, seeds or [0])) + (" seed" if seeds == [1] else " seeds")
-    words += f" × {max((i.n_samples for i in intervals), default=0):,} test recordings"
+    samples = sorted({i.n_samples for i in intervals} - {0}) or [0]
+    words += f" × {' or '.join(f'{n:,}' for n in samples)} test recordings"
     return words + (f" ({' and '.join(few)}: {TOO_FEW} for an interval)" if few else "")

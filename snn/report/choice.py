@@ -59,7 +59,7 @@ def _of_network(results: Results, panel: Panel) -> Choice | None:
     worse = _worse_than_another(results, ordered, mode)
     best, *in_question = [s for s in ordered if s not in worse] or ordered
     ruled_out = [s for s in ordered if s not in (best, *in_question)]
-    words = f"has the highest accuracy, {text.percent(compared[best])} %"
+    words = f"has the highest accuracy, {text.percent(compared[best])}\N{NO-BREAK SPACE}%"
     if min(i.n_seeds for i in compared.values()) < MIN_SEEDS:
         words += f"; {TOO_FEW} to tell the methods apart."
     elif not in_question:
@@ -104,8 +104,10 @@ def _sparing(results: Results, settings: Sequence[Setting], mode: str) -> str:
     fewest = min(counted, key=lambda s: counted[s].mean)
     words = f"{text.short(counted[fewest].mean)} synaptic operations a recording"
     if fewest == settings[0]:
-        return f" It takes {words}" + (", the fewest of these." if len(settings) > 1 else ".")
-    return f" The fewest of these: {method_label(fewest.method)}, {words}."
+        return f" {method_label(fewest.method)} takes {words}" + (
+            ", the fewest of those not ruled out." if len(settings) > 1 else "."
+        )
+    return f" The fewest of those not ruled out: {method_label(fewest.method)}, {words}."
 
 
 def _names(settings: Sequence[Setting], accuracies: Mapping[Setting, Interval]) -> str:

@@ -18,7 +18,8 @@ KEPT = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLUR
 
 def step(arguments: list[str], cpus: str) -> list[str] | None:
     """The command that does all jobs of these arguments of Snakemake; None where the plug-in's own way is as good."""
-    if EXECUTOR not in arguments or "--slurm-jobstep-array-execs" in arguments:
+    expected = {EXECUTOR, "--executor", "--jobs", "--target-jobs"}  # of another version of the plug-in perhaps not
+    if not expected <= set(arguments) or "--slurm-jobstep-array-execs" in arguments:
         return None
     first = arguments.index("--target-jobs") + 1
     jobs = [*takewhile(lambda argument: not argument.startswith("--"), arguments[first:])]
@@ -34,7 +35,7 @@ def step(arguments: list[str], cpus: str) -> list[str] | None:
 
 def become_step() -> None:
     """Replace this process, the first Snakemake of a submission, by the one step of several jobs."""
-    command = step(sys.argv[1:], os.environ.get("SLURM_CPUS_PER_TASK", "1"))
+    command = step(sys.argv[1:], os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE", "1"))
     if command is None:
         return
     environment = {

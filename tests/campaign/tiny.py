@@ -33,7 +33,7 @@ COMMANDS = (
     ("mlflow-sync",),
 )
 """The jobs of the benchmark in their order, as arguments of `snn`."""
-SNAKEMAKE = ("--cores", "2", "--max-jobs-per-timespan", "100/1s", "--configfile", "tiny.yaml")
+SNAKEMAKE = ("--cores", "2", "--configfile", "tiny.yaml")
 
 
 def copy_of_the_project(folder: Path, compiled: bool = True) -> Path:

@@ -22,7 +22,7 @@ def test_a_planted_effect_rules_the_others_out(tmp_path):
     assert choice.in_question == []
     assert inference(choice) == "Event-driven (int8)"
     assert choice.text.startswith("has the highest accuracy, 8")
-    assert "every other method is ruled out: another is better. It takes " in choice.text
+    assert "every other method is ruled out: another is better. MTT takes " in choice.text
 
 
 def test_methods_alike_stay_in_question_with_their_numbers(tmp_path):

@@ -26,3 +26,4 @@ def test_one_job_an_array_and_other_executors_are_left_to_snakemake():
     assert step(arguments("train:cell=a"), "1") is None
     assert step([*arguments("a", "b"), "--slurm-jobstep-array-execs", "x"], "1") is None
     assert step(["--target-jobs", "a", "b", "--mode", "remote"], "1") is None
+    assert step(["--target-jobs", "a", "b", "--executor=slurm-jobstep", "--jobs=1"], "1") is None, "another version"

@@ -76,11 +76,9 @@ def needed(judgement: Judgement) -> str:
     """What would decide an undecided claim."""
     seeds, measurement = judgement.seeds_to_decide, judgement.measurement
     if seeds is not None and measurement is not None and seeds <= measurement.estimate.n_seeds:
-        where = "between the two" if judgement.claim.direction == "greater" else "near the margin"
-        return (
-            f"these seeds tell zero from a difference of {margin(judgement.claim)} in four of five cases, "
-            f"so that the true difference probably lies {where}"
-        )
+        lies = "between the two" if judgement.claim.direction == "greater" else "near the margin"
+        cases = f"zero or of {margin(judgement.claim)}" if judgement.claim.direction == "greater" else "zero"
+        return f"as many seeds as should decide a difference of {cases} (80 % power) did not; it may lie {lies}"
     if seeds is not None:
         return f"{seeds:,} seeds would decide it"
     return judgement.missing or "no number of seeds would decide it on these test recordings"
