@@ -337,8 +337,7 @@ def test_a_method_that_is_planned_at_other_steps_only_is_looked_at_at_its_larges
 JUDGED_BY = {  # overlays over the default -> papers, and the claims of them that cannot be answered there
     (): (
         "MTT Dspike LTL",
-        "dspike_frequent dspike_adapted_matched ltl_conversion ltl_online_conversion ltl_online_conversion_membrane "
-        "mtt_flatter_tkd",
+        "dspike_frequent dspike_adapted_matched ltl_conversion_membrane ltl_online_conversion_membrane mtt_flatter_tkd",
     ),
     ("rivals",): ("SLTT OTTT RateBP KDSNN TKD TEBN QCFS SRP", ""),
     ("papers/shortcut",): ("Shortcut", ""),
