@@ -1,0 +1,90 @@
+"""How many seeds decide a claim? From the collected files of a pilot run, before the benchmark's own runs.
+
+    python tools/power.py --configfile config/saccades/pilot.yaml --seeds 5 8 12 16
+
+For each claim that the pilot judges: its paired difference (mean and standard deviation over seeds), and the chance
+that n seeds would end in a verdict other than "undecided", if the pilot's mean and variances are the true ones. That
+chance is simulated: seeds are drawn from a normal distribution, and judged by the rule and the margin of the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from snn.cli import configuration, layout
+from snn.errors import UserError
+from snn.report.claims.stated import Direction
+from snn.report.claims.verdicts import Verdict, decide, judgements
+from snn.report.results import Results
+from snn.report.settings import ReportSettings
+from snn.statistics import Estimate
+
+
+def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 1000) -> float:
+    """The share of simulated benchmarks with n seeds that decide the claim.
+
+    A simulated benchmark has a mean and a variance of its own, both those of n normal seeds. The rest of the squared
+    standard error is the pilot's: what a seed does on single samples falls with n, the choice of samples does not.
+    """
+    if n < 2 or pilot.n_seeds < 2:
+        return float("nan")
+    generator = np.random.default_rng(0)
+    observed = float(np.var(pilot.per_seed, ddof=1))
+    rest = max(0.0, pilot.seed_variance - observed) / n + pilot.sample_variance
+    decided = 0
+    for seeds in generator.normal(pilot.mean, np.sqrt(observed), (draws, n)):
+        of_seeds = seeds.var(ddof=1) / n
+        total = of_seeds + rest
+        df = total**2 / (of_seeds**2 / (n - 1) + rest**2 / max(1, pilot.n_samples - 1)) if total else n - 1
+        one = replace(pilot, mean=float(seeds.mean()), se=float(np.sqrt(total)), df=float(df), per_seed=tuple(seeds))
+        decided += decide(one, direction, margin) is not Verdict.UNDECIDED
+    return decided / draws
+
+
+def power(results: Results, numbers: list[int]) -> pd.DataFrame:
+    """One row a claim: mean and standard deviation (in points, or the claim's own unit), chances in percent."""
+    rows = []
+    for judged in judgements(results):
+        if judged.measurement is None:
+            continue
+        claim, pilot = judged.claim, judged.measurement.estimate
+        unit = 100 if claim.quantity.scale == "points" else 1
+        rows.append(
+            {
+                "claim": claim.name,
+                "network": judged.panel.network if judged.panel else "",
+                "mean": round(unit * pilot.mean, 2),
+                "sd": round(unit * float(np.std(pilot.per_seed, ddof=1)), 2) if pilot.n_seeds > 1 else None,
+                "margin": round(unit * claim.margin, 2),
+                "seeds": pilot.n_seeds,
+                **{str(n): round(100 * chance(pilot, claim.direction, claim.margin, n)) for n in numbers},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--configfile", nargs="+", type=Path, default=[], help="overlays on config/config.yaml")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[5, 8, 12, 16], help="numbers of seeds to ask about")
+    options = parser.parse_args(argv)
+    try:
+        config = configuration(options)
+        settings = ReportSettings.from_config(config.model_dump(mode="json"))
+        results = Results(layout(options, config).report, settings.t_train, settings.variants)
+        print(power(results, options.seeds).to_markdown(index=False))
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
