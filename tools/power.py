@@ -24,16 +24,18 @@ from snn.report.claims.stated import Direction
 from snn.report.claims.verdicts import Verdict, decide, judgements
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
-from snn.statistics import Estimate
+from snn.statistics import MIN_SEEDS, Estimate
 
 
-def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 1000) -> float:
+def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 500) -> float:
     """The share of simulated benchmarks with n seeds that decide the claim.
 
     A simulated benchmark has a mean and a variance of its own, both those of n normal seeds. The rest of the squared
     standard error is the pilot's: what a seed does on single samples falls with n, the choice of samples does not.
     """
-    if n < 2 or pilot.n_seeds < 2:
+    if pilot.se == 0:  # counted, the same for every seed
+        return float(decide(pilot, direction, margin) is not Verdict.UNDECIDED)
+    if n < MIN_SEEDS or not pilot.is_testable:
         return float("nan")
     generator = np.random.default_rng(0)
     observed = float(np.var(pilot.per_seed, ddof=1))
@@ -64,7 +66,7 @@ def power(results: Results, numbers: list[int]) -> pd.DataFrame:
                 "sd": round(unit * float(np.std(pilot.per_seed, ddof=1)), 2) if pilot.n_seeds > 1 else None,
                 "margin": round(unit * claim.margin, 2),
                 "seeds": pilot.n_seeds,
-                **{str(n): round(100 * chance(pilot, claim.direction, claim.margin, n)) for n in numbers},
+                **{str(n): 100 * chance(pilot, claim.direction, claim.margin, n) for n in numbers},
             }
         )
     return pd.DataFrame(rows)
@@ -79,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         config = configuration(options)
         settings = ReportSettings.from_config(config.model_dump(mode="json"))
         results = Results(layout(options, config).report, settings.t_train, settings.variants)
-        print(power(results, options.seeds).to_markdown(index=False))
+        print(power(results, options.seeds).to_markdown(index=False, floatfmt="g", missingval="-"))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import pytest
 from snn.phases.collect import collect
 from snn.report.claims.verdicts import judgements, seeds_to_decide
 from snn.report.results import Results
-from snn.statistics import estimate
+from snn.statistics import estimate, exact_estimate
 
 PATH = Path(__file__).resolve().parents[2] / "tools/power.py"
 
@@ -57,6 +57,7 @@ def test_the_choice_of_samples_is_a_limit_that_seeds_do_not_lift(power):
 def test_one_seed_tells_nothing(power):
     assert np.isnan(power.chance(estimate(np.array([0.1])), "greater", 0.01, 5))
     assert np.isnan(power.chance(pilot(0, 0.01), "greater", 0.01, 1))
+    assert power.chance(exact_estimate(0.03), "less", 0.1, 1) == 1.0  # but what is counted needs no second one
 
 
 def test_the_table_has_a_row_for_each_judged_claim(power, tmp_path):
