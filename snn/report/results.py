@@ -20,7 +20,7 @@ from snn.errors import DataError
 from snn.events.deployment import Deployment, bound_order
 from snn.report import style
 from snn.runtime import files
-from snn.statistics import Interval, Paired, hierarchical_interval, mean_interval, paired_difference
+from snn.statistics import Interval, Paired, crossed_interval, mean_interval, paired_difference
 
 SETTING = ["dataset", "network", "method", "t_train"]
 NO_STEPS = -1
@@ -213,7 +213,7 @@ class Results:
         if set(self._seeds(s, quantity)) == set(values):
             correct = self._correct_matrices([(s, quantity)])
             if correct is not None:
-                return hierarchical_interval(correct[0])
+                return crossed_interval(correct[0])
         if not values:
             return None
         low = -np.inf if quantity.metric == "difference" else 0.0
