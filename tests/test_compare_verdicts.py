@@ -1,4 +1,4 @@
-"""Verdicts of two sets of seeds: the same, one of them undecided, or different."""
+"""Verdicts of two sets of seeds: the same, one of them undecided, compatible, or contradictory."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def test_agreement_is_counted_claim_by_claim():
     first = claims("supported", "undecided", "supported", "equivalent", "not tested")
     second = claims("supported", "supported", "contradicted", "supported", "supported")
     table = module.compare(first, second)
-    assert list(table["agree"]) == ["same", "one undecided", "different", "different"]
+    assert list(table["agree"]) == ["same", "one undecided", "contradictory", "compatible"]

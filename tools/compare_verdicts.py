@@ -1,8 +1,12 @@
 """Do two benchmarks reach the same verdicts? `python tools/compare_verdicts.py reports/A reports/B`.
 
 Meant for one benchmark with two disjoint sets of seeds: what one set decides, the other should not contradict. Prints a
-row for each claim that either has judged, and ends with the number of claims on which the two agree, of those on which
-both decide, and of those on which they contradict each other.
+row for each claim that both have judged, and ends with the number of claims of each kind:
+
+    same           the same verdict
+    one undecided  the other one decides
+    compatible     equivalent, and supported or contradicted: a difference can be other than zero and within the margin
+    contradictory  supported and contradicted
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ DECIDED = {"supported", "contradicted", "equivalent"}
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim and network: both verdicts and differences, and `agree`: same, one undecided, or different.
+    """One row a claim and network: both verdicts and differences, and `agree`: of which kind.
 
     first, second: `tables/claims.csv` of the two.
     """
@@ -28,7 +32,11 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
     def agreement(row: pd.Series) -> str:
         one, other = row["verdict"], row["verdict (2)"]
-        return "same" if one == other else "different" if {one, other} <= DECIDED else "one undecided"
+        if one == other:
+            return "same"
+        if not {one, other} <= DECIDED:
+            return "one undecided"
+        return "compatible" if "equivalent" in (one, other) else "contradictory"
 
     return both.assign(agree=both.apply(agreement, axis=1))
 
