@@ -15,11 +15,27 @@ def test_agreement_is_counted_claim_by_claim():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def claims(*verdicts: str) -> pd.DataFrame:
-        numbers = {"network": "3c1fc", "estimate": 0.1, "low": 0.0, "high": 0.2, "n": 8}
-        return pd.DataFrame([{"name": f"claim{i}", "verdict": v} | numbers for i, v in enumerate(verdicts)])
+    def claims(*verdicts: tuple[str, float]) -> pd.DataFrame:
+        rows = [(v, {"estimate": mean, "low": mean - 0.01, "high": mean + 0.01}) for v, mean in verdicts]
+        return pd.DataFrame(
+            [{"name": f"claim{i}", "network": "3c1fc", "n": 8, "verdict": v} | r for i, (v, r) in enumerate(rows)]
+        )
 
-    first = claims("supported", "undecided", "supported", "equivalent", "not tested")
-    second = claims("supported", "supported", "contradicted", "supported", "supported")
+    first = claims(
+        ("supported", 0.02),
+        ("undecided", 0),
+        ("supported", 0.02),
+        ("equivalent", 0.005),
+        ("equivalent", 0),
+        ("not tested", 0),
+    )
+    second = claims(
+        ("supported", 0.1),
+        ("supported", 0.02),
+        ("contradicted", -0.02),
+        ("supported", 0.02),
+        ("supported", 0.1),
+        ("supported", 0.02),
+    )
     table = module.compare(first, second)
-    assert list(table["agree"]) == ["same", "one undecided", "contradictory", "compatible"]
+    assert list(table["agree"]) == ["same", "one undecided", "contradictory", "compatible", "contradictory"]

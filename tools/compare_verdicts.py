@@ -5,8 +5,9 @@ row for each claim that both have judged, and ends with the number of claims of 
 
     same           the same verdict
     one undecided  the other one decides
-    compatible     equivalent, and supported or contradicted: a difference can be other than zero and within the margin
-    contradictory  supported and contradicted
+    compatible     two decided verdicts whose intervals overlap: there are differences that both allow, as one between
+                   zero and the margin, which can be called supported or equivalent
+    contradictory  two decided verdicts whose intervals do not
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
             return "same"
         if not {one, other} <= DECIDED:
             return "one undecided"
-        return "compatible" if "equivalent" in (one, other) else "contradictory"
+        overlap = max(row["low"], row["low (2)"]) <= min(row["high"], row["high (2)"])
+        return "compatible" if overlap else "contradictory"
 
     return both.assign(agree=both.apply(agreement, axis=1))
 

@@ -3,8 +3,9 @@
     python tools/power.py --configfile config/saccades/pilot.yaml --seeds 5 8 12 16
 
 For each claim that the pilot judges: its paired difference (mean and standard deviation over seeds), and the chance
-that n seeds would end in a verdict other than "undecided", if the pilot's mean and variances are the true ones. That
-chance is simulated: seeds are drawn from a normal distribution, and judged by the rule and the margin of the report.
+that n seeds would end in a verdict other than "undecided". The chance is simulated: a true difference is drawn from
+what the pilot leaves open (its t distribution), seeds from a normal distribution of the pilot's variance around it, and
+they are judged by the rule and the margin of the report. It says nothing about which verdict it will be.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ from snn.report.claims.stated import Direction
 from snn.report.claims.verdicts import Verdict, decide, judgements
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
-from snn.statistics import MIN_SEEDS, Estimate
+from snn.statistics import MIN_SEEDS, Estimate, satterthwaite
 
 
-def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 500) -> float:
-    """The share of simulated benchmarks with n seeds that decide the claim.
-
-    A simulated benchmark has a mean and a variance of its own, both those of n normal seeds. The rest of the squared
-    standard error is the pilot's: what a seed does on single samples falls with n, the choice of samples does not.
-    """
+def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 1000) -> float:
+    """The share of simulated benchmarks with n seeds that decide the claim."""
     if pilot.se == 0:  # counted, the same for every seed
         return float(decide(pilot, direction, margin) is not Verdict.UNDECIDED)
     if n < MIN_SEEDS or not pilot.is_testable:
         return float("nan")
     generator = np.random.default_rng(0)
-    observed = float(np.var(pilot.per_seed, ddof=1))
-    rest = max(0.0, pilot.seed_variance - observed) / n + pilot.sample_variance
+    truths = pilot.mean + pilot.se * generator.standard_t(pilot.df, draws)
     decided = 0
-    for seeds in generator.normal(pilot.mean, np.sqrt(observed), (draws, n)):
-        of_seeds = seeds.var(ddof=1) / n
-        total = of_seeds + rest
-        df = total**2 / (of_seeds**2 / (n - 1) + rest**2 / max(1, pilot.n_samples - 1)) if total else n - 1
-        one = replace(pilot, mean=float(seeds.mean()), se=float(np.sqrt(total)), df=float(df), per_seed=tuple(seeds))
+    for truth in truths:
+        # The samples' part of the error is in the pilot's t already, since the benchmark is tested on the same samples.
+        seeds = generator.normal(truth, np.sqrt(pilot.seed_variance), n)
+        of_seeds = max(seeds.var(ddof=1), pilot.interaction_variance) / n
+        one = replace(
+            pilot,
+            mean=float(seeds.mean()),
+            se=float(np.sqrt(of_seeds + pilot.sample_variance)),
+            df=satterthwaite(of_seeds, n, pilot.sample_variance, pilot.n_samples),
+        )
         decided += decide(one, direction, margin) is not Verdict.UNDECIDED
     return decided / draws
 

@@ -63,6 +63,8 @@ def _of_network(results: Results, panel: Panel) -> Choice | None:
     best, *in_question = [s for s in ordered if s not in worse] or ordered
     ruled_out = [s for s in ordered if s not in (best, *in_question)]
     words = f"has the highest accuracy, {text.percent(compared[best])}\N{NO-BREAK SPACE}%"
+    if best != ordered[0]:
+        words += ", of those not ruled out"
     if min(i.n_seeds for i in compared.values()) < MIN_SEEDS:
         words += f"; {TOO_FEW} to tell the methods apart."
     elif not in_question:
