@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from snn import cli
+from snn.benchmark.plan import Plan
+from snn.config.read import read_configuration
 from snn.runtime import files
 
 ROOT = Path(__file__).resolve().parent.parent
+PLAN = Plan(read_configuration(ROOT / "config/config.yaml"))
+SEED = PLAN.config.matrix.seeds[0]
 
 
 @pytest.fixture
@@ -30,9 +34,9 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "saccades/3c1fc/sdt/T9/seed44"], "did you mean 'saccades/3c1fc/sdt/T6/seed44'"),
+        (["train", f"saccades/3c1fc/mtt/T9/seed{SEED}"], f"did you mean 'saccades/3c1fc/mtt/T6/seed{SEED}'"),
         (["train", "sdt"], "dataset/network/method/T<t>/seed<s>"),
-        (["train", "saccades/3c1fc/sdt/T6/seed44"], "manifest.json is missing"),
+        (["train", f"saccades/3c1fc/sdt/T6/seed{SEED}"], "manifest.json is missing"),
         (["convert", "sacades"], "did you mean 'saccades'"),
         (["plan", "--configfile", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -65,7 +69,7 @@ def test_a_full_disk_is_said_so_and_leaves_what_was_there(here, capsys, monkeypa
 
 def test_plan_status_and_schema_say_what_there_is(here, capsys):
     assert cli.main(["plan"]) == 0
-    assert "126 cells" in capsys.readouterr().out
+    assert f"{len(PLAN.all_cells)} cells" in capsys.readouterr().out
     assert cli.main(["status"]) == 0
     assert "missing: " in capsys.readouterr().out
     assert cli.main(["schema"]) == 0
