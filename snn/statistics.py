@@ -11,7 +11,7 @@ what a seed does everywhere (a), what a sample does for every seed (b), and what
   this is Student's interval over the seeds' means; with equal seeds it is the one over the samples.
 - The degrees of freedom follow Satterthwaite (1946): near S-1 where seeds dominate, near N-1 where the test set does.
 - Resampling seeds and samples would not need a model, but counts ab three times (Owen 2007): its 90 % intervals
-  covered 96 to 98 % with five seeds, so that claims stayed undecided that could be decided.
+  covered 96 to 98 % with five seeds (these 90 to 95 %), so that claims stayed undecided that could be decided.
 
 `tests/test_statistics.py` checks the coverage by simulation. Below three seeds the variance between trainings is
 unknown: the interval then is about the test samples only, and says "too few seeds".
@@ -220,7 +220,7 @@ def seeds_for_power(estimate: Estimate, effect: float, power: float = POWER, alp
         se = np.sqrt(estimate.seed_variance / n + estimate.sample_variance)
         if se == 0:
             return True
-        df = satterthwaite(estimate.seed_variance / n, n, estimate.sample_variance, estimate.n_samples)
+        df = _satterthwaite(estimate.seed_variance / n, n, estimate.sample_variance, estimate.n_samples)
         return float(stats.nct.sf(stats.t.ppf(1 - alpha, df), df, effect / se)) >= power
 
     if not enough(MAX_SEEDS):
@@ -255,7 +255,7 @@ def _interval(values: np.ndarray, level: float, bounds: tuple[float, float]) -> 
         of_seeds /= n_seeds
     else:  # of these seeds, on other samples
         of_seeds, of_samples = 0.0, float(values.mean(axis=0).var(ddof=1)) / n_samples if n_samples > 1 else 0.0
-    se, df = float(np.sqrt(of_seeds + of_samples)), satterthwaite(of_seeds, n_seeds, of_samples, n_samples)
+    se, df = float(np.sqrt(of_seeds + of_samples)), _satterthwaite(of_seeds, n_seeds, of_samples, n_samples)
     half = float(stats.t.ppf((1 + level) / 2, df)) * se
     low, high = max(bounds[0], mean - half), min(bounds[1], mean + half)
     return Interval(mean, low, high, n_seeds, n_samples, "" if n_seeds >= MIN_SEEDS else TOO_FEW), se, df
@@ -280,7 +280,7 @@ def _variances(values: np.ndarray) -> tuple[float, float, float]:
     return float(of_seeds), float(of_samples / n_samples), float(interaction / n_samples)
 
 
-def satterthwaite(of_seeds: float, n_seeds: int, of_samples: float, n_samples: int) -> float:
+def _satterthwaite(of_seeds: float, n_seeds: int, of_samples: float, n_samples: int) -> float:
     """Degrees of freedom of the sum of the two parts of a squared standard error."""
     spread = of_seeds**2 / max(1, n_seeds - 1) + of_samples**2 / max(1, n_samples - 1)
     return float((of_seeds + of_samples) ** 2 / spread) if spread > 0 else float(max(1, n_seeds - 1))

@@ -49,6 +49,8 @@ def make_job(tiny_store, tmp_path):
             "datasets": {
                 "saccades": {"params": {"samples": SAMPLES}, "split": {"validation": 20, "test": 20, "seed": 0}}
             },
+            # As on chips and in config/nmnist.yaml; the whole-workflow tests have the default's readout of currents.
+            "networks": {"3c1fc": {"readout": "spiking"}},
             "train": {"epochs": 2, "batch_size": 16},
             "sweep": {"t_eval": [1, 3]},
             "robustness": {"simulated_chips": 1, "recordings": 6, "recovery": [], "recovery_epochs": 2}

@@ -4,15 +4,14 @@
 
 For each claim that the pilot judges: its paired difference (mean and standard deviation over seeds), and the chance
 that n seeds would end in a verdict other than "undecided". The chance is simulated: a true difference is drawn from
-what the pilot leaves open (its t distribution), seeds from a normal distribution of the pilot's variance around it, and
-they are judged by the rule and the margin of the report. It says nothing about which verdict it will be.
+what the pilot leaves open (its t distribution), then seeds, samples and their interaction from normal distributions of
+the pilot's variances, which the report's own code judges. The chance says nothing about which verdict it will be.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +24,10 @@ from snn.report.claims.stated import Direction
 from snn.report.claims.verdicts import Verdict, decide, judgements
 from snn.report.results import Results
 from snn.report.settings import ReportSettings
-from snn.statistics import MIN_SEEDS, Estimate, satterthwaite
+from snn.statistics import MIN_SEEDS, Estimate, estimate
 
 
-def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 1000) -> float:
+def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: int = 500) -> float:
     """The share of simulated benchmarks with n seeds that decide the claim."""
     if pilot.se == 0:  # counted, the same for every seed
         return float(decide(pilot, direction, margin) is not Verdict.UNDECIDED)
@@ -36,19 +35,22 @@ def chance(pilot: Estimate, direction: Direction, margin: float, n: int, draws: 
         return float("nan")
     generator = np.random.default_rng(0)
     truths = pilot.mean + pilot.se * generator.standard_t(pilot.df, draws)
-    decided = 0
-    for truth in truths:
-        # The samples' part of the error is in the pilot's t already, since the benchmark is tested on the same samples.
-        seeds = generator.normal(truth, np.sqrt(pilot.seed_variance), n)
-        of_seeds = max(seeds.var(ddof=1), pilot.interaction_variance) / n
-        one = replace(
-            pilot,
-            mean=float(seeds.mean()),
-            se=float(np.sqrt(of_seeds + pilot.sample_variance)),
-            df=satterthwaite(of_seeds, n, pilot.sample_variance, pilot.n_samples),
-        )
-        decided += decide(one, direction, margin) is not Verdict.UNDECIDED
-    return decided / draws
+    verdicts = [decide(estimate(_benchmark(pilot, truth, n, generator)), direction, margin) for truth in truths]
+    return sum(verdict is not Verdict.UNDECIDED for verdict in verdicts) / draws
+
+
+def _benchmark(pilot: Estimate, truth: float, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Differences of n new seeds with the pilot's variances: [n, samples], or [n] for one number a seed."""
+    everywhere = max(0.0, pilot.seed_variance - pilot.interaction_variance)
+    seeds = generator.normal(truth, np.sqrt(everywhere), n)
+    if not pilot.n_samples:
+        return seeds
+    of_samples, of_both = (
+        variance * pilot.n_samples for variance in (pilot.sample_variance, pilot.interaction_variance)
+    )
+    samples = generator.normal(0.0, np.sqrt(of_samples), pilot.n_samples)
+    samples -= samples.mean()  # the benchmark has the pilot's samples, whose mean effect is in the truth
+    return seeds[:, None] + samples + generator.normal(0.0, np.sqrt(of_both), (n, pilot.n_samples))
 
 
 def power(results: Results, numbers: list[int]) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def test_a_probe_leaves_its_files_and_agrees_with_the_sweep(name, probed, make_j
     swept = metrics(do(make_job(name, "sweep", folder=job.folder.path, train={"epochs": 1}), "sweep"), "sweep")
     spikes = sum(v for (m, _), v in probed_metrics.items() if m.startswith("spikes_"))
     assert spikes == pytest.approx(swept["spikes", "4"])
-    layers = ["stages.0.neuron", "stages.1.neuron", "stages.2.neuron"]  # the readout sums currents
+    layers = ["stages.0.neuron", "stages.1.neuron", "stages.2.neuron", "readout.neuron"]
     assert [c for c in found if c.startswith("firing_rate/")] == [f"firing_rate/{layer}" for layer in layers]
     assert all(len(found[f"firing_rate/{layer}"]) == 4 for layer in layers)
     for kind in ("weight_noise", "frame_noise", "events_dropped", "events_added"):
