@@ -25,6 +25,7 @@ TINY = {
         "datasets": ["saccades"], "networks": ["3c1fc", "resnet8"], "methods": ["sdt", "dspike-fixed"],
         "t_train": [2], "seeds": [0], "extra": [], "exclude": [],
     },
+    "networks": {"3c1fc": {"readout": "spiking"}},  # that of resnet8 sums currents
     "datasets": {"saccades": {"params": {"samples": 60}, "split": {"validation": 10, "test": 10}}},
     "train": {"epochs": 1, "batch_size": 20},
     "sweep": {"t_eval": [2]},
