@@ -98,8 +98,11 @@ def _help(index: int, experiment: Experiment, size: int, meeting: str, help: Wor
     process.prepare(experiment.spec["threads"], experiment.device)
     group = _group(experiment, rank, size, meeting)
     nowhere = contextlib.redirect_stdout(io.StringIO())  # the job says the same
-    with nowhere, contextlib.suppress(Diverged):
-        help(experiment, group)
+    try:
+        with nowhere, contextlib.suppress(Diverged):
+            help(experiment, group)
+    finally:  # threads of gloo that still run when the interpreter ends abort the process now and then
+        dist.destroy_process_group()
 
 
 def _require_alive(helpers: mp.ProcessContext, size: int) -> None:

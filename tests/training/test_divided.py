@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from snn.errors import ConfigError, UserError
 from snn.models.blueprint import Blueprint
 from snn.models.joint import JOINT, join_statistics
 from snn.neurons import NeuronSpec
+from snn.phases.processes import joined
 from snn.training.divided import Divided, Group
 from snn.training.loop import generator
 from snn.training.method import Run
@@ -75,8 +78,11 @@ def second(index, meeting):
     """The second process does all cases in their order, too."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=1, world_size=2)
-    for case in CASES:
-        step(*case, Group(1, 2))
+    try:
+        for case in CASES:
+            step(*case, Group(1, 2))
+    finally:
+        dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +93,12 @@ def divided(tmp_path_factory):
     other = mp.start_processes(second, (meeting,), nprocs=1, join=False, start_method="spawn")
     dist.init_process_group("gloo", init_method=meeting, rank=0, world_size=2)
     torch.set_num_threads(1)
-    found = {case: step(*case, Group(0, 2)) for case in CASES}
-    while not other.join():
-        pass
-    dist.destroy_process_group()
+    try:
+        found = {case: step(*case, Group(0, 2)) for case in CASES}
+        while not other.join():
+            pass
+    finally:
+        dist.destroy_process_group()
     return found
 
 
@@ -153,6 +161,17 @@ def test_a_helper_that_is_killed_is_named_and_the_batch_systems_signal_is_not_fo
         do(make_job("sdt", train=RECIPE, **TWO), on_epoch=kill_the_helper)
     assert epochs == [1, 2]
     assert not helpers()
+
+
+def note_at_exit(note, experiment, group):
+    atexit.register(lambda: note.write_text(f"connected: {dist.is_initialized()}"))
+
+
+def test_a_helper_disconnects_before_it_ends(make_job, tmp_path):
+    """Threads of gloo that run when the interpreter ends abort the process now and then, which looks like a failure."""
+    with joined(make_job("sdt", train=RECIPE, **TWO), partial(note_at_exit, tmp_path / "note")):
+        pass
+    assert (tmp_path / "note").read_text() == "connected: False"
 
 
 def plan(name, **overlay):
