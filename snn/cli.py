@@ -289,7 +289,7 @@ def train(options: argparse.Namespace) -> None:
 
     def on_epoch(epoch: int, row: dict[str, float]) -> None:  # called when the checkpoint of the epoch is written
         live.epoch(epoch, row)
-        write_epoch(plan.layout, cell.key, Epoch(epoch, job.epochs, row["val_accuracy"]))
+        write_epoch(plan.layout, cell.key, Epoch(epoch, job.epochs, row.get("val_accuracy")))
         if stop.received and epoch < job.epochs:
             raise UserError(f"{cell.key}: stopped after epoch {epoch}, as the batch system asked; run again to resume")
 

@@ -14,11 +14,12 @@ from snn.benchmark.layout import Layout
 
 
 class Epoch(NamedTuple):
-    """epoch: the last finished one, from 1; epochs: of the whole training; accuracy: on the validation split."""
+    """epoch: the last finished one, from 1; epochs: of the whole training; accuracy: on the validation split, None
+    where it was not evaluated."""
 
     epoch: int
     epochs: int
-    accuracy: float
+    accuracy: float | None
 
 
 def epoch_file(layout: Layout, cell: str) -> Path:
@@ -41,6 +42,6 @@ def read_epoch(layout: Layout, cell: str, since: float) -> Epoch | None:
         if path.stat().st_mtime < since:
             return None  # of an earlier attempt
         epoch, epochs, accuracy = json.loads(path.read_text(encoding="utf-8"))
-        return Epoch(int(epoch), int(epochs), float(accuracy))
+        return Epoch(int(epoch), int(epochs), None if accuracy is None else float(accuracy))
     except (OSError, ValueError, TypeError):  # none yet, or read while it is written
         return None

@@ -36,7 +36,8 @@ class Running(NamedTuple):
     """A job that runs on this machine.
 
     command: e.g. `train`; subject: the key of its cell, the name of its data set, or empty; seconds: since it started;
-    epoch, epochs, accuracy: of a training after its first epoch, the accuracy on the validation split.
+    epoch, epochs, accuracy: of a training after its first epoch, the accuracy on the validation split, None where
+        it was not evaluated then.
     """
 
     command: str
@@ -44,7 +45,7 @@ class Running(NamedTuple):
     seconds: float
     epoch: int = 0
     epochs: int = 0
-    accuracy: float = 0.0
+    accuracy: float | None = None
 
 
 class Progress(NamedTuple):
@@ -251,7 +252,8 @@ def job_text(job: Running, dataset: str) -> str:
     words = f"{job.command} {job.subject.removeprefix(f'{dataset}/')}".strip()
     if not job.epochs:
         return words
-    return f"{words} (epoch {job.epoch}/{job.epochs}, validation {100 * job.accuracy:.1f} %)"
+    validation = "" if job.accuracy is None else f", validation {100 * job.accuracy:.1f} %"
+    return f"{words} (epoch {job.epoch}/{job.epochs}{validation})"
 
 
 def left_text(progress: Progress) -> str:

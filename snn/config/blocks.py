@@ -106,6 +106,12 @@ class Train(Model):
     logits: Literal["mean", "sum"] = Field(default="mean", description="how the readout is taken over time")
     logit_scale: float = Field(default=1.0, gt=0, description="factor on the logits inside the loss")
     augment: Augment = Augment()
+    evaluate_every: int = Field(
+        default=1,
+        ge=1,
+        le=100_000,
+        description="epochs from one evaluation on the validation and test splits to the next; the last always is",
+    )
     selection: Literal["last"] = Field(
         default="last", description="the result is the last epoch; others are recorded beside it"
     )

@@ -112,7 +112,7 @@ def training_metrics(
     outcome = Outcome()
     outcome.add("accuracy", float((last == labels).mean()), t)
     outcome.add("accuracy_selected", float((selected == labels).mean()), t)
-    outcome.add("accuracy_best_on_test", max(row["test_accuracy"] for row in history), t)
+    outcome.add("accuracy_best_on_test", max(row["test_accuracy"] for row in history if "test_accuracy" in row), t)
     outcome.add("accuracy_val", history[-1]["val_accuracy"], t)
     outcome.add("epochs", len(history), t)
     outcome.add("seconds", sum(row["seconds"] for row in history), t)

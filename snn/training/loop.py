@@ -2,6 +2,7 @@
 
 The result is the last epoch. Two further test accuracies are recorded: at the epoch with the best validation accuracy,
 and the best of all epochs, the latter only to show how optimistic it is. Nothing is ever selected on the test set.
+Epochs are those that were evaluated, each one unless `train.evaluate_every` says otherwise.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def fit(
     group: Group | None = None,
     on_epoch: Callable[[int, Row], None] = lambda epoch, row: None,
 ) -> Result:
-    """Train `network` with a method and evaluate it after every epoch.
+    """Train `network` with a method and evaluate it after every epoch, or every `train.evaluate_every` of them.
 
     seed: of the cell; the streams of random numbers are derived from it. checkpoint: written after each epoch; if it is
     there and has the same `identity` (a digest of configuration and code), the training resumes from it. On a CPU a
@@ -97,12 +98,14 @@ def fit(
                 failure.history = result.history
                 raise
         result.running = running_statistics(method.strip(model))
-        method.before_evaluation(model, recalibration_batches(splits.train, recipe.batch_size, seed))
-        deployable = method.strip(model)
-        row["val_loss"], predicted = evaluate(deployable, splits.validation, spiking, run.decode)
-        row["val_accuracy"] = _accuracy(predicted, splits.validation)
-        _, predicted = evaluate(deployable, splits.test, spiking, run.decode)
-        row["test_accuracy"] = _accuracy(predicted, splits.test)
+        predicted = None
+        if epoch % recipe.evaluate_every == 0 or epoch == run.epochs or optimizer is None:
+            method.before_evaluation(model, recalibration_batches(splits.train, recipe.batch_size, seed))
+            deployable = method.strip(model)
+            row["val_loss"], predicted = evaluate(deployable, splits.validation, spiking, run.decode)
+            row["val_accuracy"] = _accuracy(predicted, splits.validation)
+            _, predicted = evaluate(deployable, splits.test, spiking, run.decode)
+            row["test_accuracy"] = _accuracy(predicted, splits.test)
         row["seconds"] = time.perf_counter() - started
         progress.finish_epoch(row, predicted)
         if optimizer is not None and writes:

@@ -14,6 +14,8 @@ from snn.training.method import Method
 
 Row = dict[str, float]
 """The numbers of one epoch in the history, by column."""
+EVALUATED = {"test_accuracy", "val_accuracy"}
+"""The columns of an epoch that was evaluated."""
 
 
 @dataclass
@@ -48,10 +50,13 @@ class Progress:
     best: float = -1.0
     epoch: int = 0
 
-    def finish_epoch(self, row: Row, predicted: np.ndarray) -> None:
-        """Note the numbers of an epoch and the classes that its network predicts for the test split."""
+    def finish_epoch(self, row: Row, predicted: np.ndarray | None) -> None:
+        """Note the numbers of an epoch and the classes that its network predicts for the test split, where it was
+        evaluated."""
         self.epoch += 1
         self.result.history.append(row)
+        if predicted is None:
+            return
         self.result.predictions = predicted
         if row["val_accuracy"] > self.best:
             self.best, self.result.selected = row["val_accuracy"], predicted
@@ -85,7 +90,8 @@ class Progress:
             g.set_state(saved["generators"][name])
         result = self.result
         result.history, self.best, self.epoch = _epochs(saved, epochs)
-        result.predictions, result.selected = (_predictions(saved[k], n_test) for k in ("predictions", "selected"))
+        n = n_test if any(row.keys() >= EVALUATED for row in result.history) else 0  # none before the first evaluation
+        result.predictions, result.selected = (_predictions(saved[k], n) for k in ("predictions", "selected"))
         result.running, result.network = saved["running"], self.method.strip(self.model)
         check_statistics(result.running, result.network)
 
@@ -116,7 +122,7 @@ def _epochs(saved: dict[str, Any], epochs: int) -> tuple[list[Row], float, int]:
             isinstance(key, str) and isinstance(value, int | float) for key, value in row.items()
         ):
             raise ValueError("a row of the history is damaged")
-        if not row.keys() >= {"test_accuracy", "val_accuracy", "seconds"}:
+        if "seconds" not in row or 0 < len(EVALUATED & row.keys()) < len(EVALUATED):
             raise ValueError("a row of the history lacks numbers")
     return history, best, done
 

@@ -85,6 +85,8 @@ def test_what_runs_is_shown_with_its_epoch(plan):
     text = line_text(look)
     assert text.startswith("0/4 cells · 0/12 jobs · perhaps 2 min left · ")
     assert text.endswith(" · train 3c1fc/mtt/T4/seed0 (epoch 1/4, validation 30.1 %), convert saccades")
+    write_epoch(plan.layout, plan.cells[0].key, Epoch(2, 4, None))
+    assert "(epoch 2/4)" in line_text(Observer(plan, processes=lambda: [job]).look()), "it was not evaluated"
 
 
 def test_the_time_left_follows_from_measured_costs(plan):

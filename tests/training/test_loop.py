@@ -102,6 +102,22 @@ def test_one_changed_bit_in_a_checkpoint_or_in_weights_is_noticed(make_job):
         make_job("sdt", train={"epochs": 2}).load_network()
 
 
+def test_fewer_evaluations_change_no_training_and_it_resumes_before_the_first(make_job, tmp_path):
+    recipe = {"epochs": 5, "augment": {"crop": 2}}
+    each = do(make_job("sdt", folder=tmp_path / "each", train=recipe))
+    rare = do(make_job("sdt", folder=tmp_path / "rare", train=recipe | {"evaluate_every": 2}))
+    with pytest.raises(Killed):
+        do(make_job("sdt", folder=tmp_path / "killed", train=recipe | {"evaluate_every": 2}), on_epoch=kill_after(1))
+    assert_same_cell(rare, do(make_job("sdt", folder=tmp_path / "killed", train=recipe | {"evaluate_every": 2})))
+    columns = {"val_loss", "val_accuracy", "test_accuracy"}
+    for epoch, (often, seldom) in enumerate(zip(history(each), history(rare), strict=True), 1):
+        expected = often if epoch in (2, 4, 5) else {k: v for k, v in often.items() if k not in columns}
+        assert {k: v for k, v in seldom.items() if v} == expected
+    assert all(torch.equal(weights(each)["network"][k], w) for k, w in weights(rare)["network"].items())
+    last = [e.folder.predictions("train")["clock/4/accuracy"] for e in (each, rare)]
+    assert np.array_equal(*last)
+
+
 def drop(key):
     return lambda state: state.pop(key)
 
