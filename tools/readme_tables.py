@@ -1,7 +1,7 @@
 """Fill a page's tables and verdicts from rendered reports: `python tools/readme_tables.py README.md docs/findings.md`.
 
 Between `<!-- results NAME NETWORK/METHOD ... -->` and the next blank line stands what `reports/NAME/tables/` says of
-the clock-driven and event-driven accuracy of these (of all, where none is named). Between `<!-- claims NAME -->` and
+the clock-driven and event-driven accuracy of these (of all, where none is named; NETWORK/METHOD/T10 for one T). Between `<!-- claims NAME -->` and
 the next blank line stands what it says of the papers' claims; after `<!-- verdict NAME CLAIM ... -->` the verdicts on
 these claims, a line each.
 """
@@ -12,6 +12,7 @@ import csv
 import math
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 COLUMNS = (
@@ -27,11 +28,11 @@ def results(report: Path, chosen: list[str]) -> str:
     rows = [row for name in ("accuracy", "event_driven") for row in read(report, name)]
     lines = [table_row("network", "method", *COLUMNS), table_row(*["---"] * 5)]
     settings = list(dict.fromkeys((r["network"], r["method"], r["t_train"]) for r in rows))
-    first = {}
+    common = Counter(t for *_, t in settings).most_common(1)[0][0]  # the T that is not named
     for network, method, t in settings:
-        if chosen and f"{network}/{method}" not in chosen:
+        if chosen and not {f"{network}/{method}", f"{network}/{method}/T{t}"} & set(chosen):
             continue
-        usual = first.setdefault((network, method), t) == t
+        usual = t == common or (network, method, common) not in settings
         own = [r for r in rows if (r["network"], r["method"], r["t_train"]) == (network, method, t)]
 
         def of(quantity: str, own: list = own, **where: str) -> str:
@@ -99,7 +100,8 @@ def interval(row: dict[str, str] | None, signed: bool) -> str:
         return ""
 
     def number(value: str) -> str:
-        return f"{100 * float(value):{'+' if signed else ''}.1f}".replace("-", "−")
+        points = round(100 * float(value), 1)
+        return f"{points:{'+' if signed else ''}.1f}".replace("-", "−") if points else "0.0"
 
     bounds = "" if row["note"] or not row["low"] else f" [{number(row['low'])}, {number(row['high'])}]"
     return number(row["mean"]) + bounds
