@@ -49,10 +49,10 @@ class Captions:
 
 
 def _n(intervals: Sequence[Interval]) -> str:
-    """`3 seeds × 1,000 test recordings`; `1 or 3 seeds × ... (1: too few seeds for an interval)`."""
+    """`3 seeds × 1,000 test recordings`; `1, 3 or 5 seeds × ... (1: too few seeds for an interval)`."""
     seeds = sorted({i.n_seeds for i in intervals})
     few = [str(n) for n in seeds if n < MIN_SEEDS]
-    words = " or ".join(map(str, seeds or [0])) + (" seed" if seeds == [1] else " seeds")
+    words = " or ".join(", ".join(map(str, seeds or [0])).rsplit(", ", 1)) + (" seed" if seeds == [1] else " seeds")
     samples = sorted({i.n_samples for i in intervals} - {0}) or [0]
     words += f" × {' or '.join(f'{n:,}' for n in samples)} test recordings"
     return words + (f" ({' and '.join(few)}: {TOO_FEW} for an interval)" if few else "")
