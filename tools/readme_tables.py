@@ -1,9 +1,9 @@
 """Fill a page's tables and verdicts from rendered reports: `python tools/readme_tables.py README.md docs/findings.md`.
 
 Between `<!-- results NAME NETWORK/METHOD ... -->` and the next blank line stands what `reports/NAME/tables/` says of
-the clock-driven and event-driven accuracy of these (of all, where none is named; NETWORK/METHOD/T10 for one T). Between `<!-- claims NAME -->` and
-the next blank line stands what it says of the papers' claims; after `<!-- verdict NAME CLAIM ... -->` the verdicts on
-these claims, a line each.
+the clock-driven and event-driven accuracy of these (of all, where none is named; NETWORK/METHOD/T10 for one T). Between
+`<!-- claims NAME -->` and the next blank line stands what it says of the papers' claims; after `<!-- verdict NAME CLAIM
+... -->` the verdicts on these claims, a line each.
 """
 
 from __future__ import annotations
