@@ -26,7 +26,7 @@ CLAIM_COLUMNS = "Claim", "Network", "Verdict", "Difference", "Margin", "n", "See
 
 def results(report: Path, chosen: list[str]) -> str:
     rows = [row for name in ("accuracy", "event_driven") for row in read(report, name)]
-    lines = [table_row("network", "method", *COLUMNS), table_row(*["---"] * 5)]
+    lines = []
     settings = list(dict.fromkeys((r["network"], r["method"], r["t_train"]) for r in rows))
     common = Counter(t for *_, t in settings).most_common(1)[0][0]  # the T that is not named
     for network, method, t in settings:
@@ -40,7 +40,7 @@ def results(report: Path, chosen: list[str]) -> str:
             return interval(next(fits, None), signed=quantity == "accuracy_change")
 
         lines.append(
-            table_row(
+            (
                 network if usual else f"{network}, T = {t}",
                 f"`{method}`",
                 of("accuracy", phase="train"),
@@ -48,7 +48,9 @@ def results(report: Path, chosen: list[str]) -> str:
                 of("accuracy_change", mode="event-float"),
             )
         )
-    return "\n".join(lines)
+    columns = [column for column in zip(("network", "method", *COLUMNS), *lines, strict=True) if any(column[1:])]
+    head, *body = zip(*columns, strict=True)  # images are not deployed event-driven: no columns for that
+    return "\n".join(table_row(*cells) for cells in (head, ["---"] * len(head), *body))
 
 
 def claims(report: Path, chosen: list[str]) -> str:
