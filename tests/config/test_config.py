@@ -124,7 +124,11 @@ def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
 
 
 OVERLAYS = [[p] for p in sorted((ROOT / "config").glob("*.yaml")) if p.name != "config.yaml"]
-OVERLAYS += [[ROOT / "config/nmnist.yaml", p] for p in sorted((ROOT / "config/nmnist").glob("*.yaml"))]
+OVERLAYS += [
+    [ROOT / f"config/{base}.yaml", overlay]
+    for base in ("nmnist", "cifar10_small")
+    for overlay in sorted((ROOT / f"config/{base}").glob("*.yaml"))
+]
 PAPERS = {"mtt": "cifar100", "shortcut": "cifar100", "dspike": "cifar10", "ltl": "cifar10"}
 for paper, images in PAPERS.items():
     small, published = ROOT / f"config/papers/{paper}.yaml", ROOT / f"config/published/{images}.yaml"
@@ -421,7 +425,7 @@ def test_every_claim_is_answered_by_a_benchmark_that_needs_no_gpu():
 
 def test_no_setting_is_searched_with_seeds_of_the_benchmark():
     """What a search prefers by the luck of a seed must not be that seed's luck in the benchmark."""
-    for search in sorted((ROOT / "config").glob("*/search.yaml")):
+    for search in sorted((ROOT / "config").glob("*/*search.yaml")):
         below = [] if search.parent.name == "saccades" else [ROOT / f"config/{search.parent.name}.yaml"]
         plans = [Plan(read_configuration(ROOT / "config/config.yaml", *below, *more)) for more in ([], [search])]
         of_benchmark, of_search = ({cell.seed for cell in plan.all_cells} for plan in plans)
