@@ -28,16 +28,16 @@ def metrics(job, phase) -> dict[tuple[str, str], float]:
 
 @pytest.fixture
 def probed(make_job, tmp_path):
-    """probed(method): the cell, trained and probed; the job of the probe."""
+    """probed(method, network): the cell, trained and probed; the job of the probe."""
 
-    def run(name, **overlay):
+    def run(name, network="3c1fc", **overlay):
         of = methods.find(name).teacher(methods.parameters(name, {}))
         teacher = tmp_path / "teacher" if of else None
         if of and not teacher.exists():
-            do(make_job(of, folder=teacher))
+            do(make_job(of, network=network, folder=teacher, **overlay))
         overlay = {"train": {"epochs": 1}, "probe": FEW} | overlay
-        do(make_job(name, folder=tmp_path / name, teacher=teacher, **overlay))
-        return do(make_job(name, "probe", folder=tmp_path / name, teacher=teacher, **overlay), "probe")
+        do(make_job(name, network=network, folder=tmp_path / name, teacher=teacher, **overlay))
+        return do(make_job(name, "probe", network, folder=tmp_path / name, teacher=teacher, **overlay), "probe")
 
     return run
 
@@ -83,6 +83,13 @@ def test_a_probe_leaves_its_files_and_agrees_with_the_sweep(name, probed, make_j
         assert gradients[0] == "gradient_norm/stages.0.conv"
         assert len(gradients) == 4
         assert kept[8] - kept[2] == (6 * (kept[2] - kept[1]) if name == "sdt" else 0), "linear in T, or flat"
+
+
+def test_local_learning_is_measured_with_batch_normalisation_of_vectors(probed):
+    """A linear layer with `norm: batch`: one sample of one time step has no variance there."""
+    network = {"vgg11": {"width": 0.05, "norm": "batch"}}
+    job = probed("ltl-online", "vgg11", networks=network, probe={"iterations": 1, "t_memory": [1]})
+    assert metrics(job, "probe")["bytes_for_backward", "1"] > 0
 
 
 def test_probing_twice_gives_the_same_bytes(probed):

@@ -39,6 +39,8 @@ def first_step(experiment: Experiment, t: int, samples: int, teacher: nn.Module 
     method = e.method(e.params, run)
     model = method.prepare(e.build_network()).to(e.device).train()
     x, y = splits.train.batch(torch.arange(min(samples, len(splits.train))))
-    method.start_epoch(model, 1, (x[:, :1], y[:1]))  # one sample: what is set here has no influence on what is measured
+    # What is set here has no influence on what is measured: two samples, the fewest that have a variance, which LTL's
+    # statistics of the first batch need in a layer without width and height.
+    method.start_epoch(model, 1, (x[:, :2], y[:2]))
     autocast = torch.autocast(e.device.split(":")[0], torch.bfloat16, enabled=e.precision == "bf16")
     return FirstStep(method, model, x, y, autocast)
