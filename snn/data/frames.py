@@ -82,6 +82,13 @@ class Frames:
     def shuffled(
         self, batch_size: int, generator: torch.Generator, augmentation: Augmentation | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All samples once in random order; the last batch may be smaller."""
-        for positions in torch.randperm(len(self), generator=generator).split(batch_size):
+        """All samples once in random order; the last batch may be smaller, or larger by one."""
+        order, count = torch.randperm(len(self), generator=generator), self.batches(batch_size)
+        for positions in order.tensor_split([batch_size * i for i in range(1, count)]):
             yield self.batch(positions, augmentation)
+
+    def batches(self, batch_size: int) -> int:
+        """How many batches `shuffled` makes. One sample that would be left over goes into the batch before it: in a
+        batch of its own it has no variance, which batch normalisation needs in a layer without width and height."""
+        whole, rest = divmod(len(self), batch_size)
+        return max(1, whole + (rest > 1))

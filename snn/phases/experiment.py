@@ -184,7 +184,7 @@ class Experiment:
             classes=self.store.n_classes,
             input_shape=self.store.shape,
             epochs=epochs,
-            iterations=epochs * -(-len(splits.train) // self.recipe.batch_size),
+            iterations=epochs * splits.train.batches(self.recipe.batch_size),
             train=self.recipe,
             steps=generator(self.cell.seed, "steps"),
             device=self.device,

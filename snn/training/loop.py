@@ -143,7 +143,7 @@ def _train_epoch(
     lr = recipe.lr
     first = next(p for p in method.strip(model).parameters() if p.ndim > 1)  # the first layer's weights
     gradient_norms = []
-    iteration = (epoch - 1) * math.ceil(len(frames) / recipe.batch_size)
+    iteration = (epoch - 1) * frames.batches(recipe.batch_size)
     batches = frames.shuffled(recipe.batch_size, order, lambda x: augmented(x, recipe, augmentation))
     for i, (x, y) in enumerate(batches, iteration):
         if seen == 0:

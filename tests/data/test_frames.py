@@ -31,6 +31,20 @@ def test_an_image_is_normalised_and_the_same_at_every_step_without_a_copy(images
     assert torch.equal(one[0], x[5])
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [(1, [1] * 12), (4, [4, 4, 4]), (5, [5, 5, 2]), (11, [12]), (12, [12]), (13, [12])],
+)
+def test_every_sample_is_in_one_batch_and_none_is_alone(images, batch_size, sizes):
+    """A batch of one has no variance: batch normalisation of a vector would stop the training with torch's message."""
+    frames = Frames(images, "train", 1, 100)
+    batches = list(frames.shuffled(batch_size, torch.Generator().manual_seed(0)))
+    assert [len(y) for _, y in batches] == sizes
+    assert frames.batches(batch_size) == len(sizes)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.cat([x for x, _ in batches], 1), frames.batch(order)[0])
+
+
 def test_an_augmentation_sees_pixels_before_they_are_normalised_and_repeated(images):
     frames = Frames(images, "train", 3, 100)
     seen = []
