@@ -140,7 +140,7 @@ def test_the_versions_and_the_licence_agree():
     assert workflow["jobs"]["test"]["steps"][-1]["run"] == "bash .ci/run"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/findings.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/findings.md", "docs/nmnist.md", "docs/cifar10.md"])
 def test_the_numbers_of_a_page_are_those_of_the_reports_in_the_repository(page):
     """`python tools/readme_tables.py PAGE` fills them; other reports are of the machine that the tests run on."""
     sys.path.insert(0, str(ROOT / "tools"))
